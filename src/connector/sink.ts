@@ -1,0 +1,8 @@
+/** An outside system that alerts go to. Alerts arrive as JSON documents, one line each, no newline. */
+export interface Sink {
+  open(): Promise<void>
+  /** @throws {TocsinError} OUTPUT_UNWRITABLE */
+  write(documents: readonly string[]): Promise<void>
+  /** Makes everything written durable and visible. */
+  close(): Promise<void>
+}

@@ -1,0 +1,32 @@
+/** Every code that Tocsin reports, with what it means; `docs/errors.md` gives cause and cure. */
+export const errorCodes = {
+  RULE_SYNTAX: 'the rule file is not valid YAML or JSON',
+  RULE_SCHEMA: 'a keyword is unknown, missing, or of the wrong type',
+  RULE_EXPRESSION: 'an expression does not parse or does not type-check',
+  RULE_PATTERN: 'the sequence of steps is malformed',
+  RULE_DUPLICATE: 'two rules have the same id',
+  RULE_NOT_YET: 'the keyword is known but not built yet',
+  RULE_REFERENCE: 'a name refers to nothing',
+  CONFIG_INVALID: 'tocsin.yaml is invalid',
+  USAGE: 'the command line is not understood',
+  INPUT_UNREADABLE: 'an input cannot be opened or read',
+  OUTPUT_UNWRITABLE: 'an output cannot be written',
+  MATCH_SKIP_TARGET: 'after_match names a step that the match left out, or its first event',
+  ASSERTION: 'a bug in Tocsin: an invariant does not hold',
+} as const
+export type ErrorCode = keyof typeof errorCodes
+
+/** The root of all errors that Tocsin raises on purpose. */
+export class TocsinError extends Error {
+  readonly code: ErrorCode
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'TocsinError'
+    this.code = code
+  }
+}
+
+/** Throws when an invariant of the engine does not hold. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new TocsinError('ASSERTION', message)
+}

@@ -1,0 +1,18 @@
+import type { Split } from './event.ts'
+
+/**
+ * Records of one split as a source read them: bytes and positions, not yet decoded.
+ * Record i is `bytes[starts[i] .. ends[i])`. The buffer belongs to the batch: a source never
+ * writes into it again.
+ */
+export interface RecordBatch {
+  readonly split: Split
+  readonly bytes: Buffer
+  readonly count: number
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  /** Ordinals of the records within the split, ascending. */
+  readonly offsets: Float64Array
+  /** When each record was appended or ingested, epoch ms; absent for files, which skip the check. */
+  readonly ingestTimes?: Float64Array
+}
