@@ -1,0 +1,2 @@
+/** The functions that expressions may call. */
+export type FunctionName = string
