@@ -49,4 +49,6 @@ export interface TakenEvent {
   /** Index of the step in its pattern. */
   readonly step: number
   readonly previous: TakenEvent | null
+  /** Ordinal of the event among the events offered to its key. */
+  readonly ordinal: number
 }
