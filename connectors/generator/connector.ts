@@ -1,0 +1,58 @@
+import type { Connector, ConnectorOptions } from '../../src/connector/connector.ts'
+import { TocsinError } from '../../src/errors.ts'
+import { generatorSource } from './source.ts'
+import { type TrafficKind, trafficKinds } from './traffic.ts'
+
+/** Made-up traffic with fraud and faults planted in it, to try rules on. */
+export const generatorConnector: Connector = {
+  name: 'generator',
+  source: {
+    options: {
+      type: 'object',
+      description: 'Makes traffic with fraud and faults planted in it; the same options, the same.',
+      properties: {
+        kind: {
+          description:
+            'payments: stolen cards are tried; logins: impossible travel, guessed \
+passwords; auth: takeovers, whose transfers are in payments; telemetry: silent and hot motors.',
+          type: 'string',
+          enum: trafficKinds,
+        },
+        seed: { description: 'Chooses the traffic. Default 1.', type: 'integer', minimum: 0 },
+        count: { description: 'Events in all. Default 10000.', type: 'integer', minimum: 0 },
+        start: {
+          description: 'Event time of the first event. Default 2026-01-01T00:00:00Z.',
+          type: 'string',
+          examples: ['2026-01-01T00:00:00Z'],
+        },
+        events_per_second: {
+          description: 'Ordinary events in a second of event time. Default 5.',
+          type: 'number',
+          exclusiveMinimum: 0,
+          maximum: 1_000_000,
+        },
+      },
+      required: ['kind'],
+      additionalProperties: false,
+    },
+    create: (options) =>
+      generatorSource({
+        kind: options.kind as TrafficKind,
+        seed: (options.seed as number | undefined) ?? 1,
+        count: (options.count as number | undefined) ?? 10_000,
+        startMs: startOf(options),
+        eventsPerSecond: (options.events_per_second as number | undefined) ?? 5,
+      }),
+  },
+}
+
+function startOf({ start = '2026-01-01T00:00:00Z' }: ConnectorOptions): number {
+  const startMs = Date.parse(start as string)
+  if (Number.isNaN(startMs)) {
+    throw new TocsinError(
+      'CONFIG_INVALID',
+      `generator: start is not a time: ${start}; write it like 2026-01-01T00:00:00Z`,
+    )
+  }
+  return startMs
+}

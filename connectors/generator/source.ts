@@ -1,0 +1,89 @@
+import type { Source } from '../../src/connector/source.ts'
+import { type ByteInput, LineReader } from '../line-reader.ts'
+import { Random } from './random.ts'
+import {
+  createTraffic,
+  type GeneratedEvent,
+  type PlantedEvent,
+  type Traffic,
+  type TrafficKind,
+  type TrafficOptions,
+} from './traffic.ts'
+
+/** What a generator makes; the same options give the same bytes. */
+export interface GeneratorOptions extends TrafficOptions {
+  readonly kind: TrafficKind
+  /** Events in all. */
+  readonly count: number
+}
+
+/** A bounded source of made-up traffic in which fraud and faults are planted. */
+export function generatorSource(options: GeneratorOptions): Source {
+  return {
+    bounded: true,
+    async open(stream) {
+      return [new LineReader({ stream, partition: 0 }, generatedInput(options))]
+    },
+  }
+}
+
+/** The generated events as lines of JSON. */
+function generatedInput(options: GeneratorOptions): ByteInput {
+  const events = generateEvents(options)
+  const { count } = options
+  let made = 0
+  let left: Buffer = Buffer.alloc(0)
+  return {
+    name: `generator of ${options.kind}`,
+    async fill(buffer, start, end) {
+      let at = start
+      while (at < end) {
+        if (left.length === 0) {
+          const next = events.next()
+          if (next.done) break
+          made++
+          left = Buffer.from(`${JSON.stringify(next.value)}\n`)
+        }
+        const copied = left.copy(buffer, at, 0, Math.min(left.length, end - at))
+        left = left.subarray(copied)
+        at += copied
+      }
+      return at - start
+    },
+    // The unit of a generator's progress is the event.
+    progress: () => ({ read: made, total: count }),
+    close: async () => undefined,
+  }
+}
+
+/** Ordinary and planted events in order of time, `count` of them. */
+export function* generateEvents(options: GeneratorOptions): Generator<GeneratedEvent, void> {
+  const { kind, seed, count, startMs, eventsPerSecond } = options
+  const traffic = createTraffic(kind, options)
+  const random = new Random(seed)
+  const planted: PlantedEvent[] = []
+  let stories = 0
+  let made = 0
+  for (let ordinal = 0; made < count; ordinal++) {
+    const at = startMs + Math.floor((ordinal * 1000) / eventsPerSecond)
+    for (; storyBegin(traffic, startMs, stories) <= at; stories++) {
+      const begin = storyBegin(traffic, startMs, stories)
+      planted.push(...traffic.story(stories, begin, new Random(seed + stories + 1)))
+      planted.sort((a, b) => a.at - b.at)
+    }
+    while (made < count && planted[0] !== undefined && planted[0].at <= at) {
+      yield planted[0].event
+      planted.shift()
+      made++
+    }
+    const event = made < count ? traffic.ordinary(ordinal, at, random) : null
+    if (event === null) continue
+    yield event
+    made++
+  }
+}
+
+/** The first story begins one period after the start: nothing is planted before there is traffic. */
+function storyBegin(traffic: Traffic, startMs: number, story: number): number {
+  return startMs + (story + 1) * traffic.storyPeriodMs
+}

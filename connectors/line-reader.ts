@@ -1,0 +1,212 @@
+import type { PollResult, SourceReader } from '../src/connector/source.ts'
+import { TocsinError } from '../src/errors.ts'
+import type { Split } from '../src/stream/event.ts'
+import type { RecordBatch } from '../src/stream/record-batch.ts'
+
+/** Where a line reader takes its bytes from. */
+export interface ByteInput {
+  /** What errors call it: a path, or `stdin`. */
+  readonly name: string
+  /**
+   * Writes the next bytes into `buffer` from `start` on, up to `end`, and says how many. 0 is the
+   * end; `null` is nothing now, more may come.
+   */
+  fill(buffer: Buffer, start: number, end: number): Promise<number | null>
+  /** Bytes taken from the outside and bytes in all, as `SourceReader.progress` has them. */
+  progress(): { readonly read: number; readonly total: number | undefined }
+  close(): Promise<void>
+}
+
+/** Limits of a line reader. */
+export interface LineReaderLimits {
+  /** Bytes of a block, and so about the size of a batch. Default 256 KiB. */
+  readonly blockBytes?: number
+  /** A longer line is refused. Default 16 MiB. */
+  readonly lineBytesMax?: number
+}
+
+const NEWLINE = 0x0a
+const CARRIAGE_RETURN = 0x0d
+/** The byte scanner may read so far past a record, and stops at a newline. */
+const PADDING_BYTES = 8
+
+interface Block {
+  readonly bytes: Buffer
+  /** Bytes at the start that the block before left over: the beginning of a line. */
+  readonly carried: number
+  readonly filled: Promise<number | null>
+}
+
+/**
+ * Reads the lines of a byte input as records. A record's offset is the ordinal of its line; a blank
+ * line has an ordinal and no record. The next block is read while the batch before is processed.
+ */
+export class LineReader implements SourceReader {
+  readonly split: Split
+  readonly #input: ByteInput
+  readonly #blockBytes: number
+  readonly #lineBytesMax: number
+  #pending: Block | null = null
+  /** What the last block left over, when no next block is under way. */
+  #rest: Buffer = Buffer.alloc(0)
+  /** Ordinal of the line that comes next. */
+  #line = 0
+  #ended = false
+  /** Positions of one block's records; kept between blocks, so that they grow once. */
+  #starts = new Int32Array(4096)
+  #ends = new Int32Array(4096)
+  #offsets = new Float64Array(4096)
+
+  constructor(split: Split, input: ByteInput, limits: LineReaderLimits = {}) {
+    this.split = split
+    this.#input = input
+    this.#blockBytes = limits.blockBytes ?? 256 * 1024
+    this.#lineBytesMax = limits.lineBytesMax ?? 16 * 1024 * 1024
+  }
+
+  async pollBatch(): Promise<PollResult> {
+    while (!this.#ended) {
+      const block = this.#pending ?? this.#readAhead()
+      this.#pending = null
+      const filled = await this.#finish(block.filled)
+      if (filled === null) {
+        this.#rest = block.bytes.subarray(0, block.carried)
+        return { kind: 'idle', untilMs: 0 }
+      }
+      const batch = this.#takeBlock(block, filled)
+      if (batch !== null) return { kind: 'batch', batch }
+    }
+    return { kind: 'end' }
+  }
+
+  progress(): { readonly read: number; readonly total: number | undefined } {
+    return this.#input.progress()
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true
+    await this.#pending?.filled.catch(() => 0)
+    this.#pending = null
+    await this.#input.close()
+  }
+
+  /** Starts to read a block behind the rest of the one before. */
+  #readAhead(): Block {
+    const carried = this.#rest.length
+    // A block grows with the line that it could not end, so that a long line is copied few times.
+    const end = carried + Math.max(this.#blockBytes, carried)
+    const bytes = Buffer.allocUnsafeSlow(end + PADDING_BYTES)
+    this.#rest.copy(bytes)
+    const filled = this.#input.fill(bytes, carried, end)
+    // The failure is reported when the block is asked for; until then it must not be "unhandled".
+    filled.catch(() => 0)
+    return { bytes, carried, filled }
+  }
+
+  async #finish(filled: Promise<number | null>): Promise<number | null> {
+    try {
+      return await filled
+    } catch (error) {
+      this.#ended = true
+      const reason = error instanceof Error ? error.message : String(error)
+      throw this.#unreadable(`cannot be read further: ${reason}`, error)
+    }
+  }
+
+  /** The records of a block; `null` where no line ends in it. */
+  #takeBlock({ bytes, carried }: Block, filled: number): RecordBatch | null {
+    let length = carried + filled
+    if (filled === 0) {
+      this.#ended = true
+      // A last line without a newline gets one.
+      if (length > 0) bytes[length++] = NEWLINE
+    }
+    const lastNewline = bytes.subarray(0, length).lastIndexOf(NEWLINE)
+    const lineEnd = Math.max(lastNewline + 1, 0)
+    this.#rest = bytes.subarray(lineEnd, length)
+    const count = lineEnd === 0 ? 0 : this.#splitLines(bytes, carried, lineEnd)
+    if (this.#rest.length > this.#lineBytesMax) throw this.#tooLong()
+    // The rest is copied into the next block here, before the padding is written over it.
+    if (!this.#ended) this.#pending = this.#readAhead()
+    if (count === 0) return null
+    const recordsEnd = this.#ends[count - 1] as number
+    bytes.fill(NEWLINE, recordsEnd, recordsEnd + PADDING_BYTES)
+    return {
+      split: this.split,
+      bytes,
+      count,
+      starts: this.#starts.slice(0, count),
+      ends: this.#ends.slice(0, count),
+      offsets: this.#offsets.slice(0, count),
+    }
+  }
+
+  /** Notes the positions of the records up to `limit`, one past a newline; gives their number. */
+  #splitLines(bytes: Buffer, searchFrom: number, limit: number): number {
+    let count = 0
+    let start = 0
+    let from = searchFrom
+    let line = this.#line
+    if (line === 0) start = byteOrderMarkLength(bytes, limit)
+    while (start < limit) {
+      const newline = bytes.indexOf(NEWLINE, Math.max(from, start))
+      if (newline - start > this.#lineBytesMax) throw this.#tooLong()
+      let end = newline
+      if (end > start && bytes[end - 1] === CARRIAGE_RETURN) {
+        // The record's end is a newline in any case: the byte scanner stops there.
+        end--
+        bytes[end] = NEWLINE
+      }
+      if (!isBlank(bytes, start, end)) {
+        if (count === this.#starts.length) this.#growPositions()
+        this.#starts[count] = start
+        this.#ends[count] = end
+        this.#offsets[count++] = line
+      }
+      line++
+      start = newline + 1
+      from = start
+    }
+    this.#line = line
+    return count
+  }
+
+  #growPositions(): void {
+    const length = this.#starts.length * 2
+    this.#starts = copyInto(new Int32Array(length), this.#starts)
+    this.#ends = copyInto(new Int32Array(length), this.#ends)
+    this.#offsets = copyInto(new Float64Array(length), this.#offsets)
+  }
+
+  #tooLong(): TocsinError {
+    this.#ended = true
+    const limit = `${this.#lineBytesMax / (1024 * 1024)} MiB`
+    return this.#unreadable(`has a line longer than ${limit}; is it one JSON document a line?`)
+  }
+
+  #unreadable(what: string, cause?: unknown): TocsinError {
+    const message = `${this.#input.name} ${what} (at or after line ${this.#line + 1})`
+    return new TocsinError('INPUT_UNREADABLE', message, { cause })
+  }
+}
+
+function byteOrderMarkLength(bytes: Buffer, limit: number): number {
+  const present = limit >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+  return present ? 3 : 0
+}
+
+function isBlank(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    if (byte !== 0x20 && byte !== 0x09) return false
+  }
+  return true
+}
+
+function copyInto<Positions extends Int32Array | Float64Array>(
+  to: Positions,
+  from: Positions,
+): Positions {
+  to.set(from)
+  return to
+}

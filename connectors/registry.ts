@@ -1,0 +1,13 @@
+import type { Connector } from '../src/connector/connector.ts'
+import { fileConnector } from './file/connector.ts'
+import { generatorConnector } from './generator/connector.ts'
+import { stdinConnector } from './stdin/connector.ts'
+import { stdoutConnector } from './stdout/connector.ts'
+
+/** Every connector that is built in, by name: the one list. */
+export const connectors: ReadonlyMap<string, Connector> = new Map(
+  [fileConnector, stdinConnector, stdoutConnector, generatorConnector].map((connector) => [
+    connector.name,
+    connector,
+  ]),
+)

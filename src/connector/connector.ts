@@ -1,0 +1,46 @@
+import type { Sink } from './sink.ts'
+import type { Source } from './source.ts'
+
+/** What a connector is told about where it runs. */
+export interface ConnectorContext {
+  /** The folder that relative paths in the options start from. */
+  readonly directory: string
+}
+
+/** A JSON Schema of one option. */
+export interface OptionProperty {
+  readonly description: string
+  readonly [keyword: string]: unknown
+}
+
+/** A JSON Schema (draft 2020-12) of an options object. */
+export interface OptionSchema {
+  readonly type: 'object'
+  readonly description: string
+  readonly properties: Readonly<Record<string, OptionProperty>>
+  readonly required?: readonly string[]
+  readonly additionalProperties: false
+}
+
+/** Options that their schema has accepted. */
+export type ConnectorOptions = Readonly<Record<string, unknown>>
+
+/** What a source may be told, and how it is made. */
+export interface SourceConnector {
+  readonly options: OptionSchema
+  /** @throws {TocsinError} CONFIG_INVALID for what a schema cannot say. */
+  create(options: ConnectorOptions, context: ConnectorContext): Source
+}
+
+/** What a sink may be told, and how it is made. */
+export interface SinkConnector {
+  readonly options: OptionSchema
+  create(options: ConnectorOptions, context: ConnectorContext): Sink
+}
+
+/** An outside system by the name that configurations use. */
+export interface Connector {
+  readonly name: string
+  readonly source?: SourceConnector
+  readonly sink?: SinkConnector
+}
