@@ -7,6 +7,7 @@ export const errorCodes = {
   RULE_DUPLICATE: 'two rules have the same id',
   RULE_NOT_YET: 'the keyword is known but not built yet',
   RULE_REFERENCE: 'a name refers to nothing',
+  RULE_LINT: 'the rule is valid, but may not mean or cost what its author thinks',
   CONFIG_INVALID: 'tocsin.yaml is invalid',
   USAGE: 'the command line is not understood',
   INPUT_UNREADABLE: 'an input cannot be opened or read',

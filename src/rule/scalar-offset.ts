@@ -38,12 +38,12 @@ function foldedOffset(
   let at = start
   let made = 0
   while (at < end) {
-    const escape = escapeAt(at, text)
+    const sequence = escapeAt(at, text)
     fold.lastIndex = at
-    const run = escape === null ? (fold.exec(text)?.[0] ?? null) : null
+    const run = sequence === null ? (fold.exec(text)?.[0] ?? null) : null
     let taken = 1
     let making = 1
-    if (escape !== null) [taken, making] = escape
+    if (sequence !== null) [taken, making] = sequence
     else if (run !== null) {
       taken = run.length
       making = Math.max(1, run.split('\n').length - 2)
