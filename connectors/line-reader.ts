@@ -150,7 +150,10 @@ export class LineReader implements SourceReader {
     if (line === 0) start = byteOrderMarkLength(bytes, limit)
     while (start < limit) {
       const newline = bytes.indexOf(NEWLINE, Math.max(from, start))
-      if (newline - start > this.#lineBytesMax) throw this.#tooLong()
+      if (newline - start > this.#lineBytesMax) {
+        this.#line = line
+        throw this.#tooLong()
+      }
       let end = newline
       if (end > start && bytes[end - 1] === CARRIAGE_RETURN) {
         // The record's end is a newline in any case: the byte scanner stops there.

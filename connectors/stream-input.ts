@@ -39,7 +39,9 @@ export function streamInput(options: StreamInputOptions): ByteInput {
     for (;;) {
       const taken = take(buffer, start, end)
       if (taken > 0) return taken
-      if (failure !== undefined) throw failure
+      // A stream knows of its failure before it says so.
+      const error = failure ?? stream.errored
+      if (error !== null && error !== undefined) throw error
       if (stream.readableEnded || stream.destroyed) return 0
       if (!(await somethingHappens(stream, idleAfterMs))) return null
     }

@@ -1,0 +1,206 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { afterAll, describe, expect, it } from 'vitest'
+import { fileSource } from '../../connectors/file/source.ts'
+import { readSource, sourceConformance } from './source-conformance.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tocsin-file-source-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+function file(content: string | Buffer, extension = '.ndjson'): string {
+  const path = join(folder, `${files++}${extension}`)
+  writeFileSync(path, content)
+  return path
+}
+
+async function texts(content: string | Buffer, extension?: string) {
+  const records = await readSource(fileSource([file(content, extension)]))
+  return records.map(({ offset, text }) => [offset, text])
+}
+
+const lines = Array.from({ length: 500 }, (_, i) => `{"i":${i},"pad":"${'x'.repeat(i % 50)}"}`)
+
+describe('a file source', () => {
+  describe('over plain files', () => {
+    const paths = [file(lines.join('\n')), file(lines.slice(7).join('\r\n'))]
+    sourceConformance(() => fileSource(paths, { blockBytes: 1000 }))
+  })
+
+  describe('over gzip files', () => {
+    const path = file(gzipSync(lines.join('\n')), '.ndjson.gz')
+    sourceConformance(() => fileSource([path], { blockBytes: 1000 }))
+  })
+
+  it('makes each file a partition, in the order given', async () => {
+    const paths = [file('{"b":1}\n'), file('{"a":1}\n{"a":2}\n')]
+    expect(await readSource(fileSource(paths))).toEqual([
+      { partition: 0, offset: 0, text: '{"b":1}' },
+      { partition: 1, offset: 0, text: '{"a":1}' },
+      { partition: 1, offset: 1, text: '{"a":2}' },
+    ])
+  })
+
+  it.each([
+    ['nothing', '', []],
+    ['a newline only', '\n', []],
+    [
+      'a last line without newline',
+      'a\nb',
+      [
+        [0, 'a'],
+        [1, 'b'],
+      ],
+    ],
+    [
+      'CRLF',
+      'a\r\nb\r\n',
+      [
+        [0, 'a'],
+        [1, 'b'],
+      ],
+    ],
+    [
+      'CRLF without the last newline',
+      'a\r\nb\r',
+      [
+        [0, 'a'],
+        [1, 'b'],
+      ],
+    ],
+    [
+      'blank lines, which count',
+      'a\n\n \t\n\r\nb\n\n',
+      [
+        [0, 'a'],
+        [4, 'b'],
+      ],
+    ],
+    [
+      'a byte order mark',
+      '\ufeffa\nb\n',
+      [
+        [0, 'a'],
+        [1, 'b'],
+      ],
+    ],
+    ['a byte order mark and no more', '\ufeff', []],
+    [
+      'a byte order mark in the second line, which is no mark',
+      'a\n\ufeffb',
+      [
+        [0, 'a'],
+        [1, '\ufeffb'],
+      ],
+    ],
+    ['spaces around a record', ' a \n', [[0, ' a ']]],
+    [
+      'characters of several bytes',
+      'ä€😀\nß',
+      [
+        [0, 'ä€😀'],
+        [1, 'ß'],
+      ],
+    ],
+  ])('reads %s', async (_name, content, expected) => {
+    expect(await texts(content)).toEqual(expected)
+    expect(await texts(gzipSync(content), '.gz')).toEqual(expected)
+  })
+
+  it('reads the same lines whatever the size of its blocks', async () => {
+    const line = fc.string({
+      unit: fc.constantFrom('a', '"', ' ', '\t', 'ä', '\u2028'),
+      maxLength: 30,
+    })
+    const newline = fc.constantFrom('\n', '\r\n')
+    const text = fc.array(fc.tuple(line, newline), { maxLength: 20 })
+    await fc.assert(
+      fc.asyncProperty(
+        text,
+        line,
+        fc.integer({ min: 1, max: 40 }),
+        async (parts, last, blockBytes) => {
+          const path = file([...parts.flat(), last].join(''))
+          const expected = [...parts.map(([each]) => each), last]
+            .map((each, offset) => ({ partition: 0, offset, text: each }))
+            .filter(({ text }) => /[^ \t]/.test(text))
+          expect(await readSource(fileSource([path], { blockBytes }))).toEqual(expected)
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  it('carries a line over that is longer than a block', async () => {
+    const long = 'x'.repeat(10_000)
+    const path = file(`a\n${long}\nb\n`)
+    expect(
+      (await readSource(fileSource([path], { blockBytes: 64 }))).map(({ text }) => text),
+    ).toEqual(['a', long, 'b'])
+  })
+
+  it.each([
+    ['in one block', 4096],
+    ['over several blocks', 16],
+  ])('refuses a line that is too long, %s', async (_name, blockBytes) => {
+    const path = file(`a\n${'x'.repeat(1025)}\nb\n`)
+    const source = fileSource([path], { blockBytes, lineBytesMax: 1024 })
+    await expect(readSource(source)).rejects.toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      message: expect.stringMatching(
+        /^.*\.ndjson has a line longer than .* MiB; .*\(at or after line 2\)$/,
+      ),
+    })
+  })
+
+  it('accepts a line of exactly the limit', async () => {
+    const path = file('x'.repeat(1024))
+    const source = fileSource([path], { blockBytes: 100, lineBytesMax: 1024 })
+    expect(await readSource(source)).toHaveLength(1)
+  })
+
+  it.each([
+    [
+      'no file',
+      () => join(folder, 'none.ndjson'),
+      /^cannot open .*none\.ndjson: there is no such file$/,
+    ],
+    ['a folder', () => folder, /^cannot open .*: it is a folder$/],
+  ])('says which input cannot be opened: %s', async (_name, path, message) => {
+    await expect(fileSource([path()]).open('s')).rejects.toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  it.each([
+    ['not gzip', Buffer.from('a\nb\n'), /incorrect header check \(at or after line 1\)$/],
+    ['cut short', gzipSync(lines.join('\n')).subarray(0, 100), /unexpected end of file/],
+  ])('says that a gzip file is broken: %s', async (_name, content, message) => {
+    const source = fileSource([file(content, '.gz')])
+    await expect(readSource(source)).rejects.toMatchObject({
+      code: 'INPUT_UNREADABLE',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  it('tells how far it is, in bytes of the file', async () => {
+    const content = gzipSync(lines.join('\n'))
+    const [plain] = await fileSource([file('a\nb\n')]).open('s')
+    const [zipped] = await fileSource([file(content, '.gz')]).open('s')
+    expect([plain!.progress(), zipped!.progress()]).toEqual([
+      { read: 0, total: 4 },
+      { read: 0, total: content.length },
+    ])
+    for (const reader of [plain!, zipped!]) while ((await reader.pollBatch()).kind !== 'end');
+    expect([plain!.progress(), zipped!.progress()]).toEqual([
+      { read: 4, total: 4 },
+      { read: content.length, total: content.length },
+    ])
+    await plain!.close()
+    await zipped!.close()
+  })
+})
