@@ -33,3 +33,8 @@ export function formatProblem(problem: RuleProblem): string {
   const { file, line, column, message, code } = problem
   return `${file}:${line}:${column}: ${message} (${code}${at})`
 }
+
+/** `: did you mean \`x\`?`, or nothing. */
+export function didYouMean(suggestion: string | undefined): string {
+  return suggestion === undefined ? '' : `: did you mean \`${suggestion}\`?`
+}

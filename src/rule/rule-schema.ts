@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: examples of the `${{ }}` of titles.
 import { detectDefinitions, detectSchema } from './detect-schema.ts'
 import {
   count,

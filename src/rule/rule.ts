@@ -8,7 +8,7 @@ export interface Rule {
   /** Default 1. */
   readonly version: number
   /** A template with `${{ }}`; default: the id. */
-  readonly title: Template
+  readonly title: TemplateText
   readonly description: string | null
   /** Default `medium`. */
   readonly severity: Severity
@@ -61,7 +61,7 @@ export interface ExpressionText {
 }
 
 /** Text with `${{ CEL }}` in it, and its path in the document. */
-export interface Template {
+export interface TemplateText {
   readonly text: string
   readonly path: string
 }
@@ -153,7 +153,7 @@ export type AfterMatch =
 /** How a match becomes an alert. */
 export interface AlertBlock {
   /** `null`: that of the rule. */
-  readonly title: Template | null
+  readonly title: TemplateText | null
   /** `null`: that of the rule. */
   readonly severity: Severity | null
   readonly dedupe: Dedupe | null

@@ -48,7 +48,7 @@ export const count: SchemaNode = {
 export const duration: SchemaNode = {
   type: 'string',
   minLength: 1,
-  pattern: durationPattern.replaceAll('((?:', '(?:').replaceAll(/\((?=\\d)/g, '(?:'),
+  pattern: durationPattern,
   'x-expected': durationExpected,
 }
 export const time: SchemaNode = {
