@@ -70,6 +70,14 @@ export class KeyEncoder {
     this.end = 0
   }
 
+  /** Whether a row has a key, without writing it; one that is too long shows only when written. */
+  hasKey(row: number): boolean {
+    return this.#columns.every((column) => {
+      const kind = column.kinds[row] as ValueKind
+      return kind >= ValueKind.false && kind <= ValueKind.escapedString
+    })
+  }
+
   /** Appends the key of a row; `false`, with `failure` set, where it has none. */
   encode(row: number): boolean {
     const start = this.end

@@ -1,0 +1,96 @@
+import type { Event } from './event.ts'
+
+export type AlertState = 'firing' | 'resolved'
+
+/** A value as JSON knows it. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue }
+
+/** An alert before it is written; `alertDocument` gives the JSON that every sink sees. */
+export interface Alert {
+  /** Follows from rule, fingerprint, kind, key and events: the same in every run (D13). */
+  readonly id: string
+  readonly rule: string
+  readonly version: number
+  readonly mode: string
+  readonly severity: string
+  readonly title: string
+  readonly state: AlertState
+  /** Counts the notifications of one alert, from 1. */
+  readonly sequence: number
+  readonly by: ReadonlyMap<string, JsonValue>
+  /** Of the last event, or of the deadline that ran out, epoch ms. */
+  readonly eventTime: number
+  /** Processing time, epoch ms. */
+  readonly detectedAt: number
+  readonly tags: readonly string[]
+  readonly fields: ReadonlyMap<string, JsonValue>
+  /** Step → the events that it took, in order of time. */
+  readonly steps: ReadonlyMap<string, readonly Event[]>
+  /** Names of the sinks; `null`: those marked default. */
+  readonly to: readonly string[] | null
+}
+
+/** Says how an event is shown: what its stream redacts is replaced. Gives JSON text. */
+export type EventText = (event: Event) => string
+
+/** The alert as one line of JSON. Events are put in as the text that they came as. */
+export function alertDocument(alert: Alert, eventText: EventText): string {
+  const head = {
+    id: alert.id,
+    notification: `${alert.id}:${alert.state}:${alert.sequence}`,
+    rule: alert.rule,
+    version: alert.version,
+    mode: alert.mode,
+    severity: alert.severity,
+    title: alert.title,
+    state: alert.state,
+    by: Object.fromEntries(alert.by),
+    event_time: alert.eventTime,
+    detected_at: alert.detectedAt,
+    tags: alert.tags,
+    fields: Object.fromEntries(alert.fields),
+  }
+  const steps: string[] = []
+  for (const [name, events] of alert.steps) {
+    const texts = events.map((event) => takenEventText(event, eventText))
+    steps.push(`${JSON.stringify(name)}:[${texts.join(',')}]`)
+  }
+  return `${JSON.stringify(head).slice(0, -1)},"steps":{${steps.join(',')}}}`
+}
+
+function takenEventText(event: Event, eventText: EventText): string {
+  const { stream, partition } = event.split
+  const position = `"stream":${JSON.stringify(stream)},"partition":${partition}`
+  const time = `"offset":${event.offset},"event_time":${event.timestamp}`
+  return `{${position},${time},"event":${eventText(event)}}`
+}
+
+/** The event's own JSON text, without line breaks. */
+export function plainEventText(event: Event): string {
+  const text = isASCII(event.raw) ? event.raw : Buffer.from(event.raw, 'latin1').toString('utf8')
+  return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
+}
+
+function isASCII(text: string): boolean {
+  return !/[\u0080-\u00ff]/.test(text)
+}
+
+/** An `EventText` that replaces the values of the named fields, wherever they stand, by `null`. */
+export function redactingEventText(redact: ReadonlyMap<string, readonly string[]>): EventText {
+  return (event) => {
+    const names = redact.get(event.split.stream)
+    if (names === undefined || names.length === 0) return plainEventText(event)
+    const hidden = new Set(names)
+    const text = Buffer.from(event.raw, 'latin1').toString('utf8')
+    return JSON.stringify(JSON.parse(text), (name, value) => (hidden.has(name) ? redacted : value))
+  }
+}
+
+/** Stands for a redacted value. */
+export const redacted = '[redacted]'
