@@ -90,6 +90,7 @@ export type TakenReference =
   | {
       readonly kind: 'at'
       readonly events: TakenList
+      /** From 0; -1 is the last. */
       readonly index: Expression
       readonly step: number
     }

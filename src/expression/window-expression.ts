@@ -1,17 +1,8 @@
-import { TocsinError } from '../errors.ts'
+import { parseSyntax } from './cel-parser.ts'
 import type { Expression } from './expression.ts'
+import { ExpressionBuilder } from './expression-builder.ts'
 import type { ExpressionProblem, ExpressionScope } from './expression-scope.ts'
-
-export type AggregateName =
-  | 'sum'
-  | 'avg'
-  | 'min'
-  | 'max'
-  | 'first'
-  | 'last'
-  | 'count'
-  | 'distinct'
-  | 'stddev'
+import type { AggregateName } from './list-aggregate.ts'
 
 /** An aggregate over a window's events: `sum(amount)`, `count()`. */
 export interface WindowAggregate {
@@ -24,13 +15,19 @@ export interface WindowAggregate {
 
 /**
  * Parses an entry of `let`: an expression over aggregates of the window's events. What stands
- * outside an aggregate may read the scope's names only.
+ * outside an aggregate may read the scope's names only, whatever its `bareFields` says.
  */
 export function parseWindowExpression(
-  _text: string,
-  _scope: ExpressionScope,
+  text: string,
+  scope: ExpressionScope,
 ):
   | { readonly expression: Expression; readonly aggregates: readonly WindowAggregate[] }
   | { readonly problems: readonly ExpressionProblem[] } {
-  throw new TocsinError('ASSERTION', 'not built yet')
+  const parsed = parseSyntax(text)
+  if ('problem' in parsed) return { problems: [parsed.problem] }
+  const aggregates: WindowAggregate[] = []
+  const builder = new ExpressionBuilder({ ...scope, bareFields: false }, aggregates)
+  const { expression } = builder.value(parsed.ast)
+  if (builder.problems.length > 0) return { problems: builder.problems }
+  return { expression, aggregates }
 }

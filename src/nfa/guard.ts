@@ -59,7 +59,10 @@ export class GuardCompiler {
       test = rememberLast(condition.test)
       this.#iterative.set(condition, test)
     }
-    return test
+    if (condition.predicate === null) return test
+    const fits = predicateTest(condition.predicate)
+    const rest = test
+    return (event, taken) => fits(event, taken) && rest(event, taken)
   }
 }
 
@@ -93,7 +96,7 @@ export function outcomeWithoutPredicates(guard: Guard): boolean | undefined {
     case 'always':
       return true
     case 'condition':
-      return guard.condition.kind === 'unary' ? false : undefined
+      return guard.condition.predicate === null ? undefined : false
     case 'not': {
       const operand = outcomeWithoutPredicates(guard.operand)
       return operand === undefined ? undefined : !operand

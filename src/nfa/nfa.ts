@@ -2,7 +2,7 @@ import { assert, TocsinError } from '../errors.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import type { CompiledPattern, CompiledState } from './nfa-compiler.ts'
-import { NOT_STARTED, type NFAState, type PartialMatch } from './partial-match.ts'
+import { type NFAState, NOT_STARTED, type PartialMatch } from './partial-match.ts'
 import { offer, poll, removeWhere } from './partial-match-queue.ts'
 
 /** When a match comes out under a skip strategy: see D7. */
@@ -18,8 +18,8 @@ export interface NFAOptions {
 
 /** What comes out of one step of an NFA; the same object is used again and again. */
 export class NFAOutput {
-  /** Complete matches, in order. */
-  readonly matches: TakenEvent[] = []
+  /** Complete matches in order, each with the time of its last event or of its deadline, epoch ms. */
+  readonly matches: { readonly taken: TakenEvent; readonly at: number }[] = []
   /** Partial matches whose time ran out, with the moment it did, epoch ms. */
   readonly timeouts: { readonly taken: TakenEvent; readonly at: number }[] = []
   /** First events refused because of `limit`. */
@@ -80,8 +80,9 @@ export class NFA {
     for (const match of partialMatches) {
       const at = this.#timeoutOf(match, timestamp)
       if (at === undefined) offer(remaining, match)
-      else if (this.#stateOf(match).kind === 'pending') offer(completed, match)
-      else if (match.taken !== null) output.timeouts.push({ taken: match.taken, at })
+      else if (this.#stateOf(match).kind === 'pending') {
+        offer(completed, { ...match, deadline: at })
+      } else if (match.taken !== null) output.timeouts.push({ taken: match.taken, at })
     }
     state.partialMatches = remaining
     this.#emit(state, completed, output)
@@ -93,7 +94,8 @@ export class NFA {
     const remaining: PartialMatch[] = []
     const completed: PartialMatch[] = []
     for (const match of state.partialMatches) {
-      if (match.start === NOT_STARTED) this.#begin(state, event, ordinal, remaining, completed, output)
+      if (match.start === NOT_STARTED)
+        this.#begin(state, event, ordinal, remaining, completed, output)
       else this.#continue(match, event, ordinal, remaining, completed)
     }
     state.partialMatches = remaining
@@ -156,7 +158,8 @@ export class NFA {
     let more: PartialMatch[] | null = null
     for (const edge of this.#stateOf(match).edges) {
       if (!edge.test(event, before)) continue
-      const taken = edge.action === 'take' ? { event, step: edge.step, previous: before, ordinal } : before
+      const taken =
+        edge.action === 'take' ? { event, step: edge.step, previous: before, ordinal } : before
       const next =
         edge.action === 'ignore' && edge.target === match.state
           ? match
@@ -210,7 +213,10 @@ export class NFA {
       }
       if (emitted < this.options.maxMatches) {
         emitted++
-        output.matches.push(match.taken)
+        output.matches.push({
+          taken: match.taken,
+          at: match.deadline ?? match.taken.event.timestamp,
+        })
       } else output.dropped++
     }
   }

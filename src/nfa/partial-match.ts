@@ -12,6 +12,8 @@ export interface PartialMatch {
   readonly start: number
   /** Event time of the first event, epoch ms. */
   readonly startTimestamp: number
+  /** Of a match that a time limit completed: the moment it ran out, epoch ms. */
+  readonly deadline?: number
 }
 
 /** Start of the partial match that has taken nothing: after all others. */

@@ -59,7 +59,11 @@ function checkQuantifier(item: PatternItem): void {
     return
   }
   const { min, max } = quantifier
-  if (!Number.isInteger(min) || min < 1 || (max !== null && (!Number.isInteger(max) || max < min))) {
+  if (
+    !Number.isInteger(min) ||
+    min < 1 ||
+    (max !== null && (!Number.isInteger(max) || max < min))
+  ) {
     throw malformed(`'times' of ${label(item)} must be whole numbers, min >= 1 and max >= min`)
   }
   if (item.until !== null && max !== null) {

@@ -51,7 +51,12 @@ class StateGraphBuilder {
 
   constructor(pattern: Pattern) {
     this.#pattern = pattern
-    this.#at = { current: lastLink(pattern.items), following: null, group: null, groupContiguity: 'strict' }
+    this.#at = {
+      current: lastLink(pattern.items),
+      following: null,
+      group: null,
+      groupContiguity: 'strict',
+    }
   }
 
   build(): StateGraph {

@@ -73,6 +73,8 @@ export function waysToFinal(state: State, guard: Guard, way: readonly State[] = 
   return state.transitions.flatMap((transition) => {
     if (transition.action !== 'proceed' || path.includes(transition.target)) return []
     const whole = and(guard, transition.guard)
-    return transition.target.kind === 'final' ? [whole] : waysToFinal(transition.target, whole, path)
+    return transition.target.kind === 'final'
+      ? [whole]
+      : waysToFinal(transition.target, whole, path)
   })
 }

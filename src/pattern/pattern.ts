@@ -15,6 +15,8 @@ export type Condition =
   /** Reads what the partial match has taken too. */
   | {
       readonly kind: 'iterative'
+      /** The part of the condition that reads the event only, as above; `null`: there is none. */
+      readonly predicate: number | null
       readonly test: (event: Event, taken: TakenEvent | null) => boolean
     }
 

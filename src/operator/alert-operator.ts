@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto'
+import type { Counter } from '../metrics.ts'
+import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
+import type { Event, TakenEvent } from '../stream/event.ts'
+import { decodeKey } from '../stream/key.ts'
+import type { Clock } from '../time/clock.ts'
+import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
+
+/** Gives a value for a match; `undefined` is CEL's error. */
+export type MatchExpression = (taken: TakenEvent, names: ReadonlyMap<string, unknown>) => unknown
+
+/** How matches of one kind become alerts. */
+export interface AlertBlockPlan {
+  readonly severity: string
+  readonly title: (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) => string
+  readonly fields: ReadonlyMap<string, MatchExpression>
+  readonly dedupe: { readonly by: readonly MatchExpression[]; readonly forMs: number } | null
+  readonly to: readonly string[] | null
+}
+
+export interface ExceptionPlan {
+  readonly name: string
+  readonly holds: MatchExpression
+  /** Epoch ms of event time; infinity: never expires. */
+  readonly expires: number
+  readonly hits: Counter
+}
+
+/** What the alert operator needs to know of a rule. */
+export interface AlertPlan {
+  readonly rule: string
+  readonly fingerprint: string
+  readonly version: number
+  readonly mode: string
+  readonly tags: readonly string[]
+  /** Names of the key's parts in an alert's `by`. */
+  readonly keyNames: readonly string[]
+  /** Names of the pattern's steps by index. */
+  readonly stepNames: readonly string[]
+  readonly match: AlertBlockPlan
+  /** `null`: timed-out partial matches raise no alert. */
+  readonly timeout: AlertBlockPlan | null
+  readonly exceptions: readonly ExceptionPlan[]
+  /** `limit` of the rule, for its health alert. */
+  readonly limit: number
+}
+
+/** An alert that was not sent, and what kept it back. */
+export interface SuppressedAlert {
+  readonly alert: Alert
+  readonly by: { readonly kind: 'dedupe' | 'exception'; readonly name: string }
+}
+
+export interface AlertOutput {
+  alert(alert: Alert, document: () => string): void
+  suppressed(suppressed: SuppressedAlert): void
+  droppedMatches(rule: string, count: number): void
+  refusedEvent(rule: string): void
+}
+
+/** A health alert comes once per rule, key and hour of event time. */
+const healthIntervalMs = 3_600_000
+
+/**
+ * Turns matches into alerts: exceptions, identity, dedupe, documents. One for each CepOperator;
+ * `plans[i]` belongs to its pattern i.
+ */
+export class AlertOperator implements CepOutput {
+  readonly #plans: readonly AlertPlan[]
+  readonly #output: AlertOutput
+  readonly #clock: Clock
+  readonly #eventText: EventText
+  /** By plan: dedupe key → end of the suppression, epoch ms. */
+  readonly #silencedUntil: readonly Map<string, number>[]
+  readonly #healthUntil = new Map<string, number>()
+
+  constructor(
+    plans: readonly AlertPlan[],
+    output: AlertOutput,
+    clock: Clock,
+    eventText: EventText,
+  ) {
+    this.#plans = plans
+    this.#output = output
+    this.#clock = clock
+    this.#eventText = eventText
+    this.#silencedUntil = plans.map(() => new Map())
+  }
+
+  results(results: readonly CepResult[]): void {
+    for (const result of results) {
+      const plan = this.#plans[result.pattern] as AlertPlan
+      const block = result.kind === 'match' ? plan.match : plan.timeout
+      if (block !== null) this.#raise(result, plan, block)
+    }
+  }
+
+  refused({ pattern, key, event }: RefusedEvent): void {
+    const plan = this.#plans[pattern] as AlertPlan
+    this.#output.refusedEvent(plan.rule)
+    const slot = `${pattern} ${key}`
+    if (event.timestamp < (this.#healthUntil.get(slot) ?? -Infinity)) return
+    const hour = Math.floor(event.timestamp / healthIntervalMs)
+    this.#healthUntil.set(slot, (hour + 1) * healthIntervalMs)
+    const by = keyOf(plan, key)
+    const id = hashOf([plan.rule, plan.fingerprint, 'limit', key, String(hour)])
+    const shown = [...by].map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', ')
+    this.#send({
+      ...this.#common(plan, id, by),
+      severity: 'medium',
+      title: `Rule ${plan.rule}: ${plan.limit} first events are open for ${shown}; more are refused`,
+      eventTime: event.timestamp,
+      tags: ['tocsin.health'],
+      fields: new Map<string, JsonValue>([['limit', plan.limit]]),
+      steps: new Map(),
+      to: null,
+    })
+  }
+
+  droppedMatches(pattern: number, count: number): void {
+    this.#output.droppedMatches((this.#plans[pattern] as AlertPlan).rule, count)
+  }
+
+  #raise(result: CepResult, plan: AlertPlan, block: AlertBlockPlan): void {
+    const { taken, key, eventTime } = result
+    const by = keyOf(plan, key)
+    const exception = plan.exceptions.find(
+      ({ expires, holds }) => eventTime < expires && holds(taken, by) === true,
+    )
+    const steps = stepsOf(plan, taken)
+    const fields = new Map<string, JsonValue>()
+    for (const [name, expression] of block.fields) {
+      const value = expression(taken, by)
+      if (value !== undefined) fields.set(name, value as JsonValue)
+    }
+    const alert: Alert = {
+      ...this.#common(plan, idOf(result, plan, steps), by),
+      severity: block.severity,
+      title: block.title(taken, by),
+      eventTime,
+      tags: plan.tags,
+      fields,
+      steps,
+      to: block.to,
+    }
+    if (exception !== undefined) {
+      exception.hits.increment()
+      this.#output.suppressed({ alert, by: { kind: 'exception', name: exception.name } })
+    } else if (this.#isDuplicate(result, block, by)) {
+      this.#output.suppressed({ alert, by: { kind: 'dedupe', name: plan.rule } })
+    } else this.#send(alert)
+  }
+
+  /** The time runs from the first alert and is not extended (Alertmanager extends none either). */
+  #isDuplicate(
+    { pattern, kind, taken, eventTime }: CepResult,
+    { dedupe }: AlertBlockPlan,
+    by: ReadonlyMap<string, JsonValue>,
+  ): boolean {
+    if (dedupe === null) return false
+    const until = this.#silencedUntil[pattern] as Map<string, number>
+    const values = dedupe.by.map((expression) => expression(taken, by) ?? null)
+    const slot = JSON.stringify([kind, values])
+    if (eventTime < (until.get(slot) ?? -Infinity)) return true
+    // Insertion order is order of expiry, as `for` is one length for all: forget from the front.
+    for (const [old, end] of until) {
+      if (end > eventTime) break
+      until.delete(old)
+    }
+    until.delete(slot)
+    until.set(slot, eventTime + dedupe.forMs)
+    return false
+  }
+
+  #common(plan: AlertPlan, id: string, by: ReadonlyMap<string, JsonValue>) {
+    return {
+      id,
+      rule: plan.rule,
+      version: plan.version,
+      mode: plan.mode,
+      state: 'firing' as const,
+      sequence: 1,
+      by,
+      detectedAt: this.#clock.now(),
+    }
+  }
+
+  #send(alert: Alert): void {
+    this.#output.alert(alert, () => alertDocument(alert, this.#eventText))
+  }
+}
+
+function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {
+  const values = decodeKey(key)
+  return new Map(plan.keyNames.map((name, part) => [name, values[part] as JsonValue]))
+}
+
+function stepsOf(plan: AlertPlan, taken: TakenEvent): Map<string, Event[]> {
+  const links: TakenEvent[] = []
+  for (let link: TakenEvent | null = taken; link !== null; link = link.previous) links.push(link)
+  const steps = new Map<string, Event[]>()
+  for (const { step, event } of links.reverse()) {
+    const name = plan.stepNames[step] as string
+    const events = steps.get(name)
+    if (events === undefined) steps.set(name, [event])
+    else events.push(event)
+  }
+  return steps
+}
+
+function idOf(
+  { kind, key, eventTime }: CepResult,
+  plan: AlertPlan,
+  steps: ReadonlyMap<string, readonly Event[]>,
+): string {
+  const parts = [plan.rule, plan.fingerprint, kind, key]
+  for (const [name, events] of steps) {
+    parts.push(name)
+    for (const { split, offset } of events) parts.push(split.stream, `${split.partition}:${offset}`)
+  }
+  if (kind === 'timeout') parts.push(String(eventTime))
+  return hashOf(parts)
+}
+
+/** 128 bits of SHA-256 over the parts, each with its length before it. */
+function hashOf(parts: readonly string[]): string {
+  const text = parts.map((part) => `${part.length}:${part}`).join('')
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}

@@ -1,0 +1,258 @@
+import type { NFA } from '../nfa/nfa.ts'
+import { NFAOutput } from '../nfa/nfa.ts'
+import type { NFAState } from '../nfa/partial-match.ts'
+import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { Event, TakenEvent } from '../stream/event.ts'
+import { type EventRun, EventTimeSorter } from '../time/event-time-sorter.ts'
+import { TimerQueue } from '../time/timer-queue.ts'
+
+/** A rule's pattern as a CepOperator runs it. */
+export interface CepPattern {
+  readonly nfa: NFA
+  /** Predicate that an event must fit to exist for this pattern; `null`: every event does. */
+  readonly filter: number | null
+  /** Predicate of events that kill the open partial matches of their key; `null`: none. */
+  readonly cancelledBy: number | null
+  /** Predicates of the steps: an event that fits none of them is skipped where that is the same. */
+  readonly predicates: readonly number[]
+}
+
+/** A match, or a partial match whose time ran out. */
+export interface CepResult {
+  readonly kind: 'match' | 'timeout'
+  /** Index of the pattern in its operator. */
+  readonly pattern: number
+  /** Canonical key (`src/stream/key.ts`). */
+  readonly key: string
+  readonly taken: TakenEvent
+  /** Event time of its last event, or the deadline that ran out, epoch ms. */
+  readonly eventTime: number
+  /** Event time at which it was known: differs where a match had to wait. */
+  readonly moment: number
+}
+
+/** A first event that `limit` refused. */
+export interface RefusedEvent {
+  readonly pattern: number
+  readonly key: string
+  readonly event: Event
+}
+
+export interface CepOutput {
+  /** What one advance of the watermark found, in order of moment. */
+  results(results: readonly CepResult[]): void
+  refused(refused: RefusedEvent): void
+  /** More than `max_matches` were completed by one event. */
+  droppedMatches(pattern: number, count: number): void
+}
+
+/**
+ * When time limits are looked at: at each `deadline`, which makes answers independent of how
+ * watermarks arrive; or, as Flink does, only with the key's events and its `watermark`s.
+ */
+export type TimeLimitMode = 'deadline' | 'watermark'
+
+/**
+ * Runs all patterns that share a key and streams (D8) over events in event-time order. A key's
+ * entry has one slot a pattern; a key with nothing open has no entry.
+ */
+export class CepOperator {
+  readonly sorter = new EventTimeSorter()
+  readonly #patterns: readonly RunningPattern[]
+  readonly #backend: KeyedStateBackend
+  readonly #output: CepOutput
+  readonly #mode: TimeLimitMode
+  readonly #timers = new TimerQueue<KeyEntry>()
+  readonly #step = new NFAOutput()
+  #results: CepResult[] = []
+  /** Keys that had events since the last watermark; kept in mode `watermark` only. */
+  readonly #touched = new Set<KeyEntry>()
+
+  constructor(
+    patterns: readonly CepPattern[],
+    backend: KeyedStateBackend,
+    output: CepOutput,
+    mode: TimeLimitMode = 'deadline',
+  ) {
+    this.#patterns = patterns.map(runningPattern)
+    this.#backend = backend
+    this.#output = output
+    this.#mode = mode
+  }
+
+  /** Number of keys with something open. */
+  get openKeys(): number {
+    return this.#backend.size
+  }
+
+  addRun(split: number, run: EventRun): void {
+    this.sorter.add(split, run)
+  }
+
+  /** Processes the events and time limits up to the watermark, epoch ms. */
+  advanceWatermark(watermark: number): void {
+    this.sorter.release(watermark, this.#processElement)
+    if (this.#mode === 'watermark') this.#advanceTouched(watermark)
+    this.#timers.fireUpTo(watermark, (entry, timestamp) => {
+      if (entry.timerAt !== timestamp) return
+      entry.timerAt = Infinity
+      this.#advanceEntry(entry, this.#mode === 'watermark' ? watermark : timestamp)
+    })
+    if (this.#results.length === 0) return
+    // Keys were visited one after the other: put what they found in order of time.
+    const results = this.#results.sort((a, b) => a.moment - b.moment)
+    this.#results = []
+    this.#output.results(results)
+  }
+
+  readonly #processElement = (
+    event: Event,
+    arena: Buffer,
+    start: number,
+    end: number,
+    hash: number,
+  ): void => {
+    let entry = this.#backend.find(arena, start, end, hash)
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const pattern = this.#patterns[index] as RunningPattern
+      if (pattern.filter !== null && !fits(event, pattern.filter)) continue
+      const state = entry?.slots[index] as NFAState | undefined
+      const concerns = fitsAny(event, pattern)
+      if (state === undefined && pattern.startInert && !concerns) continue
+      if (state !== undefined && !concerns && !pattern.nfa.needsEveryEvent(state)) continue
+      entry ??= this.#backend.findOrCreate(arena, start, end, hash)
+      this.#offer(entry, index, pattern, state, event)
+    }
+    if (entry !== undefined) this.#settle(entry)
+  }
+
+  #offer(
+    entry: KeyEntry,
+    index: number,
+    pattern: RunningPattern,
+    known: NFAState | undefined,
+    event: Event,
+  ): void {
+    const { nfa } = pattern
+    let state = known
+    if (state !== undefined) this.#advanceState(entry, index, nfa, state, event.timestamp)
+    if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) state = undefined
+    state ??= nfa.createState()
+    nfa.process(state, event, this.#step)
+    this.#collect(entry, index, event.timestamp, event)
+    entry.slots[index] = nfa.isEmpty(state) ? undefined : state
+  }
+
+  /** After a change: forgets the key if nothing is open, else sees to its next time limit. */
+  #settle(entry: KeyEntry): void {
+    let open = false
+    let deadline = Infinity
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const state = entry.slots[index] as NFAState | undefined
+      if (state === undefined) continue
+      open = true
+      deadline = Math.min(
+        deadline,
+        (this.#patterns[index] as RunningPattern).nfa.nextDeadline(state),
+      )
+    }
+    if (this.#mode === 'watermark' && open) this.#touched.add(entry)
+    if (!open) {
+      entry.timerAt = Infinity
+      this.#touched.delete(entry)
+      this.#backend.remove(entry)
+    } else if (deadline < entry.timerAt) {
+      entry.timerAt = deadline
+      this.#timers.register(deadline, entry)
+    }
+  }
+
+  #advanceTouched(watermark: number): void {
+    const touched = [...this.#touched]
+    for (const entry of touched) this.#advanceEntry(entry, watermark)
+    this.#touched.clear()
+  }
+
+  #advanceEntry(entry: KeyEntry, timestamp: number): void {
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const state = entry.slots[index] as NFAState | undefined
+      if (state === undefined) continue
+      const { nfa } = this.#patterns[index] as RunningPattern
+      this.#advanceState(entry, index, nfa, state, timestamp)
+      if (nfa.isEmpty(state)) entry.slots[index] = undefined
+    }
+    this.#settle(entry)
+  }
+
+  #advanceState(
+    entry: KeyEntry,
+    index: number,
+    nfa: NFA,
+    state: NFAState,
+    timestamp: number,
+  ): void {
+    if (this.#mode === 'watermark') {
+      nfa.advanceTime(state, timestamp, this.#step)
+      this.#collect(entry, index, timestamp, null)
+      return
+    }
+    for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
+      if (at === Infinity) return
+      nfa.advanceTime(state, at, this.#step)
+      this.#collect(entry, index, at, null)
+    }
+  }
+
+  #collect(entry: KeyEntry, pattern: number, moment: number, event: Event | null): void {
+    const step = this.#step
+    const { key } = entry
+    for (const { taken, at } of step.matches) {
+      this.#results.push({ kind: 'match', pattern, key, taken, eventTime: at, moment })
+    }
+    for (const { taken, at } of step.timeouts) {
+      this.#results.push({ kind: 'timeout', pattern, key, taken, eventTime: at, moment })
+    }
+    if (step.refused > 0 && event !== null) this.#output.refused({ pattern, key, event })
+    if (step.dropped > 0) this.#output.droppedMatches(pattern, step.dropped)
+    step.clear()
+  }
+}
+
+interface RunningPattern extends CepPattern {
+  /** The predicates that concern the pattern as bits, and the words past the first. */
+  readonly mask: number
+  readonly moreMasks: readonly number[]
+  readonly startInert: boolean
+}
+
+function runningPattern(pattern: CepPattern): RunningPattern {
+  const { compiled } = pattern.nfa
+  const concerned =
+    pattern.cancelledBy === null ? pattern.predicates : [...pattern.predicates, pattern.cancelledBy]
+  const words: number[] = []
+  for (const predicate of concerned) {
+    const word = predicate >> 5
+    while (words.length <= word) words.push(0)
+    words[word] = (words[word] as number) | (1 << (predicate & 31))
+  }
+  return {
+    ...pattern,
+    mask: words[0] ?? 0,
+    moreMasks: words.slice(1),
+    startInert: compiled.states[compiled.start]?.inert ?? false,
+  }
+}
+
+function fits(event: Event, predicate: number): boolean {
+  const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
+  return (word & (1 << (predicate & 31))) !== 0
+}
+
+function fitsAny(event: Event, pattern: RunningPattern): boolean {
+  if ((event.predicates & pattern.mask) !== 0) return true
+  const { moreMasks } = pattern
+  for (let word = 0; word < moreMasks.length; word++) {
+    if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
+  }
+  return false
+}

@@ -1,0 +1,213 @@
+import type { ColumnPredicates } from '../expression/column-predicates.ts'
+import type { Column } from '../stream/column-batch.ts'
+import { Event, type Split } from '../stream/event.ts'
+import type { KeyEncoder } from '../stream/key.ts'
+import { EventRun } from '../time/event-time-sorter.ts'
+import { WatermarkValve } from '../time/watermark-valve.ts'
+import type { CepOperator } from './cep-operator.ts'
+import type { SideOutput } from './side-output.ts'
+import { rejectedEvent, type TimedBatch, type TimedBatchReceiver } from './source-operator.ts'
+
+/** Which events of a stream a pattern needs. */
+export interface EventNeed {
+  /** Predicate that an event must fit to exist for the pattern; `null`: every event does. */
+  readonly filter: number | null
+  /** Predicates of which it must fit one; `null`: the pattern needs every event. */
+  readonly anyOf: readonly number[] | null
+}
+
+/** How a stream's events go to a keyed operator. */
+export interface KeyedInputOptions {
+  readonly predicates: ColumnPredicates
+  readonly needs: readonly EventNeed[]
+  readonly keyEncoder: KeyEncoder
+  /** Names of the key's parts, for messages. */
+  readonly keyNames: readonly string[]
+  /** Batch column of each field slot; -1 where the stream's events lack the field. */
+  readonly fieldColumns: readonly number[]
+}
+
+/** Watermarks and split order of one keyed operator, over all streams that feed it. */
+export class KeyedExchange {
+  readonly operator: CepOperator
+  readonly #valve = new WatermarkValve()
+  /** Whether ties of time go by arrival over all splits: rule tests ask for it. */
+  readonly #tiesByArrival: boolean
+  #sorterSplit = -1
+
+  constructor(operator: CepOperator, tiesByArrival = false) {
+    this.operator = operator
+    this.#tiesByArrival = tiesByArrival
+  }
+
+  /** @returns the split's channel in the valve and its index in the sorter */
+  addSplit(): { channel: number; sorterSplit: number } {
+    if (!this.#tiesByArrival || this.#sorterSplit === -1) {
+      this.#sorterSplit = this.operator.sorter.addSplit()
+    }
+    return { channel: this.#valve.addChannel(), sorterSplit: this.#sorterSplit }
+  }
+
+  advance(channel: number, watermark: number): void {
+    if (this.#valve.advance(channel, watermark)) {
+      this.operator.advanceWatermark(this.#valve.current)
+    }
+  }
+
+  markIdle(channel: number): void {
+    if (this.#valve.markIdle(channel)) this.operator.advanceWatermark(this.#valve.current)
+  }
+}
+
+/**
+ * The hop between a stream and a keyed operator: evaluates the unary predicates over the batch,
+ * drops events that concern no pattern, finds keys, and makes Events of the rest.
+ */
+export class KeyedInput implements TimedBatchReceiver {
+  /** Events that had come too late because their split had been idle. */
+  lateAfterIdle = 0
+  readonly #exchange: KeyedExchange
+  readonly #options: KeyedInputOptions
+  readonly #sideOutput: SideOutput
+  readonly #splits: { split: Split; channel: number; sorterSplit: number }[] = []
+  readonly #needsEvery: boolean
+  readonly #anyMasks: Int32Array
+  #words = new Int32Array(0)
+
+  constructor(exchange: KeyedExchange, options: KeyedInputOptions, sideOutput: SideOutput) {
+    this.#exchange = exchange
+    this.#options = options
+    this.#sideOutput = sideOutput
+    const unfiltered = options.needs.filter((need) => need.filter === null)
+    this.#needsEvery = unfiltered.some((need) => need.anyOf === null)
+    this.#anyMasks = masksOf(
+      unfiltered.flatMap((need) => need.anyOf ?? []),
+      options.predicates.wordsPerRow,
+    )
+  }
+
+  addSplit(split: Split): number {
+    return this.#splits.push({ split, ...this.#exchange.addSplit() }) - 1
+  }
+
+  advanceWatermark(split: number, watermark: number): void {
+    const known = this.#splits[split]
+    if (known !== undefined && watermark > -Infinity)
+      this.#exchange.advance(known.channel, watermark)
+  }
+
+  markIdle(split: number): void {
+    const known = this.#splits[split]
+    if (known !== undefined) this.#exchange.markIdle(known.channel)
+  }
+
+  processBatch(splitIndex: number, timed: TimedBatch): void {
+    const known = this.#splits[splitIndex]
+    if (known === undefined) return
+    const { predicates, keyEncoder } = this.#options
+    const { count } = timed.columns.batch
+    const words = this.#clearWords(count * predicates.wordsPerRow)
+    predicates.evaluate(timed.columns, timed.timestamps, timed.selected, words)
+    keyEncoder.bind(timed.columns)
+    keyEncoder.reset()
+    const run = new EventRun()
+    for (let row = 0; row < count; row++) {
+      if (timed.selected[row] === 1) this.#selectRow(row, timed, known.split, run)
+    }
+    run.arena = Buffer.from(keyEncoder.arena.subarray(0, keyEncoder.end))
+    this.#exchange.operator.addRun(known.sorterSplit, run)
+  }
+
+  #selectRow(row: number, timed: TimedBatch, split: Split, run: EventRun): void {
+    const { keyEncoder } = this.#options
+    const need = this.#needOf(row)
+    // A key is owed by every event that exists for a rule, also by those that no step asks for.
+    if (need === 'filtered' || (need === 'none' && keyEncoder.hasKey(row))) return
+    if (!keyEncoder.encode(row)) {
+      this.#rejectKeyless(row, timed)
+      return
+    }
+    const timestamp = timed.timestamps[row] as number
+    if (timestamp <= this.#exchange.operator.sorter.watermark) {
+      this.lateAfterIdle++
+      const reason = 'its split had been idle and time had gone on without it'
+      this.#sideOutput(rejectedEvent('late_after_idle', timed.columns.batch, row, reason))
+      return
+    }
+    const event = this.#eventOf(row, timestamp, timed, split)
+    run.add(event, keyEncoder.start, keyEncoder.end, keyEncoder.hash | 0)
+  }
+
+  /** Whether some pattern needs the row; `filtered`: it exists for none. */
+  #needOf(row: number): 'some' | 'none' | 'filtered' {
+    if (this.#needsEvery) return 'some'
+    const words = this.#words
+    const wordsPerRow = this.#options.predicates.wordsPerRow
+    const base = row * wordsPerRow
+    const masks = this.#anyMasks
+    for (let word = 0; word < wordsPerRow; word++) {
+      if (((words[base + word] as number) & (masks[word] as number)) !== 0) return 'some'
+    }
+    let exists = false
+    for (const { filter, anyOf } of this.#options.needs) {
+      if (filter === null) exists = true
+      else if (hasBit(words, base, filter)) {
+        exists = true
+        if (anyOf === null || anyOf.some((predicate) => hasBit(words, base, predicate)))
+          return 'some'
+      }
+    }
+    return exists ? 'none' : 'filtered'
+  }
+
+  #eventOf(row: number, timestamp: number, timed: TimedBatch, split: Split): Event {
+    const { fieldColumns, predicates } = this.#options
+    const { batch, columns } = timed.columns
+    const fields = new Array<unknown>(fieldColumns.length)
+    for (let slot = 0; slot < fieldColumns.length; slot++) {
+      const index = fieldColumns[slot] as number
+      fields[slot] = index < 0 ? undefined : (columns[index] as Column).value(row)
+    }
+    const base = row * predicates.wordsPerRow
+    return new Event(
+      timestamp,
+      split,
+      batch.offsets[row] as number,
+      this.#words[base] ?? 0,
+      predicates.wordsPerRow > 1
+        ? Array.from(this.#words.subarray(base + 1, base + predicates.wordsPerRow))
+        : noWords,
+      fields,
+      batch.bytes.toString('latin1', batch.starts[row], batch.ends[row]),
+    )
+  }
+
+  #rejectKeyless(row: number, timed: TimedBatch): void {
+    // Several operators may miss a key in the same event: it is kept once.
+    if (timed.rejectedRows.has(row)) return
+    timed.rejectedRows.add(row)
+    const { keyEncoder, keyNames } = this.#options
+    const reason = `key '${keyNames[keyEncoder.failedPart]}' is ${keyEncoder.failure}`
+    this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason))
+  }
+
+  #clearWords(length: number): Int32Array {
+    if (this.#words.length < length) this.#words = new Int32Array(length)
+    else this.#words.fill(0, 0, length)
+    return this.#words
+  }
+}
+
+const noWords: readonly number[] = []
+
+function masksOf(predicates: readonly number[], wordsPerRow: number): Int32Array {
+  const masks = new Int32Array(wordsPerRow)
+  for (const predicate of predicates) {
+    masks[predicate >> 5] = (masks[predicate >> 5] as number) | (1 << (predicate & 31))
+  }
+  return masks
+}
+
+function hasBit(words: Int32Array, base: number, predicate: number): boolean {
+  return ((words[base + (predicate >> 5)] as number) & (1 << (predicate & 31))) !== 0
+}

@@ -1,0 +1,205 @@
+import type { Decoder } from '../decode/decoder.ts'
+import { assert } from '../errors.ts'
+import type { Column, ColumnBatch } from '../stream/column-batch.ts'
+import { ValueKind } from '../stream/column-batch.ts'
+import type { Split } from '../stream/event.ts'
+import type { RecordBatch } from '../stream/record-batch.ts'
+import { type TimeUnit, timestampReader } from '../time/event-timestamp.ts'
+import { SplitWatermark, type WatermarkStrategy } from '../time/watermark-strategy.ts'
+import type { RejectedEvent, RejectionKind, SideOutput } from './side-output.ts'
+
+/** A decoded batch with its times; a row counts where `selected` is 1. Valid until the next one. */
+export interface TimedBatch {
+  readonly columns: ColumnBatch
+  readonly timestamps: Float64Array
+  readonly selected: Uint8Array
+  /** Where the next hop records that a row was already put into dead letters. */
+  readonly rejectedRows: Set<number>
+}
+
+/** A hop behind the source operator. */
+export interface TimedBatchReceiver {
+  /** @returns index by which the receiver will know the split */
+  addSplit(split: Split): number
+  processBatch(split: number, batch: TimedBatch): void
+  /** The split's watermark, epoch ms. */
+  advanceWatermark(split: number, watermark: number): void
+  markIdle(split: number): void
+}
+
+export interface SourceOperatorOptions {
+  readonly decoder: Decoder
+  /** Index of the time field among the decoder's columns. */
+  readonly timeColumn: number
+  readonly timeField: string
+  readonly timeUnit: TimeUnit
+  readonly watermarks: WatermarkStrategy
+  /** Only events in [from, to) count, epoch ms: a replay of a stretch of history. */
+  readonly from: number
+  readonly to: number
+}
+
+/** What a stream brought, by what became of it. */
+export interface SourceCounts {
+  events: number
+  late: number
+  deadLetters: number
+  /** Outside of [from, to). */
+  outOfRange: number
+}
+
+/**
+ * The first hop of a stream: decodes, reads event times, tells late events from those in time by
+ * their own split's watermark, in offset order (D3).
+ */
+export class SourceOperator {
+  readonly counts: SourceCounts = { events: 0, late: 0, deadLetters: 0, outOfRange: 0 }
+  readonly #options: SourceOperatorOptions
+  readonly #receivers: readonly TimedBatchReceiver[]
+  readonly #sideOutput: SideOutput
+  readonly #readTimestamp: (column: Column, row: number) => number | string
+  readonly #splits: SourceSplit[] = []
+  #timestamps = new Float64Array(0)
+  #selected = new Uint8Array(0)
+
+  constructor(
+    options: SourceOperatorOptions,
+    receivers: readonly TimedBatchReceiver[],
+    sideOutput: SideOutput,
+  ) {
+    this.#options = options
+    this.#receivers = receivers
+    this.#sideOutput = sideOutput
+    this.#readTimestamp = timestampReader(options.timeUnit, options.timeField)
+  }
+
+  /** Adds a split; splits must be added in order of partition. */
+  addSplit(split: Split): number {
+    const watermark = new SplitWatermark(this.#options.watermarks.outOfOrdernessMs)
+    const channels = this.#receivers.map((receiver) => receiver.addSplit(split))
+    return this.#splits.push({ split, watermark, channels }) - 1
+  }
+
+  /** The split's watermark, epoch ms; minus infinity before its first event. */
+  watermarkOf(split: number): number {
+    return this.#splits[split]?.watermark.current ?? -Infinity
+  }
+
+  processBatch(splitIndex: number, batch: RecordBatch): void {
+    const state = this.#splits[splitIndex]
+    assert(state !== undefined, 'a batch comes from a split that was added')
+    const columns = this.#options.decoder.decode(batch)
+    this.#reserve(batch.count)
+    const timed = {
+      columns,
+      timestamps: this.#timestamps,
+      selected: this.#selected,
+      rejectedRows: new Set<number>(),
+    }
+    for (const { row, reason } of columns.rejected) this.#reject('dead_letter', timed, row, reason)
+    this.#assignTimestamps(state, timed)
+    for (let i = 0; i < this.#receivers.length; i++) {
+      const receiver = this.#receivers[i] as TimedBatchReceiver
+      const channel = state.channels[i] as number
+      receiver.processBatch(channel, timed)
+      receiver.advanceWatermark(channel, state.watermark.current)
+    }
+    this.counts.deadLetters += timed.rejectedRows.size
+  }
+
+  /** The split no longer holds time. */
+  markIdle(splitIndex: number): void {
+    const state = this.#splits[splitIndex]
+    this.#receivers.forEach((receiver, i) => {
+      receiver.markIdle(state?.channels[i] as number)
+    })
+  }
+
+  /** The split has ended: time goes to infinity, or to the end of the stretch that is replayed. */
+  endSplit(splitIndex: number): void {
+    const { to } = this.#options
+    this.advanceSplit(splitIndex, to === Infinity ? Infinity : to - 1)
+  }
+
+  /** Nothing at or before `watermark`, epoch ms, will come from the split any more. */
+  advanceSplit(splitIndex: number, watermark: number): void {
+    const state = this.#splits[splitIndex]
+    this.#receivers.forEach((receiver, i) => {
+      receiver.advanceWatermark(state?.channels[i] as number, watermark)
+    })
+  }
+
+  #assignTimestamps({ watermark }: SourceSplit, timed: TimedBatch): void {
+    const { timeColumn, watermarks, from, to } = this.#options
+    const { columns, timestamps, selected } = timed
+    const { batch, valid } = columns
+    const column = columns.columns[timeColumn] as Column
+    // Whole milliseconds are by far the most common; the reader serves the rest.
+    const plainUnit = this.#options.timeUnit === 'ms'
+    for (let row = 0; row < batch.count; row++) {
+      selected[row] = 0
+      if (valid[row] === 0) continue
+      const number = column.numbers[row] as number
+      const plain =
+        plainUnit && column.kinds[row] === ValueKind.number && Number.isSafeInteger(number)
+      const timestamp = plain ? number : this.#readTimestamp(column, row)
+      if (typeof timestamp === 'string') {
+        this.#reject('dead_letter', timed, row, timestamp)
+      } else if (isSkewed(batch, row, timestamp, watermarks.maxFutureSkewMs)) {
+        const limit = `${watermarks.maxFutureSkewMs / 1000} s`
+        this.#reject('dead_letter', timed, row, `event time is more than ${limit} in the future`)
+      } else if (timestamp < from || timestamp >= to) {
+        this.counts.outOfRange++
+        if (timestamp >= to) watermark.observe(to)
+      } else if (watermark.isLate(timestamp)) {
+        this.counts.late++
+        this.#reject(
+          'late',
+          timed,
+          row,
+          `event time is at or below the watermark ${watermark.current}`,
+        )
+      } else {
+        watermark.observe(timestamp)
+        timestamps[row] = timestamp
+        selected[row] = 1
+        this.counts.events++
+      }
+    }
+  }
+
+  #reject(kind: RejectionKind, { columns, rejectedRows }: TimedBatch, row: number, reason: string) {
+    if (kind === 'dead_letter') rejectedRows.add(row)
+    this.#sideOutput(rejectedEvent(kind, columns.batch, row, reason))
+  }
+
+  #reserve(count: number): void {
+    if (this.#timestamps.length >= count) return
+    this.#timestamps = new Float64Array(count)
+    this.#selected = new Uint8Array(count)
+  }
+}
+
+interface SourceSplit {
+  readonly split: Split
+  readonly watermark: SplitWatermark
+  /** The split's index at each receiver. */
+  readonly channels: readonly number[]
+}
+
+function isSkewed(batch: RecordBatch, row: number, timestamp: number, maxSkewMs: number): boolean {
+  const ingested = batch.ingestTimes?.[row]
+  return ingested !== undefined && timestamp > ingested + maxSkewMs
+}
+
+/** A record as the side output takes it. */
+export function rejectedEvent(
+  kind: RejectionKind,
+  batch: RecordBatch,
+  row: number,
+  reason: string,
+): RejectedEvent {
+  const { stream, partition } = batch.split
+  const raw = batch.bytes.toString('latin1', batch.starts[row], batch.ends[row])
+  return { kind, stream, partition, offset: batch.offsets[row] as number, reason, raw }
+}

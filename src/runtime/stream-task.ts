@@ -1,0 +1,107 @@
+import type { RecordBatch } from '../stream/record-batch.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
+import type { SplitReader } from './split-reader.ts'
+
+export interface StreamTaskOptions {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** Called after each batch: hands out what was found, reports progress. */
+  readonly afterBatch: (batch: RecordBatch) => Promise<void> | void
+  /** Asked before each batch: true ends the task, with the watermark where it is. */
+  readonly isStopped: () => boolean
+}
+
+/** How long to wait for a split that has nothing, ms. */
+const emptyWaitMs = 20
+
+/**
+ * Reads splits and drives their operators, one batch at a time. The split that is furthest behind
+ * in event time goes first: so splits stay together, the sorter stays small, and one that runs
+ * ahead waits (D3).
+ */
+export class StreamTask {
+  readonly #readers: readonly SplitReader[]
+  readonly #options: StreamTaskOptions
+
+  constructor(readers: readonly SplitReader[], options: StreamTaskOptions) {
+    this.#readers = readers
+    this.#options = options
+  }
+
+  /**
+   * Runs until every split has ended.
+   * @throws {TocsinError} what a reader or an output throws
+   */
+  async run(): Promise<void> {
+    for (;;) {
+      if (this.#options.isStopped()) return
+      const active = this.#readers.filter((reader) => !reader.ended)
+      if (active.length === 0) return
+      const next = await this.#nextReady(active)
+      if (next !== null) await this.#consume(next)
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const { reader } of this.#readers) await reader.close()
+  }
+
+  /** The split furthest behind that has something; within `max_drift` another may go before it. */
+  async #nextReady(active: readonly SplitReader[]): Promise<SplitReader | null> {
+    const eligible = this.#eligible(active)
+    const polls = eligible.map((reader) => reader.fetch())
+    const first = eligible[0] as SplitReader
+    if (eligible.every((reader) => reader.emptySince === Infinity)) {
+      await first.fetch()
+      return first
+    }
+    await Promise.race([...polls, this.#options.scheduler.sleep(emptyWaitMs)])
+    const waited = eligible.filter((reader) => reader.ready)
+    return waited.find((reader) => reader.emptySince === Infinity) ?? waited[0] ?? null
+  }
+
+  /** Splits that may be read now, the furthest behind first. */
+  #eligible(active: readonly SplitReader[]): SplitReader[] {
+    const byTime = [...active].sort((a, b) => compare(a.watermark, b.watermark))
+    const holding = byTime.find((reader) => !reader.idle)
+    if (holding === undefined) return byTime
+    const slowest = holding.watermark
+    return byTime.filter(
+      ({ watermark, watermarks, idle }) =>
+        idle || watermark === slowest || watermark <= slowest + watermarks.maxDriftMs,
+    )
+  }
+
+  async #consume(reader: SplitReader): Promise<void> {
+    const result = reader.take()
+    switch (result.kind) {
+      case 'end':
+        reader.ended = true
+        reader.operator.endSplit(reader.split)
+        return
+      case 'idle':
+        this.#noteEmpty(reader)
+        return
+      case 'batch':
+        reader.emptySince = Infinity
+        reader.idle = false
+        void reader.fetch()
+        reader.operator.processBatch(reader.split, result.batch)
+        await this.#options.afterBatch(result.batch)
+    }
+  }
+
+  #noteEmpty(reader: SplitReader): void {
+    const now = this.#options.clock.now()
+    if (reader.emptySince === Infinity) reader.emptySince = now
+    else if (!reader.idle && now - reader.emptySince >= reader.watermarks.idleAfterMs) {
+      reader.idle = true
+      reader.operator.markIdle(reader.split)
+    }
+  }
+}
+
+/** Minus infinities are equal: subtracting them is not a number. */
+function compare(a: number, b: number): number {
+  return a === b ? 0 : a - b
+}

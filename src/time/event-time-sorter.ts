@@ -1,0 +1,198 @@
+import type { Event } from '../stream/event.ts'
+
+/** Receives released events; the key is `arena[start .. end)`. */
+export type ReleasedEventVisitor = (
+  event: Event,
+  arena: Buffer,
+  start: number,
+  end: number,
+  hash: number,
+) => void
+
+/** Events of one batch of one split with their keys, before they are handed to the sorter. */
+export class EventRun {
+  readonly events: Event[] = []
+  /** Three numbers an event: start and end of its key in the arena, and the key's hash. */
+  readonly keys: number[] = []
+  arena: Buffer = Buffer.alloc(0)
+  bytes = 0
+
+  add(event: Event, start: number, end: number, hash: number): void {
+    this.events.push(event)
+    this.keys.push(start, end, hash)
+    this.bytes += event.raw.length + eventOverheadBytes
+  }
+}
+
+/** What an event costs beside its text, roughly. */
+const eventOverheadBytes = 150
+
+/** A run in order of time with what has been released of it. */
+interface SortedRun {
+  readonly run: EventRun
+  /** Indexes into the run by (timestamp, arrival); `null` where the run is in order. */
+  readonly order: Uint32Array | null
+  cursor: number
+}
+
+/**
+ * Holds events until the watermark has passed them and releases them in order of
+ * (timestamp, split, arrival), whatever the batches were (D3). Input in order passes through
+ * without sorting.
+ */
+export class EventTimeSorter {
+  /** Runs by split, in the order in which splits were added: the order of ties. */
+  readonly #runs: SortedRun[][] = []
+  #watermark = -Infinity
+  #bytes = 0
+
+  /** Adds a split; splits must be added in order of (stream, partition). */
+  addSplit(): number {
+    return this.#runs.push([]) - 1
+  }
+
+  /** What is held, roughly. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get watermark(): number {
+    return this.#watermark
+  }
+
+  add(split: number, run: EventRun): void {
+    if (run.events.length === 0) return
+    this.#bytes += run.bytes
+    this.#runs[split]?.push({ run, order: orderOf(run.events), cursor: 0 })
+  }
+
+  /** Releases every event with a timestamp at or below the watermark. */
+  release(watermark: number, visit: ReleasedEventVisitor): void {
+    if (watermark <= this.#watermark) return
+    this.#watermark = watermark
+    const due: Due[] = []
+    for (let split = 0; split < this.#runs.length; split++) this.#collect(split, watermark, due)
+    const only = due.length === 1 ? due[0] : undefined
+    if (only !== undefined) visitSlice(only, visit)
+    else if (due.length > 1) visitMerged(due, visit)
+  }
+
+  #collect(split: number, watermark: number, due: Due[]): void {
+    const runs = this.#runs[split] as SortedRun[]
+    let exhausted = 0
+    for (const sorted of runs) {
+      const from = sorted.cursor
+      const to = countUpTo(sorted, watermark)
+      if (to > from) due.push({ sorted, from, to })
+      sorted.cursor = to
+      if (to === sorted.run.events.length) {
+        exhausted++
+        this.#bytes -= sorted.run.bytes
+      }
+    }
+    if (exhausted === 0) return
+    this.#runs[split] =
+      exhausted === runs.length ? [] : runs.filter((r) => r.cursor < r.run.events.length)
+  }
+}
+
+/** A stretch of a run that is due. */
+interface Due {
+  readonly sorted: SortedRun
+  readonly from: number
+  readonly to: number
+}
+
+function orderOf(events: readonly Event[]): Uint32Array | null {
+  let inOrder = true
+  for (let i = 1; i < events.length && inOrder; i++) {
+    inOrder = (events[i] as Event).timestamp >= (events[i - 1] as Event).timestamp
+  }
+  if (inOrder) return null
+  return sortedIndexes(events.length, (i) => (events[i] as Event).timestamp)
+}
+
+/** The cursor behind the last event at or below the watermark: a search from the cursor on. */
+function countUpTo({ run, order, cursor }: SortedRun, watermark: number): number {
+  const { events } = run
+  let low = cursor
+  let high = events.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const event = events[order === null ? middle : (order[middle] as number)] as Event
+    if (event.timestamp <= watermark) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function visitSlice({ sorted, from, to }: Due, visit: ReleasedEventVisitor): void {
+  const { run, order } = sorted
+  const { events, keys, arena } = run
+  for (let at = from; at < to; at++) {
+    const i = order === null ? at : (order[at] as number)
+    visit(
+      events[i] as Event,
+      arena,
+      keys[3 * i] as number,
+      keys[3 * i + 1] as number,
+      keys[3 * i + 2] as number,
+    )
+  }
+}
+
+function visitMerged(due: readonly Due[], visit: ReleasedEventVisitor): void {
+  let count = 0
+  for (const { from, to } of due) count += to - from
+  const owners = new Uint32Array(count)
+  const indexes = new Uint32Array(count)
+  const timestamps = new Float64Array(count)
+  let at = 0
+  due.forEach(({ sorted, from, to }, owner) => {
+    for (let i = from; i < to; i++, at++) {
+      const index = sorted.order === null ? i : (sorted.order[i] as number)
+      owners[at] = owner
+      indexes[at] = index
+      timestamps[at] = (sorted.run.events[index] as Event).timestamp
+    }
+  })
+  for (const position of sortedIndexes(count, (i) => timestamps[i] as number)) {
+    const { events, keys, arena } = (due[owners[position] as number] as Due).sorted.run
+    const i = indexes[position] as number
+    visit(
+      events[i] as Event,
+      arena,
+      keys[3 * i] as number,
+      keys[3 * i + 1] as number,
+      keys[3 * i + 2] as number,
+    )
+  }
+}
+
+/** Room for the index in a double that holds (time, index): 2^22 indexes, 2^31 ms. */
+const indexRange = 2 ** 22
+const timeRange = 2 ** 31
+
+/**
+ * Indexes 0 .. count-1 by (timestamp, index). Time and index are packed into one double where they
+ * fit, since a Float64Array sorts without calling back.
+ */
+function sortedIndexes(count: number, timestampOf: (index: number) => number): Uint32Array {
+  let least = Infinity
+  let greatest = -Infinity
+  for (let i = 0; i < count; i++) {
+    const timestamp = timestampOf(i)
+    if (timestamp < least) least = timestamp
+    if (timestamp > greatest) greatest = timestamp
+  }
+  const indexes = new Uint32Array(count)
+  if (count <= indexRange && greatest - least < timeRange && Number.isInteger(least)) {
+    const packed = new Float64Array(count)
+    for (let i = 0; i < count; i++) packed[i] = (timestampOf(i) - least) * indexRange + i
+    packed.sort()
+    for (let i = 0; i < count; i++) indexes[i] = (packed[i] as number) % indexRange
+    return indexes
+  }
+  for (let i = 0; i < count; i++) indexes[i] = i
+  return indexes.sort((a, b) => timestampOf(a) - timestampOf(b) || a - b)
+}
