@@ -1,7 +1,12 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
 import type { Expression, MacroName, MacroSource } from './expression.ts'
 import { expressionKey } from './expression-analysis.ts'
-import { type ExpressionBuilder, type Meaning, macroNames, valueOf } from './expression-builder.ts'
+import {
+  type ExpressionBuilder,
+  type Meaning,
+  macroNames,
+  valueMeaning,
+} from './expression-builder.ts'
 import { type FunctionDefinition, functionNamed, functionNames } from './function-library.ts'
 import { isAggregate } from './list-aggregate.ts'
 import { nearName } from './near-name.ts'
@@ -73,10 +78,10 @@ export class CallBuilder {
     if (meaning.kind === 'events') {
       const left: Expression = { kind: 'taken_count', events: meaning.events }
       const right: Expression = { kind: 'literal', value: 0 }
-      return valueOf({ kind: 'compare', operator: '>', left, right }, Type.boolean)
+      return valueMeaning({ kind: 'compare', operator: '>', left, right }, Type.boolean)
     }
     const operand = this.#builder.asValue(argument, meaning).expression
-    return valueOf({ kind: 'has', operand }, Type.boolean)
+    return valueMeaning({ kind: 'has', operand }, Type.boolean)
   }
 
   /** `count(b)`, `size(b)`, `first(b)`, and aggregates over a column: `sum(b.amount)`. */
@@ -88,7 +93,7 @@ export class CallBuilder {
     if (meaning.kind === 'events') {
       const { events, schemas } = meaning
       if (name === 'count' || name === 'size') {
-        return valueOf({ kind: 'taken_count', events }, Type.number)
+        return valueMeaning({ kind: 'taken_count', events }, Type.number)
       }
       if (name === 'first' || name === 'last') {
         const index: Expression = { kind: 'literal', value: name === 'first' ? 0 : -1 }
@@ -109,16 +114,16 @@ export class CallBuilder {
   #columnAggregate(name: string, step: number, path: readonly string[]): Meaning {
     const events = { kind: 'step', step } as const
     if (name === 'last') {
-      return valueOf({ kind: 'taken_field', event: { kind: 'last', step }, path }, Type.any)
+      return valueMeaning({ kind: 'taken_field', event: { kind: 'last', step }, path }, Type.any)
     }
     if (name === 'first') {
       const index: Expression = { kind: 'literal', value: 0 }
       const event = { kind: 'at', events, index, step } as const
-      return valueOf({ kind: 'taken_field', event, path }, Type.any)
+      return valueMeaning({ kind: 'taken_field', event, path }, Type.any)
     }
     const column: Expression = { kind: 'column', events, path }
     const result = functionNamed(name)?.result ?? Type.any
-    return valueOf({ kind: 'call', function: name, arguments: [column] }, result)
+    return valueMeaning({ kind: 'call', function: name, arguments: [column] }, result)
   }
 
   #windowAggregate(node: ASTNode, name: string, argumentNode: ASTNode | undefined): Meaning {
@@ -132,39 +137,30 @@ export class CallBuilder {
     if (!aggregates.some((aggregate) => aggregate.name === key)) {
       aggregates.push({ aggregate: name, argument, name: key })
     }
-    return valueOf({ kind: 'name', name: key }, functionNamed(name)?.result ?? Type.any)
+    return valueMeaning({ kind: 'name', name: key }, functionNamed(name)?.result ?? Type.any)
   }
 
   /** The arguments of `elapsed`: times, or events that stand for theirs. */
   #times(nodes: readonly ASTNode[]): Expression[] {
-    return nodes.map((node) => {
-      const meaning = this.#builder.meaning(node)
-      switch (meaning.kind) {
-        case 'event':
-          return { kind: 'taken_time', event: meaning.event }
-        case 'events': {
-          const { events } = meaning
-          if (events.kind === 'step') {
-            return { kind: 'taken_time', event: { kind: 'last', step: events.step } }
-          }
-          const index: Expression = { kind: 'literal', value: -1 }
-          return { kind: 'taken_time', event: { kind: 'at', events, index, step: events.step } }
-        }
-        case 'tables':
-        case 'table':
-          return this.#builder.asValue(node, meaning).expression
-        case 'value': {
-          const { expression, type } = meaning
-          if (expression.kind === 'field' && expression.path.length === 0) {
-            return { kind: 'event_time' }
-          }
-          if ((type & Type.timestamp) === 0) {
-            this.#builder.report(node, `must be an event or a time, not a ${describeType(type)}`)
-          }
-          return expression
-        }
+    return nodes.map((node) => this.#time(node, this.#builder.meaning(node)))
+  }
+
+  #time(node: ASTNode, meaning: Meaning): Expression {
+    if (meaning.kind === 'event') return { kind: 'taken_time', event: meaning.event }
+    if (meaning.kind === 'events') {
+      const { events } = meaning
+      if (events.kind === 'step') {
+        return { kind: 'taken_time', event: { kind: 'last', step: events.step } }
       }
-    })
+      const index: Expression = { kind: 'literal', value: -1 }
+      return { kind: 'taken_time', event: { kind: 'at', events, index, step: events.step } }
+    }
+    const { expression, type } = this.#builder.asValue(node, meaning)
+    if (expression.kind === 'field' && expression.path.length === 0) return { kind: 'event_time' }
+    if ((type & Type.timestamp) === 0) {
+      this.#builder.report(node, `must be an event or a time, not a ${describeType(type)}`)
+    }
+    return expression
   }
 
   #call(
@@ -175,6 +171,7 @@ export class CallBuilder {
     built?: readonly Expression[],
   ): Meaning {
     const { parameters, required = parameters.length, variadic = false } = definition
+    const problemsBefore = this.#builder.problems.length
     if (nodes.length < required || (nodes.length > parameters.length && !variadic)) {
       const count =
         required === parameters.length ? `${required}` : `${required} to ${parameters.length}`
@@ -191,7 +188,9 @@ export class CallBuilder {
         }
         return expression
       })
-    if (this.#builder.problems.length > 0) return valueOf(nullLiteral, definition.result)
+    if (this.#builder.problems.length > problemsBefore) {
+      return valueMeaning(nullLiteral, definition.result)
+    }
     return this.#fold(node, name, args) ?? call(name, args, definition)
   }
 
@@ -201,12 +200,13 @@ export class CallBuilder {
     if (name === 'matches' && first !== undefined && isText(second)) {
       const pattern = parsePattern(second.value)
       if ('problem' in pattern) return this.#builder.fail(node, pattern.problem)
-      return valueOf({ kind: 'matches', operand: first, test: pattern.test }, Type.boolean)
+      return valueMeaning({ kind: 'matches', operand: first, test: pattern.test }, Type.boolean)
     }
     if ((name === 'duration' || name === 'timestamp') && first?.kind === 'literal') {
       const value = functionNamed(name)?.evaluate(first.value)
-      if (value instanceof Duration) return valueOf({ kind: 'literal', value }, Type.duration)
-      if (value instanceof Timestamp) return valueOf({ kind: 'literal', value }, Type.timestamp)
+      if (value instanceof Duration) return valueMeaning({ kind: 'literal', value }, Type.duration)
+      if (value instanceof Timestamp)
+        return valueMeaning({ kind: 'literal', value }, Type.timestamp)
       const example = name === 'duration' ? '"1h30m"' : '"2026-01-31T00:00:00Z"'
       return this.#builder.fail(node, `is no ${name}; one is written like ${example}`)
     }
@@ -257,7 +257,7 @@ export class CallBuilder {
     return builder.withVariable(name, source, schemas, (variable) => {
       const [body] = bodies
       const last = bodies.at(-1)
-      if (body === undefined || last === undefined) return valueOf(nullLiteral, Type.any)
+      if (body === undefined || last === undefined) return valueMeaning(nullLiteral, Type.any)
       const transform = macro === 'map' ? builder.value(last).expression : null
       const condition = macro !== 'map' || bodies.length === 2 ? builder.boolean(body) : null
       if (macro === 'filter' && source.kind === 'events' && condition !== null) {
@@ -266,7 +266,7 @@ export class CallBuilder {
         return { kind: 'events', events: filtered, schemas }
       }
       const type = macro === 'map' || macro === 'filter' ? Type.list : Type.boolean
-      return valueOf({ kind: 'macro', macro, source, variable, condition, transform }, type)
+      return valueMeaning({ kind: 'macro', macro, source, variable, condition, transform }, type)
     })
   }
 }
@@ -274,7 +274,7 @@ export class CallBuilder {
 const nullLiteral: Expression = { kind: 'literal', value: null }
 
 function call(name: string, args: readonly Expression[], definition: FunctionDefinition): Meaning {
-  return valueOf({ kind: 'call', function: name, arguments: args }, definition.result)
+  return valueMeaning({ kind: 'call', function: name, arguments: args }, definition.result)
 }
 
 function isText(

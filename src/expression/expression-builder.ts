@@ -72,7 +72,7 @@ export class ExpressionBuilder {
         return this.#calls.method(node, node.args[0], node.args[1], node.args[2])
       case '!_': {
         const operand = this.boolean(node.args)
-        return valueOf({ kind: 'not', operand }, Type.boolean)
+        return valueMeaning({ kind: 'not', operand }, Type.boolean)
       }
       case '-_':
         return this.#negate(node, this.value(node.args))
@@ -83,7 +83,7 @@ export class ExpressionBuilder {
         const condition = this.boolean(node.args[0])
         const whenTrue = this.value(node.args[1])
         const whenFalse = this.value(node.args[2])
-        return valueOf(
+        return valueMeaning(
           {
             kind: 'conditional',
             condition,
@@ -96,7 +96,7 @@ export class ExpressionBuilder {
       case 'in':
         return this.#in(node, node.args)
       case 'list':
-        return valueOf(
+        return valueMeaning(
           { kind: 'list', elements: node.args.map((element) => this.value(element).expression) },
           Type.list,
         )
@@ -123,7 +123,7 @@ export class ExpressionBuilder {
 
   fail(node: ASTNode, message: string, suggestion?: string): Meaning {
     this.report(node, message, suggestion)
-    return valueOf({ kind: 'literal', value: null }, Type.any)
+    return valueMeaning({ kind: 'literal', value: null }, Type.any)
   }
 
   /** Events as values are JSON: the whole event, or a list of whole events. */
@@ -158,7 +158,7 @@ export class ExpressionBuilder {
             event: { kind: 'variable', variable, step: source.events.step },
             schemas,
           }
-        : valueOf({ kind: 'variable', variable }, Type.any)
+        : valueMeaning({ kind: 'variable', variable }, Type.any)
     this.#variables.push({ name, meaning })
     const result = body(variable)
     this.#variables.pop()
@@ -180,18 +180,18 @@ export class ExpressionBuilder {
   #literal(node: ASTNode, value: unknown): Meaning {
     switch (typeof value) {
       case 'bigint':
-        return valueOf({ kind: 'literal', value: Number(value) }, Type.number)
+        return valueMeaning({ kind: 'literal', value: Number(value) }, Type.number)
       case 'number':
-        return valueOf({ kind: 'literal', value }, Type.number)
+        return valueMeaning({ kind: 'literal', value }, Type.number)
       case 'string':
-        return valueOf({ kind: 'literal', value }, Type.string)
+        return valueMeaning({ kind: 'literal', value }, Type.string)
       case 'boolean':
-        return valueOf({ kind: 'literal', value }, Type.boolean)
+        return valueMeaning({ kind: 'literal', value }, Type.boolean)
       default: {
-        if (value === null) return valueOf({ kind: 'literal', value }, Type.null)
+        if (value === null) return valueMeaning({ kind: 'literal', value }, Type.null)
         if (value instanceof Uint8Array) return this.fail(node, 'JSON has no bytes')
         // The parser's own class for `1u`.
-        return valueOf({ kind: 'literal', value: Number(value) }, Type.number)
+        return valueMeaning({ kind: 'literal', value: Number(value) }, Type.number)
       }
     }
   }
@@ -203,14 +203,14 @@ export class ExpressionBuilder {
     const { scope } = this
     if (scope.bareFields) {
       if (name === 'event') return this.#field(node, [])
-      if (name === 'event_time') return valueOf({ kind: 'event_time' }, Type.timestamp)
-      if (name === 'stream') return valueOf({ kind: 'stream' }, Type.string)
+      if (name === 'event_time') return valueMeaning({ kind: 'event_time' }, Type.timestamp)
+      if (name === 'stream') return valueMeaning({ kind: 'stream' }, Type.string)
     }
     if (name === 'tables') return { kind: 'tables' }
-    if (name === 'key' && scope.key) return valueOf({ kind: 'name', name }, Type.any)
+    if (name === 'key' && scope.key) return valueMeaning({ kind: 'name', name }, Type.any)
     const step = scope.steps.find((candidate) => candidate.name === name)
     if (step !== undefined) return eventsOf(step)
-    if (scope.names.includes(name)) return valueOf({ kind: 'name', name }, Type.any)
+    if (scope.names.includes(name)) return valueMeaning({ kind: 'name', name }, Type.any)
     if (scope.bareFields) return this.#field(node, [name])
     const near = nearName(name, [...scope.steps.map((s) => s.name), ...scope.names])
     return this.fail(node, `\`${name}\` is not known here`, near)
@@ -218,7 +218,7 @@ export class ExpressionBuilder {
 
   #field(node: ASTNode, path: readonly string[]): Meaning {
     const type = this.#fieldType(node, this.scope.schemas, path, this.scope.steps)
-    return valueOf({ kind: 'field', path }, type)
+    return valueMeaning({ kind: 'field', path }, type)
   }
 
   #fieldType(
@@ -276,7 +276,7 @@ export class ExpressionBuilder {
     if ((operand.type & Type.map) === 0) {
       return this.fail(node, `a ${describeType(operand.type)} has no field \`${property}\``)
     }
-    return valueOf({ kind: 'select', operand: expression, property }, Type.any)
+    return valueMeaning({ kind: 'select', operand: expression, property }, Type.any)
   }
 
   #takenField(
@@ -285,7 +285,10 @@ export class ExpressionBuilder {
     path: readonly string[],
     schemas: Schemas,
   ): Meaning {
-    return valueOf({ kind: 'taken_field', event, path }, this.#fieldType(node, schemas, path, []))
+    return valueMeaning(
+      { kind: 'taken_field', event, path },
+      this.#fieldType(node, schemas, path, []),
+    )
   }
 
   #table(node: ASTNode, table: string): Meaning {
@@ -309,7 +312,7 @@ export class ExpressionBuilder {
       case 'tables':
         return this.fail(node, 'a table is named by a constant: tables.NAME')
       case 'table':
-        return valueOf({ kind: 'row', table: operand.table, key: expression }, Type.any)
+        return valueMeaning({ kind: 'row', table: operand.table, key: expression }, Type.any)
       case 'event':
         return this.fail(indexNode, 'a field of an event is named by a constant')
       case 'events': {
@@ -322,18 +325,21 @@ export class ExpressionBuilder {
         if ((operand.type & (Type.list | Type.map)) === 0) {
           return this.fail(node, `a ${describeType(operand.type)} has no elements`)
         }
-        return valueOf({ kind: 'index', operand: operand.expression, index: expression }, Type.any)
+        return valueMeaning(
+          { kind: 'index', operand: operand.expression, index: expression },
+          Type.any,
+        )
     }
   }
 
   #negate(node: ASTNode, operand: TypedExpression): Meaning {
     const { expression } = operand
     if (expression.kind === 'literal' && typeof expression.value === 'number') {
-      return valueOf({ kind: 'literal', value: -expression.value }, Type.number)
+      return valueMeaning({ kind: 'literal', value: -expression.value }, Type.number)
     }
     const type = operand.type & (Type.number | Type.duration)
     if (type === 0) return this.fail(node, `\`-\` does not go with ${describeType(operand.type)}`)
-    return valueOf({ kind: 'negate', operand: expression }, type)
+    return valueMeaning({ kind: 'negate', operand: expression }, type)
   }
 
   #junction(kind: 'and' | 'or', nodes: readonly ASTNode[]): Meaning {
@@ -341,7 +347,7 @@ export class ExpressionBuilder {
       const operand = this.boolean(node)
       return operand.kind === kind ? operand.operands : [operand]
     })
-    return valueOf({ kind, operands }, Type.boolean)
+    return valueMeaning({ kind, operands }, Type.boolean)
   }
 
   #in(node: ASTNode, [elementNode, containerNode]: readonly [ASTNode, ASTNode]): Meaning {
@@ -349,13 +355,16 @@ export class ExpressionBuilder {
     const container = this.meaning(containerNode)
     if (container.kind === 'table') {
       const { table } = container
-      return valueOf({ kind: 'in_table', table, key: element.expression }, Type.boolean)
+      return valueMeaning({ kind: 'in_table', table, key: element.expression }, Type.boolean)
     }
     const { expression, type } = this.asValue(containerNode, container)
     if ((type & (Type.list | Type.map)) === 0) {
       return this.fail(node, `\`in\` asks a list, a map or a table, not a ${describeType(type)}`)
     }
-    return valueOf({ kind: 'in', element: element.expression, container: expression }, Type.boolean)
+    return valueMeaning(
+      { kind: 'in', element: element.expression, container: expression },
+      Type.boolean,
+    )
   }
 
   #map(entries: readonly (readonly [ASTNode, ASTNode])[]): Meaning {
@@ -364,7 +373,7 @@ export class ExpressionBuilder {
       if ((key.type & Type.string) === 0) this.report(keyNode, 'the keys of a map are strings')
       return [key.expression, this.value(valueNode).expression] as const
     })
-    return valueOf({ kind: 'map', entries: built }, Type.map)
+    return valueMeaning({ kind: 'map', entries: built }, Type.map)
   }
 
   #binary(
@@ -377,10 +386,10 @@ export class ExpressionBuilder {
     const operands = { left: left.expression, right: right.expression }
     if (isArithmetic(operator)) {
       const type = this.#checked(node, arithmeticType(operator, left.type, right.type))
-      return valueOf({ kind: 'arithmetic', operator, ...operands }, type)
+      return valueMeaning({ kind: 'arithmetic', operator, ...operands }, type)
     }
     const type = this.#checked(node, compareType(operator, left.type, right.type))
-    return valueOf({ kind: 'compare', operator, ...operands }, type)
+    return valueMeaning({ kind: 'compare', operator, ...operands }, type)
   }
 
   #checked(node: ASTNode, found: OperatorType): StaticType {
@@ -391,7 +400,7 @@ export class ExpressionBuilder {
 }
 
 /** A value as a meaning. */
-export function valueOf(expression: Expression, type: StaticType): Meaning {
+export function valueMeaning(expression: Expression, type: StaticType): Meaning {
   return { kind: 'value', expression, type }
 }
 
