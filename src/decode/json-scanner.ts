@@ -80,7 +80,7 @@ class JsonScanner implements Decoder {
       const follower = followerAt(member, bytes, p)
       if (follower === null) break
       p = this.#scanField(follower.field, bytes, p + follower.prefix.length, row, 1)
-      // Nothing of a valid record but its brace and space comes after this place.
+      // The last check would find this too, but only after reading on through other records.
       if (p < 0 || p >= end) return false
       member = follower
       isFirst = false

@@ -221,6 +221,15 @@ describe.each(decoders)('$name', ({ create }) => {
     ).toEqual([null, tooDeep, null, tooDeep, tooDeep, tooDeep])
   })
 
+  it('keeps to that limit on a path that is wanted', () => {
+    const path = new Array<string>(1_001).fill('a')
+    const record = `${'{"a":'.repeat(1_001)}1${'}'.repeat(1_001)}`
+    const { columns, valid } = create({ fields: [path, path.slice(1)] }).decode(
+      recordBatch([record, record.slice(5, -1)]),
+    )
+    expect([valid[0], valid[1], columns[1]?.value(1)]).toEqual([0, 1, 1])
+  })
+
   it('uses its columns again without mixing batches up', () => {
     const decoder = create({ fields: [['a']] })
     decoder.decode(recordBatch(['{"a":"one"}', '{"a":"two"}', '{"a":"three"}']))

@@ -35,6 +35,26 @@ it('equals the plain decoder while it learns, forgets and learns layouts again',
   }
 })
 
+it('equals the plain decoder on every small damage to a record whose layout it knows', () => {
+  const fields = [['a'], ['b', 'c'], ['s']]
+  const scanner = createScannerDecoder({ fields })
+  const plain = createPlainDecoder({ fields })
+  const known = '{"a":1.5,"b":{"c":[null]}, "s":"x\\n","z":true}'
+  const damaged = Array.from({ length: known.length + 1 }, (_, at) => {
+    const [before, after] = [known.slice(0, at), known.slice(at)]
+    const inserted = [...'{}[],:" \\0e.-t'].map((char) => before + char + after)
+    const moved = known.slice(at, at + 7) + before + known.slice(at + 7)
+    return [before, after, before + after.slice(1), moved, `{${after}`, `${before}}`, ...inserted]
+  }).flat()
+  for (const newlines of [0, 1]) {
+    const batch = recordBatch(
+      damaged.flatMap((record) => [known, record]),
+      newlines,
+    )
+    expect(decodedRows(scanner.decode(batch))).toEqual(decodedRows(plain.decode(batch)))
+  }
+})
+
 it('reads a member as unwanted or wanted by its own place, though the bytes are the same', () => {
   const scanner = createScannerDecoder({ fields: [['a', 'b']] })
   const records = ['{"a":{"b":1}}', '{"x":{"b":2}}', '{"b":3,"a":{"b":4}}', '{"a":{"a":{"b":5}}}']
