@@ -25,6 +25,13 @@ export interface KeyedInputOptions {
   readonly keyNames: readonly string[]
   /** Batch column of each field slot; -1 where the stream's events lack the field. */
   readonly fieldColumns: readonly number[]
+  /** Told after a batch in which a predicate's value was CEL's error: how often, and where first. */
+  readonly onPredicateErrors: (
+    predicate: number,
+    count: number,
+    split: Split,
+    offset: number,
+  ) => void
 }
 
 /** Watermarks and split order of one keyed operator, over all streams that feed it. */
@@ -72,6 +79,7 @@ export class KeyedInput implements TimedBatchReceiver {
   readonly #splits: { split: Split; channel: number; sorterSplit: number }[] = []
   readonly #needsEvery: boolean
   readonly #anyMasks: Int32Array
+  readonly #errorsSeen: number[] = []
   #words = new Int32Array(0)
 
   constructor(exchange: KeyedExchange, options: KeyedInputOptions, sideOutput: SideOutput) {
@@ -108,6 +116,7 @@ export class KeyedInput implements TimedBatchReceiver {
     const { count } = timed.columns.batch
     const words = this.#clearWords(count * predicates.wordsPerRow)
     predicates.evaluate(timed.columns, timed.timestamps, timed.selected, words)
+    this.#reportErrors(timed, known.split)
     keyEncoder.bind(timed.columns)
     keyEncoder.reset()
     const run = new EventRun()
@@ -189,6 +198,17 @@ export class KeyedInput implements TimedBatchReceiver {
     const { keyEncoder, keyNames } = this.#options
     const reason = `key '${keyNames[keyEncoder.failedPart]}' is ${keyEncoder.failure}`
     this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason))
+  }
+
+  #reportErrors({ columns: { batch } }: TimedBatch, split: Split): void {
+    const { errors, firstErrorRows } = this.#options.predicates
+    for (let predicate = 0; predicate < errors.length; predicate++) {
+      const count = (errors[predicate] as number) - (this.#errorsSeen[predicate] ?? 0)
+      if (count === 0) continue
+      this.#errorsSeen[predicate] = errors[predicate] as number
+      const offset = batch.offsets[firstErrorRows[predicate] as number] as number
+      this.#options.onPredicateErrors(predicate, count, split, offset)
+    }
   }
 
   #clearWords(length: number): Int32Array {

@@ -1,0 +1,187 @@
+import { compileEventExpression } from '../expression/event-expression.ts'
+import type { Expression } from '../expression/expression.ts'
+import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
+import { plainValue } from '../expression/plain-value.ts'
+import { formatValue, type Template } from '../expression/template.ts'
+import type { MetricGroup } from '../metrics.ts'
+import { NFA } from '../nfa/nfa.ts'
+import { compileNFA } from '../nfa/nfa-compiler.ts'
+import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/alert-operator.ts'
+import type { CepPattern } from '../operator/cep-operator.ts'
+import type { EventNeed } from '../operator/keyed-input.ts'
+import type { TakenEvent } from '../stream/event.ts'
+import type { CheckedRule } from './expression-check.ts'
+import { FieldSlots } from './field-slots.ts'
+import {
+  compilePattern,
+  compileTest,
+  type PatternContext,
+  predicatesOf,
+} from './pattern-compiler.ts'
+import { PredicateRegistry } from './predicate-registry.ts'
+import type { AlertBlock, Rule } from './rule.ts'
+
+/** Rules that share an operator, compiled: index i is the same rule everywhere. */
+export interface RuleGroup {
+  readonly patterns: readonly CepPattern[]
+  readonly plans: readonly AlertPlan[]
+  readonly needs: readonly EventNeed[]
+  readonly predicates: PredicateRegistry
+  /** Fields that events carry beyond their arrival. */
+  readonly fields: FieldSlots
+}
+
+export interface CompileOptions {
+  readonly environment: ExpressionEnvironment
+  readonly metrics: MetricGroup
+  readonly throwOnMiss?: boolean
+}
+
+/** Compiles the rules of one operator. */
+export function compileGroup(rules: readonly CheckedRule[], options: CompileOptions): RuleGroup {
+  const predicates = new PredicateRegistry()
+  const fields = new FieldSlots()
+  const compiled = rules.map((checked) =>
+    new RuleCompiler(checked, predicates, fields, options).compile(),
+  )
+  return {
+    patterns: compiled.map(({ pattern }) => pattern),
+    plans: compiled.map(({ plan }) => plan),
+    needs: compiled.map(({ need }) => need),
+    predicates,
+    fields,
+  }
+}
+
+/** Sequences have limits of their own; a rule of single events keeps nothing open. */
+const eventOptions = { emitOrder: 'at_once', limit: 1, maxMatches: 1 } as const
+
+class RuleCompiler {
+  readonly #checked: CheckedRule
+  readonly #rule: Rule
+  readonly #predicates: PredicateRegistry
+  readonly #fields: FieldSlots
+  readonly #options: CompileOptions
+
+  constructor(
+    checked: CheckedRule,
+    predicates: PredicateRegistry,
+    fields: FieldSlots,
+    options: CompileOptions,
+  ) {
+    this.#checked = checked
+    this.#rule = checked.rule
+    this.#predicates = predicates
+    this.#fields = fields
+    this.#options = options
+  }
+
+  compile(): { pattern: CepPattern; plan: AlertPlan; need: EventNeed } {
+    const rule = this.#rule
+    const { detect } = rule
+    const context = this.#patternContext()
+    const compiled = compileNFA(compilePattern(detect, context))
+    const sequence = detect.kind === 'sequence' ? detect : null
+    const nfa = new NFA(compiled, sequence ?? eventOptions)
+    const filter = this.#predicates.indexOf([context.filter], rule.id)
+    const cancelling = sequence?.cancelledBy ?? null
+    const cancel = cancelling === null ? null : compileTest(cancelling, context)
+    const predicates = predicatesOf(compiled.pattern.items)
+    const pattern = { nfa, filter, cancelledBy: cancel?.predicate ?? null, predicates }
+    const inert = compiled.states.every((state) => state.inert || !waits(state.kind))
+    const concerned = cancel === null ? predicates : [...predicates, cancel.predicate as number]
+    const stepNames = compiled.steps.map((step) => step.name)
+    return {
+      pattern,
+      plan: this.#alertPlan(stepNames, sequence?.limit ?? 1),
+      need: { filter, anyOf: inert ? concerned : null },
+    }
+  }
+
+  #patternContext(): PatternContext {
+    return {
+      rule: this.#rule,
+      predicates: this.#predicates,
+      filter: this.#expressionOf(this.#rule.filter),
+      expressionOf: (place) => this.#expressionOf(place),
+      compileTest: (expression) => this.#compileTest(expression),
+      throwOnMiss: this.#options.throwOnMiss ?? false,
+    }
+  }
+
+  #expressionOf(place: { readonly path: string } | null): Expression | null {
+    return place === null ? null : this.#checked.expressionAt(place.path)
+  }
+
+  #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
+    const evaluate = this.#compile(expression)
+    const errors = this.#options.metrics.counter(`expression_errors.${this.#rule.id}`)
+    return (event, taken) => {
+      const value = evaluate.evaluate(event, taken)
+      if (value === undefined) errors.increment()
+      return value === true
+    }
+  }
+
+  #compile(expression: Expression) {
+    return compileEventExpression(expression, this.#fields.indexOf, this.#options.environment)
+  }
+
+  #alertPlan(stepNames: readonly string[], limit: number): AlertPlan {
+    const rule = this.#rule
+    return {
+      rule: rule.id,
+      fingerprint: rule.fingerprint,
+      version: rule.version,
+      mode: rule.mode,
+      tags: rule.tags,
+      keyNames: rule.by.map(({ name }) => name),
+      stepNames,
+      match: this.#blockPlan(rule.alert),
+      timeout: rule.onTimeout === null ? null : this.#blockPlan(rule.onTimeout),
+      exceptions: rule.exceptions.map(({ name, where, expires }) => ({
+        name,
+        holds: this.#matchExpression(where),
+        expires: expires ?? Infinity,
+        hits: this.#options.metrics.counter(`exception_hits.${rule.id}.${name}`),
+      })),
+      limit,
+    }
+  }
+
+  #blockPlan(block: AlertBlock): AlertBlockPlan {
+    const { dedupe, fields } = block
+    return {
+      severity: block.severity ?? this.#rule.severity,
+      title: this.#title(this.#checked.templateAt((block.title ?? this.#rule.title).path)),
+      fields: new Map([...fields].map(([name, text]) => [name, this.#matchExpression(text)])),
+      dedupe:
+        dedupe === null
+          ? null
+          : { by: dedupe.by.map((text) => this.#matchExpression(text)), forMs: dedupe.forMs },
+      to: block.to,
+    }
+  }
+
+  #matchExpression(place: { readonly path: string }): MatchExpression {
+    const compiled = this.#compile(this.#checked.expressionAt(place.path))
+    return (taken, names) => plainValue(compiled.evaluate(null, taken, names))
+  }
+
+  #title({ parts }: Template): AlertBlockPlan['title'] {
+    const compiled = parts.map((part) =>
+      part.kind === 'text' ? part.text : this.#compile(part.expression),
+    )
+    return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
+      compiled
+        .map((part) =>
+          typeof part === 'string' ? part : formatValue(part.evaluate(null, taken, names)),
+        )
+        .join('')
+  }
+}
+
+/** Whether a partial match can stand in the state between events. */
+function waits(kind: string): boolean {
+  return kind !== 'final' && kind !== 'stop'
+}

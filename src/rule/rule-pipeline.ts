@@ -1,0 +1,206 @@
+import type { DecodePlan, Decoder } from '../decode/decoder.ts'
+import { compileColumnPredicates } from '../expression/column-predicates.ts'
+import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
+import type { Counter, MetricGroup } from '../metrics.ts'
+import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
+import { CepOperator, type TimeLimitMode } from '../operator/cep-operator.ts'
+import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
+import type { SideOutput } from '../operator/side-output.ts'
+import { SourceOperator } from '../operator/source-operator.ts'
+import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import { type EventText, plainEventText } from '../stream/alert.ts'
+import type { FieldPath } from '../stream/column-batch.ts'
+import type { Split } from '../stream/event.ts'
+import { KeyEncoder } from '../stream/key.ts'
+import type { Clock } from '../time/clock.ts'
+import type { TimeUnit } from '../time/event-timestamp.ts'
+import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
+import type { CheckedRule } from './expression-check.ts'
+import { FieldSlots } from './field-slots.ts'
+import type { Rule } from './rule.ts'
+import { compileGroup, type RuleGroup } from './rule-compiler.ts'
+
+/** How the events of a stream are to be read. */
+export interface StreamTime {
+  readonly field: FieldPath
+  readonly unit: TimeUnit
+  readonly watermarks: WatermarkStrategy
+}
+
+/** An expression of a rule whose value was CEL's error. */
+export interface ExpressionErrorReport {
+  readonly rules: readonly string[]
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface RulePipelineOptions {
+  /** The time of each stream that the rules read. */
+  readonly streams: ReadonlyMap<string, StreamTime>
+  readonly createDecoder: (plan: DecodePlan) => Decoder
+  readonly environment: ExpressionEnvironment
+  readonly clock: Clock
+  readonly alerts: AlertOutput
+  readonly sideOutput: SideOutput
+  /** `expression_errors.RULE` and `exception_hits.RULE.NAME`. */
+  readonly metrics: MetricGroup
+  /** Called once for each predicate, with its first error. */
+  readonly onExpressionError: (report: ExpressionErrorReport) => void
+  /** Default: events as they came. */
+  readonly eventText?: EventText
+  /** Only events in [from, to) count, epoch ms; default all. */
+  readonly from?: number
+  readonly to?: number
+  readonly timeLimits?: TimeLimitMode
+  /** Whether ties of time go by arrival over all streams; default by stream and partition. */
+  readonly tiesByArrival?: boolean
+  /** Whether a skip target that a match left out is an error; default: nothing is skipped. */
+  readonly throwOnMiss?: boolean
+}
+
+/** The operators of a rule set: one source operator a stream, ready to be driven. */
+export interface RulePipeline {
+  readonly sources: ReadonlyMap<string, SourceOperator>
+  /** Keys with something open, over all operators. */
+  openKeys(): number
+  lateAfterIdle(): number
+}
+
+/**
+ * Compiles rules to operators: one CepOperator for each distinct key and streams (D8), one decode
+ * of each stream for all rules.
+ * @throws {TocsinError} RULE_PATTERN for a pattern that means nothing
+ */
+export function compileRules(
+  rules: readonly CheckedRule[],
+  options: RulePipelineOptions,
+): RulePipeline {
+  const groups = groupRules(rules.filter(({ rule }) => rule.mode !== 'disabled'))
+  const builder = new PipelineBuilder(options)
+  for (const group of groups) builder.addGroup(group)
+  return builder.build()
+}
+
+/** Rules that share key and streams. */
+function groupRules(rules: readonly CheckedRule[]): CheckedRule[][] {
+  const groups = new Map<string, CheckedRule[]>()
+  for (const checked of rules) {
+    const { rule } = checked
+    const by = rule.by.map(({ paths }) => [...paths].sort(byName))
+    const key = JSON.stringify([[...rule.from].sort(), by])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [checked])
+    else group.push(checked)
+  }
+  return [...groups.values()]
+}
+
+function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
+  return a[0] < b[0] ? -1 : 1
+}
+
+class PipelineBuilder {
+  readonly #options: RulePipelineOptions
+  readonly #columns = new Map<string, FieldSlots>()
+  readonly #inputs = new Map<string, KeyedInput[]>()
+  readonly #operators: CepOperator[] = []
+
+  constructor(options: RulePipelineOptions) {
+    this.#options = options
+    for (const [stream, time] of options.streams) {
+      const columns = new FieldSlots()
+      columns.indexOf(time.field)
+      this.#columns.set(stream, columns)
+      this.#inputs.set(stream, [])
+    }
+  }
+
+  addGroup(rules: readonly CheckedRule[]): void {
+    const options = this.#options
+    const group = compileGroup(rules, options)
+    const alerts = new AlertOperator(
+      group.plans,
+      options.alerts,
+      options.clock,
+      options.eventText ?? plainEventText,
+    )
+    const operator = new CepOperator(
+      group.patterns,
+      new HeapKeyedStateBackend(),
+      alerts,
+      options.timeLimits,
+    )
+    this.#operators.push(operator)
+    const exchange = new KeyedExchange(operator, options.tiesByArrival)
+    const { rule } = rules[0] as CheckedRule
+    for (const stream of rule.from) this.#addInput(stream, rule, group, exchange)
+  }
+
+  build(): RulePipeline {
+    const sources = new Map<string, SourceOperator>()
+    for (const [stream, time] of this.#options.streams) {
+      sources.set(stream, this.#buildSource(stream, time))
+    }
+    const operators = this.#operators
+    const inputs = [...this.#inputs.values()].flat()
+    return {
+      sources,
+      openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
+      lateAfterIdle: () => inputs.reduce((sum, input) => sum + input.lateAfterIdle, 0),
+    }
+  }
+
+  #addInput(stream: string, rule: Rule, group: RuleGroup, exchange: KeyedExchange): void {
+    const columns = this.#columns.get(stream) as FieldSlots
+    const { environment, metrics, sideOutput, onExpressionError } = this.#options
+    const predicates = compileColumnPredicates(
+      group.predicates.expressions,
+      columns.indexOf,
+      environment,
+    )
+    const users = group.predicates.users.map((set) => [...set])
+    const counters = users.map((names) => names.map((name) => errorCounter(metrics, name)))
+    const input = new KeyedInput(
+      exchange,
+      {
+        predicates,
+        needs: group.needs,
+        keyEncoder: new KeyEncoder(
+          rule.by.map(({ paths }) => columns.indexOf(paths.get(stream) as FieldPath)),
+        ),
+        keyNames: rule.by.map(({ name }) => name),
+        fieldColumns: group.fields.paths.map(columns.indexOf),
+        onPredicateErrors: (predicate: number, count: number, split: Split, offset: number) => {
+          for (const counter of counters[predicate] ?? []) counter.increment(count)
+          onExpressionError({ rules: users[predicate] ?? [], ...split, offset })
+        },
+      },
+      sideOutput,
+    )
+    this.#inputs.get(stream)?.push(input)
+  }
+
+  #buildSource(stream: string, time: StreamTime): SourceOperator {
+    const columns = this.#columns.get(stream) as FieldSlots
+    const { createDecoder, sideOutput, from = -Infinity, to = Infinity } = this.#options
+    return new SourceOperator(
+      {
+        decoder: createDecoder({ fields: columns.paths }),
+        timeColumn: columns.indexOf(time.field),
+        timeField: time.field.join('.'),
+        timeUnit: time.unit,
+        watermarks: time.watermarks,
+        from,
+        to,
+      },
+      this.#inputs.get(stream) ?? [],
+      sideOutput,
+    )
+  }
+}
+
+/** Counts the evaluations of a rule's expressions whose value was CEL's error. */
+export function errorCounter(metrics: MetricGroup, rule: string): Counter {
+  return metrics.counter(`expression_errors.${rule}`)
+}
