@@ -154,7 +154,7 @@ function isFirstEvent(detect: SequenceDetect, target: StepItem, afterMatch: Afte
   return afterMatch.kind === 'skip_to_first' || target.quantifier.kind === 'single'
 }
 
-function isAbsent(item: SequenceItem): boolean {
+function isAbsent(item: SequenceItem): item is StepItem {
   return item.kind === 'step' && item.negated
 }
 

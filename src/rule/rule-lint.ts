@@ -1,0 +1,39 @@
+import { joinPath } from './document-path.ts'
+import type { DocumentReading } from './document-reading.ts'
+import type { SequenceDetect, SequenceItem } from './rule.ts'
+
+/** Warns of what a sequence may keep in state, with the bound, and of steps named like a key. */
+export function lintSequence(
+  reading: DocumentReading,
+  detect: SequenceDetect,
+  keyNames: readonly string[],
+): void {
+  const firsts = `${detect.limit} first events a key (\`limit\`)`
+  const span = detect.withinMs === null ? 'without a time limit' : 'within the time limit'
+  for (const item of everyItem(detect.items)) {
+    if (item.contiguity === 'any') {
+      const message = `\`contiguity: any\` branches at every event that fits: up to ${firsts}, each with one partial match for each event that fits ${span}`
+      reading.warn(joinPath(item.path, 'contiguity'), message)
+    }
+    const { quantifier } = item
+    if (quantifier.kind === 'times' && quantifier.inner === 'any') {
+      const message = `\`inner: any\` keeps every choice of the n events that fit: up to 2^n partial matches for each of ${firsts}`
+      reading.warn(joinPath(item.path, 'inner'), message)
+    } else if (quantifier.kind === 'times' && quantifier.max === null) {
+      const message = `an open loop keeps every event that fits ${span}: up to n events for each of ${firsts}`
+      reading.warn(joinPath(item.path, 'times'), message)
+    }
+    if (keyNames.includes(item.name)) {
+      const keyword = item.kind === 'group' ? 'group' : item.negated ? 'absent' : 'step'
+      const message = `\`${item.name}\` is a name of the key too: in \`alert\` it stands for the step`
+      reading.warn(joinPath(item.path, keyword), message)
+    }
+  }
+}
+
+function* everyItem(items: readonly SequenceItem[]): Generator<SequenceItem> {
+  for (const item of items) {
+    yield item
+    if (item.kind === 'group') yield* everyItem(item.items)
+  }
+}
