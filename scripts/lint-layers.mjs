@@ -25,7 +25,7 @@ const srcLayers = {
   ],
   runtime: [
     ...['stream', 'state', 'time', 'checkpoint', 'operator'],
-    ...['decode', 'expression', 'pattern'],
+    ...['connector', 'decode', 'expression', 'pattern'],
   ],
   api: [
     ...['stream', 'connector', 'time', 'window', 'operator', 'runtime'],
@@ -44,7 +44,11 @@ const srcPackages = {
   rule: ['ajv', 'yaml'],
 }
 /** Pure built-ins, by the names that may be taken from them: a hash has no hidden input. */
-const srcBuiltins = { 'node:buffer': ['Buffer'], 'node:crypto': ['createHash', 'hash'] }
+const srcBuiltins = {
+  'node:buffer': ['Buffer'],
+  'node:crypto': ['createHash', 'hash'],
+  'node:util': ['isDeepStrictEqual'],
+}
 
 /** What app may import besides its own files. */
 const appDoors = ['src/index.ts', 'connectors/registry.ts', 'package.json']

@@ -3,6 +3,13 @@ import { TocsinError } from '../../src/errors.ts'
 import { generatorSource } from './source.ts'
 import { type TrafficKind, trafficKinds } from './traffic.ts'
 
+const wholeNumber = {
+  type: 'integer',
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  'x-expected': 'a whole number of at least 0',
+}
+
 /** Made-up traffic with fraud and faults planted in it, to try rules on. */
 export const generatorConnector: Connector = {
   name: 'generator',
@@ -13,13 +20,13 @@ export const generatorConnector: Connector = {
       properties: {
         kind: {
           description:
-            'payments: stolen cards are tried; logins: impossible travel, guessed \
-passwords; auth: takeovers, whose transfers are in payments; telemetry: silent and hot motors.',
+            'payments: stolen cards; logins: impossible travel, guessed passwords; auth: ' +
+            'takeovers, whose transfers are in payments; telemetry: silent and hot motors.',
           type: 'string',
           enum: trafficKinds,
         },
-        seed: { description: 'Chooses the traffic. Default 1.', type: 'integer', minimum: 0 },
-        count: { description: 'Events in all. Default 10000.', type: 'integer', minimum: 0 },
+        seed: { description: 'Chooses the traffic. Default 1.', ...wholeNumber },
+        count: { description: 'Events in all. Default 10000.', ...wholeNumber },
         start: {
           description: 'Event time of the first event. Default 2026-01-01T00:00:00Z.',
           type: 'string',
@@ -30,6 +37,7 @@ passwords; auth: takeovers, whose transfers are in payments; telemetry: silent a
           type: 'number',
           exclusiveMinimum: 0,
           maximum: 1_000_000,
+          'x-expected': 'a number above 0',
         },
       },
       required: ['kind'],

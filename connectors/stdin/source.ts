@@ -7,10 +7,12 @@ import { streamInput } from '../stream-input.ts'
 const IDLE_AFTER_MS = 50
 
 /** A source of one split over lines from a stream; it ends when the stream does. */
-export function stdinSource(stream: Readable = process.stdin): Source {
+export function stdinSource(given?: Readable): Source {
   return {
     bounded: true,
     async open(name) {
+      // Naming `process.stdin` opens it: only here, so that a mere check of options does not.
+      const stream = given ?? process.stdin
       let read = 0
       const input = streamInput({
         name: 'stdin',

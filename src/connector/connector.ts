@@ -7,14 +7,14 @@ export interface ConnectorContext {
   readonly directory: string
 }
 
-/** A JSON Schema of one option. */
+/** A JSON Schema of one option; `x-expected` is the end of "expected …" in messages. */
 export interface OptionProperty {
   readonly description: string
   readonly [keyword: string]: unknown
 }
 
 /** A JSON Schema (draft 2020-12) of an options object. */
-export interface OptionSchema {
+export type OptionSchema = {
   readonly type: 'object'
   readonly description: string
   readonly properties: Readonly<Record<string, OptionProperty>>

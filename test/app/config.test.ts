@@ -1,0 +1,217 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../app/config.ts'
+import { configSchema } from '../../app/config-schema.ts'
+import { formatProblem } from '../../src/index.ts'
+
+const file = '/home/ada/tocsin.yaml'
+
+/** The problems of a text, one line each, without the file's name. */
+function problemsOf(text: string): string[] {
+  const result = parseConfig(file, text)
+  if (result.kind === 'valid') return []
+  return result.problems.map((problem) => formatProblem(problem).slice(file.length + 1))
+}
+
+const whole = `
+streams:
+  payments:
+    source: { file: { path: [monday.ndjson, /data/tuesday.ndjson.gz] } }
+    time: { field: meta.ts, unit: iso, out_of_orderness: 5s, idle_after: 1m30s }
+    schema: schemas/payment.json
+    partitioned_by: card
+    redact: [pan, account.iban]
+  clicks:
+    source: { stdin: {} }
+    time: { field: ts }
+  logins: { source: { generator: { kind: logins, count: 10 } }, time: { field: ts } }
+sinks:
+  alerts: { file: { path: out/alerts.ndjson }, default: true }
+  screen: { stdout: {} }
+rules: fraud/
+state: { dir: ./kept, backend: memory }
+parallelism: 1
+`
+
+describe('a configuration', () => {
+  it('says all that is written, with paths from its folder', () => {
+    const result = parseConfig(file, whole)
+    expect(result).toEqual({
+      kind: 'valid',
+      warnings: [],
+      config: {
+        streams: [
+          {
+            name: 'payments',
+            connector: 'file',
+            source: expect.objectContaining({ bounded: true }),
+            time: { field: 'meta.ts', unit: 'iso', outOfOrdernessMs: 5000, idleAfterMs: 90_000 },
+            schemaPath: '/home/ada/schemas/payment.json',
+            partitionedBy: 'card',
+            redact: ['pan', 'account.iban'],
+          },
+          {
+            name: 'clicks',
+            connector: 'stdin',
+            source: expect.objectContaining({ bounded: true }),
+            time: { field: 'ts', unit: 'ms', outOfOrdernessMs: 0, idleAfterMs: null },
+            schemaPath: null,
+            partitionedBy: null,
+            redact: [],
+          },
+          expect.objectContaining({ name: 'logins', connector: 'generator' }),
+        ],
+        sinks: [
+          { name: 'alerts', connector: 'file', sink: expect.anything(), isDefault: true },
+          { name: 'screen', connector: 'stdout', sink: expect.anything(), isDefault: false },
+        ],
+        rulesPath: '/home/ada/fraud',
+        stateDirectory: '/home/ada/kept',
+      },
+    })
+  })
+
+  it('needs streams only', () => {
+    const text = 'streams: { s: { source: { stdin: {} }, time: { field: ts } } }'
+    expect(parseConfig(file, text)).toMatchObject({
+      config: { sinks: [], rulesPath: '/home/ada/rules', stateDirectory: '/home/ada/state' },
+    })
+  })
+
+  it('reports all mistakes at once, each once, in order of writing', () => {
+    expect(
+      problemsOf(`streams:
+  payments:
+    suorce: { file: { path: a.ndjson } }
+    time: { field: ts, unit: min, out_of_orderness: 5 }
+  clicks:
+    source: { fiel: { path: a.ndjson } }
+    time: { feld: ts }
+  logins:
+    source: { generator: { kind: paymnts } }
+    time: { field: ts }
+sinks:
+  alerts: { stdout: {}, defualt: true }
+rulse: rules/
+`),
+    ).toMatchInlineSnapshot(`
+      [
+        "3:5: \`suorce\` is not known here: did you mean \`source\`? (CONFIG_INVALID at streams.payments.suorce)",
+        "4:30: expected one of \`ms\`, \`s\`, \`us\`, \`iso\`, got \`min\` (CONFIG_INVALID at streams.payments.time.unit)",
+        "4:53: expected a duration such as \`500ms\`, \`10m\` or \`9m30s\`: the bare number 5 has no unit (CONFIG_INVALID at streams.payments.time.out_of_orderness)",
+        "6:15: \`fiel\` is not known here: did you mean \`file\`? (CONFIG_INVALID at streams.clicks.source.fiel)",
+        "7:13: \`feld\` is not known here: did you mean \`field\`? (CONFIG_INVALID at streams.clicks.time.feld)",
+        "9:34: expected one of \`payments\`, \`logins\`, \`auth\`, \`telemetry\`, got \`paymnts\`: did you mean \`payments\`? (CONFIG_INVALID at streams.logins.source.generator.kind)",
+        "12:25: \`defualt\` is not known here: did you mean \`default\`? (CONFIG_INVALID at sinks.alerts.defualt)",
+        "13:1: \`rulse\` is not known here: did you mean \`rules\`? (CONFIG_INVALID at rulse)",
+      ]
+    `)
+  })
+
+  it('says of what is known but not built: not yet', () => {
+    expect(
+      problemsOf(`streams:
+  payments:
+    source: { kafka: { brokers: [localhost:9092], topic: payments } }
+    time: { field: ts, max_drift: 1m }
+sinks:
+  oncall: { email: { to: [ops@example.org] } }
+  alerts: { stdout: {}, delivery: immediate }
+tables: { devices: { file: devices.csv, key: id } }
+state: { backend: rocksdb, cache: 256MiB }
+parallelism: 4
+api: { listen: 127.0.0.1:7474 }
+`),
+    ).toMatchInlineSnapshot(`
+      [
+        "3:15: not yet: \`streams.payments.source.kafka\` is known, but not built (RULE_NOT_YET at streams.payments.source.kafka)",
+        "4:24: not yet: \`streams.payments.time.max_drift\` is known, but not built (RULE_NOT_YET at streams.payments.time.max_drift)",
+        "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
+        "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
+        "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
+        "9:19: not yet: the backend \`rocksdb\` is known, but not built; use \`memory\` (RULE_NOT_YET at state.backend)",
+        "9:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
+        "10:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
+        "11:1: not yet: \`api\` is known, but not built (RULE_NOT_YET at api)",
+      ]
+    `)
+  })
+
+  it.each([
+    ['none', 'source: {}'],
+    ['two', 'source: { stdin: {}, file: { path: a } }'],
+    ['no map', 'source: stdin'],
+    ['nothing', 'source:'],
+  ])('wants exactly one connector, not %s', (_name, source) => {
+    expect(problemsOf(`streams:\n  s:\n    ${source}\n    time: { field: ts }`)).toMatchSnapshot()
+  })
+
+  it('wants exactly one connector in a sink too', () => {
+    const streams = 'streams: { s: { source: { stdin: {} }, time: { field: ts } } }'
+    expect(
+      problemsOf(
+        `${streams}\nsinks:\n  none: { default: true }\n  two: { stdout: {}, file: { path: a } }`,
+      ),
+    ).toMatchInlineSnapshot(`
+      [
+        "3:9: expected one connector of \`file\`, \`stdout\` (CONFIG_INVALID at sinks.none)",
+        "4:22: expected exactly one connector, got \`stdout\` and \`file\` (CONFIG_INVALID at sinks.two.file)",
+      ]
+    `)
+  })
+
+  it('places what only a connector can refuse, and what only a duration can', () => {
+    expect(
+      problemsOf(`streams:
+  s:
+    source: { generator: { kind: auth, start: soon } }
+    time: { field: ts, out_of_orderness: 1.5ms }
+`),
+    ).toMatchInlineSnapshot(`
+      [
+        "3:26: generator: start is not a time: soon; write it like 2026-01-01T00:00:00Z (CONFIG_INVALID at streams.s.source.generator)",
+        "4:42: \`1.5ms\` has a part of a millisecond (CONFIG_INVALID at streams.s.time.out_of_orderness)",
+      ]
+    `)
+  })
+
+  it.each([
+    ['an empty file', ''],
+    ['a list', '- a'],
+    ['no streams', 'rules: rules/'],
+    ['broken YAML', 'streams: {\n  a: ]'],
+    ['two documents', 'streams: {}\n---\nstreams: {}'],
+    ['a duplicate key', 'streams: {}\nstreams: {}'],
+  ])('refuses %s', (_name, text) => {
+    expect(problemsOf(text)).toMatchSnapshot()
+  })
+
+  it('passes on the warnings of its YAML', () => {
+    const result = parseConfig(file, 'streams: {}\nrules: on')
+    expect(result).toMatchObject({ kind: 'valid', warnings: [{ line: 2, column: 8 }] })
+  })
+
+  it('has a published schema that describes every keyword', () => {
+    const ajv = new Ajv2020({
+      strict: true,
+      allowUnionTypes: true,
+      strictTypes: false,
+      keywords: ['x-expected', 'x-not-yet'],
+    })
+    expect(() => ajv.compile(configSchema)).not.toThrow()
+    expect(undescribed(configSchema, '')).toEqual([])
+  })
+})
+
+function undescribed(node: unknown, path: string): string[] {
+  if (typeof node !== 'object' || node === null) return []
+  return Object.entries(node).flatMap(([key, value]) => {
+    const missing =
+      key === 'properties'
+        ? Object.entries(value as Record<string, { description?: string }>)
+            .filter(([, { description }]) => description === undefined)
+            .map(([name]) => `${path}/${name}`)
+        : []
+    return key === 'examples' ? [] : [...missing, ...undescribed(value, `${path}/${key}`)]
+  })
+}
