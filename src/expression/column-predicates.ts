@@ -1,20 +1,24 @@
-import { TocsinError } from '../errors.ts'
-import type { ColumnBatch, FieldPath } from '../stream/column-batch.ts'
+import type { Column, ColumnBatch, FieldPath } from '../stream/column-batch.ts'
+import type { Event } from '../stream/event.ts'
+import { ClosureCompiler, type EvaluationPlace } from './closure-compiler.ts'
+import { CodeCompiler, type FieldCode } from './code-compiler.ts'
 import type { Expression } from './expression.ts'
+import { sizeOf } from './expression-analysis.ts'
 import type { ExpressionEnvironment } from './expression-environment.ts'
+import { Timestamp } from './value.ts'
 
 /** Unary predicates compiled over a batch: one pass over the rows for all of them. */
 export interface ColumnPredicates {
   /** 32-bit words a row: ceil(predicates / 32). */
   readonly wordsPerRow: number
-  /** By predicate: how often its value was CEL's error. */
+  /** By predicate: how often its value was CEL's error (or neither true nor false). */
   readonly errors: Float64Array
   /** By predicate: the row of its first error in the last batch; -1 without one. */
   readonly firstErrorRows: Int32Array
   /**
    * For each row with `selected[row] === 1`: sets bit (i & 31) of
    * `words[row * wordsPerRow + (i >> 5)]` for each predicate i that is true. `words` must come
-   * with those bits clear.
+   * with those bits clear. Rows go from 0 to the batch's count.
    */
   evaluate(
     batch: ColumnBatch,
@@ -24,11 +28,165 @@ export interface ColumnPredicates {
   ): void
 }
 
-/** Compiles unary predicates; `columnIndexOf` gives the batch column of a path. */
+/**
+ * Compiles unary predicates; `columnIndexOf` gives the batch column of a path. What they may not
+ * read (steps, names) is CEL's error.
+ */
 export function compileColumnPredicates(
-  _predicates: readonly Expression[],
-  _columnIndexOf: (path: FieldPath) => number,
-  _environment: ExpressionEnvironment,
+  predicates: readonly Expression[],
+  columnIndexOf: (path: FieldPath) => number,
+  environment: ExpressionEnvironment,
 ): ColumnPredicates {
-  throw new TocsinError('ASSERTION', 'not built yet')
+  const wordsPerRow = Math.ceil(predicates.length / 32)
+  const errors = new Float64Array(predicates.length)
+  const firstErrorRows = new Int32Array(predicates.length).fill(-1)
+  const closures = new ClosureCompiler<RowContext>(columnPlace(columnIndexOf), environment)
+  const scan = { closures, columnIndexOf, wordsPerRow, errors, firstErrorRows }
+  const loops = chunksOf(predicates).map(
+    (chunk) =>
+      (environment.codegen === false ? undefined : generateLoop(chunk, scan)) ??
+      closureLoop(chunk, scan),
+  )
+  return {
+    wordsPerRow,
+    errors,
+    firstErrorRows,
+    evaluate(batch, timestamps, selected, words) {
+      firstErrorRows.fill(-1)
+      const { stream } = batch.batch.split
+      const context = { columns: batch.columns, timestamps, stream, row: 0, variables: [] }
+      for (const loop of loops) loop(context, batch.batch.count, selected, words)
+    },
+  }
+}
+
+interface RowContext {
+  readonly columns: readonly Column[]
+  readonly timestamps: Float64Array
+  readonly stream: string
+  row: number
+  readonly variables: unknown[]
+}
+
+type RowLoop = (context: RowContext, count: number, selected: Uint8Array, words: Int32Array) => void
+
+interface NumberedPredicate {
+  readonly index: number
+  readonly expression: Expression
+}
+
+interface Scan {
+  readonly closures: ClosureCompiler<RowContext>
+  readonly columnIndexOf: (path: FieldPath) => number
+  readonly wordsPerRow: number
+  readonly errors: Float64Array
+  readonly firstErrorRows: Int32Array
+}
+
+/**
+ * V8 does not optimise a function of more than 60 KB of bytecode; a node of an expression makes
+ * some 30 bytes, and what stays far below it also compiles sooner.
+ */
+const nodesPerLoop = 400
+
+function chunksOf(predicates: readonly Expression[]): NumberedPredicate[][] {
+  const chunks: NumberedPredicate[][] = []
+  let nodes = 0
+  for (const [index, expression] of predicates.entries()) {
+    const size = sizeOf(expression)
+    const last = chunks.at(-1)
+    if (last === undefined || nodes + size > nodesPerLoop) {
+      chunks.push([{ index, expression }])
+      nodes = size
+    } else {
+      last.push({ index, expression })
+      nodes += size
+    }
+  }
+  return chunks
+}
+
+function columnPlace(columnIndexOf: Scan['columnIndexOf']): EvaluationPlace<RowContext> {
+  const nothing = () => undefined
+  return {
+    field: (path) => {
+      const index = columnIndexOf(path)
+      return ({ columns, row }) => columns[index]?.value(row)
+    },
+    eventTime: ({ timestamps, row }) => new Timestamp(timestamps[row] ?? Number.NaN),
+    stream: ({ stream }) => stream,
+    name: () => nothing,
+    last: (): (() => Event | undefined) => nothing,
+    events: () => () => [],
+    takenField: () => nothing,
+    takenTime: nothing,
+  }
+}
+
+function closureLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop {
+  const { wordsPerRow, errors, firstErrorRows } = scan
+  const tests = chunk.map(({ index, expression }) => ({
+    index,
+    evaluate: scan.closures.compile(expression),
+  }))
+  return (context, count, selected, words) => {
+    for (let row = 0; row < count; row++) {
+      if (selected[row] !== 1) continue
+      context.row = row
+      for (const { index, evaluate } of tests) {
+        const outcome = evaluate(context)
+        if (outcome === true) {
+          const word = row * wordsPerRow + (index >> 5)
+          words[word] = (words[word] ?? 0) | (1 << (index & 31))
+        } else if (outcome !== false) {
+          errors[index] = (errors[index] ?? 0) + 1
+          if (firstErrorRows[index] === -1) firstErrorRows[index] = row
+        }
+      }
+    }
+  }
+}
+
+/** The same loop as code; `undefined` where code may not be generated. */
+function generateLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop | undefined {
+  const columns = new Set<number>()
+  const field = (path: FieldPath): FieldCode => {
+    const index = scan.columnIndexOf(path)
+    columns.add(index)
+    return {
+      value: `(K${index}[r] === 4 ? N${index}[r] : C${index}.value(r))`,
+      column: {
+        kind: `K${index}[r]`,
+        number: `N${index}[r]`,
+        isString: (name) => `C${index}.isString(r, ${name})`,
+      },
+    }
+  }
+  const code = new CodeCompiler<RowContext>(
+    { field, lastField: null, stream: 'x.stream', context: 'x' },
+    scan.closures,
+  )
+  const body = chunk.map(({ index, expression }) => {
+    const value = code.write(expression)
+    const failed = `E[${index}]++; if (F[${index}] === -1) F[${index}] = r`
+    return `{\n${code.takeLines()}
+      if (${value} === true) w${index >> 5} |= ${1 << (index & 31)}
+      else if (${value} !== false) { ${failed} }\n}`
+  })
+  const words = [...new Set(chunk.map(({ index }) => index >> 5))]
+  const heads = [...columns].map(
+    (index) =>
+      `const C${index} = x.columns[${index}], K${index} = C${index}.kinds, N${index} = C${index}.numbers`,
+  )
+  const source = `return (x, n, S, W) => {
+    ${heads.join('\n')}
+    for (let r = 0; r < n; r++) {
+      if (S[r] !== 1) continue
+      ${code.usesContext ? 'x.row = r' : ''}
+      ${words.map((word) => `let w${word} = 0`).join('\n')}
+      ${body.join('\n')}
+      ${words.map((word) => `if (w${word} !== 0) W[r * ${scan.wordsPerRow} + ${word}] |= w${word}`).join('\n')}
+    }
+  }`
+  return code.build(source, { E: scan.errors, F: scan.firstErrorRows }) as RowLoop | undefined
 }

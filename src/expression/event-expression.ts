@@ -1,8 +1,10 @@
-import { TocsinError } from '../errors.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
+import { ClosureCompiler, type EvaluationPlace } from './closure-compiler.ts'
+import { CodeCompiler } from './code-compiler.ts'
 import type { Expression } from './expression.ts'
 import type { ExpressionEnvironment } from './expression-environment.ts'
+import { Timestamp } from './value.ts'
 
 /** An expression compiled over events: for iterative conditions and for what an alert carries. */
 export interface CompiledExpression {
@@ -20,9 +22,104 @@ export interface CompiledExpression {
 
 /** Compiles an expression; `fieldSlotOf` gives the slot of a path in `Event.fields`. */
 export function compileEventExpression(
-  _expression: Expression,
-  _fieldSlotOf: (path: FieldPath) => number,
-  _environment: ExpressionEnvironment,
+  expression: Expression,
+  fieldSlotOf: (path: FieldPath) => number,
+  environment: ExpressionEnvironment,
 ): CompiledExpression {
-  throw new TocsinError('ASSERTION', 'not built yet')
+  const closures = new ClosureCompiler<EventContext>(eventPlace(fieldSlotOf), environment)
+  const generated =
+    environment.codegen === false ? undefined : generate(expression, fieldSlotOf, closures)
+  return { evaluate: generated ?? evaluateByClosure(expression, closures) }
+}
+
+interface EventContext {
+  readonly event: Event | null
+  readonly taken: TakenEvent | null
+  readonly names: ReadonlyMap<string, unknown> | null
+  readonly variables: unknown[]
+}
+
+function evaluateByClosure(
+  expression: Expression,
+  closures: ClosureCompiler<EventContext>,
+): CompiledExpression['evaluate'] {
+  const evaluate = closures.compile(expression)
+  return (event, taken, names = null) =>
+    evaluate({ event: event ?? taken?.event ?? null, taken, names, variables: [] })
+}
+
+function eventPlace(fieldSlotOf: (path: FieldPath) => number): EvaluationPlace<EventContext> {
+  return {
+    field: (path) => {
+      const slot = fieldSlotOf(path)
+      return ({ event }) => event?.fields[slot]
+    },
+    eventTime: ({ event }) => (event === null ? undefined : new Timestamp(event.timestamp)),
+    stream: ({ event }) => event?.split.stream,
+    name:
+      (name) =>
+      ({ names }) =>
+        names?.get(name),
+    last:
+      (step) =>
+      ({ taken }) =>
+        lastOf(taken, step),
+    events:
+      (step) =>
+      ({ taken }) =>
+        eventsOf(taken, step),
+    takenField: (path) => {
+      const slot = fieldSlotOf(path)
+      return (event) => event.fields[slot]
+    },
+    takenTime: (event) => new Timestamp(event.timestamp),
+  }
+}
+
+function lastOf(taken: TakenEvent | null, step: number): Event | undefined {
+  let link = taken
+  while (link !== null && link.step !== step) link = link.previous
+  return link?.event
+}
+
+function eventsOf(taken: TakenEvent | null, step: number): Event[] {
+  const events: Event[] = []
+  for (let link = taken; link !== null; link = link.previous) {
+    if (link.step === step) events.push(link.event)
+  }
+  return events.reverse()
+}
+
+function generate(
+  expression: Expression,
+  fieldSlotOf: (path: FieldPath) => number,
+  closures: ClosureCompiler<EventContext>,
+): CompiledExpression['evaluate'] | undefined {
+  const code = new CodeCompiler<EventContext>(
+    {
+      field: (path) => ({
+        value: `(e === null ? undefined : e.fields[${fieldSlotOf(path)}])`,
+        column: null,
+      }),
+      lastField: (step, path) => `field(last(taken, ${step}), ${fieldSlotOf(path)})`,
+      stream: '(e === null ? undefined : e.split.stream)',
+      context: 'x',
+    },
+    closures,
+  )
+  const value = code.write(expression)
+  const context = 'const x = { event: e, taken, names: names ?? null, variables: [] }'
+  const source = `return (event, taken, names) => {
+    const e = event !== null ? event : taken === null ? null : taken.event
+    ${code.usesContext ? context : ''}
+    ${code.takeLines()}
+    return ${value}
+  }`
+  return code.build(source, { last: lastOf, field: fieldOf }) as
+    | CompiledExpression['evaluate']
+    | undefined
+}
+
+function fieldOf(event: Event | undefined, slot: number): unknown {
+  return event === undefined ? undefined : event.fields[slot]
 }
