@@ -236,10 +236,11 @@ export class NFA {
 
   /** When it ran out, seen from `timestamp`: the step's limit is named before the whole one. */
   #timeoutOf(match: PartialMatch, timestamp: number): number | undefined {
+    if (match.taken === null) return undefined
     const step = this.#stepDeadlineOf(match)
-    if (step <= timestamp) return step
+    if (step <= timestamp && step < Infinity) return step
     const whole = this.#wholeDeadlineOf(match)
-    return whole <= timestamp ? whole : undefined
+    return whole <= timestamp && whole < Infinity ? whole : undefined
   }
 
   #stepDeadlineOf(match: PartialMatch): number {

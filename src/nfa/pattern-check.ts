@@ -42,12 +42,15 @@ function checkItems(items: readonly PatternItem[], pattern: Pattern): void {
     checkQuantifier(item)
     if (item.kind === 'step') {
       if (item.negated) checkNegated(item.name, item, before)
-      if (item.withinMs !== null && pattern.withinMs !== null && item.withinMs > pattern.withinMs) {
+      const limits = item.quantifier.kind === 'single'
+      if (
+        limits &&
+        item.withinMs !== null &&
+        pattern.withinMs !== null &&
+        item.withinMs > pattern.withinMs
+      ) {
         throw malformed(`'within' of step '${item.name}' is longer than that of the sequence`)
       }
-    }
-    if (item.quantifier.optional && before !== undefined && isGreedy(before)) {
-      throw malformed(`${label(item)} is optional right after a greedy step`)
     }
   })
 }
@@ -82,10 +85,6 @@ function checkNegated(name: string, item: PatternItem, before: PatternItem | und
   if (before.quantifier.optional) {
     throw malformed(`absent step '${name}' cannot stand right after an optional one`)
   }
-}
-
-function isGreedy(item: PatternItem): boolean {
-  return item.quantifier.kind === 'times' && item.quantifier.greedy
 }
 
 function isNotFollow(item: PatternItem): boolean {

@@ -129,18 +129,18 @@ export class KeyedInput implements TimedBatchReceiver {
 
   #selectRow(row: number, timed: TimedBatch, split: Split, run: EventRun): void {
     const { keyEncoder } = this.#options
-    const need = this.#needOf(row)
-    // A key is owed by every event that exists for a rule, also by those that no step asks for.
-    if (need === 'filtered' || (need === 'none' && keyEncoder.hasKey(row))) return
-    if (!keyEncoder.encode(row)) {
-      this.#rejectKeyless(row, timed)
-      return
-    }
     const timestamp = timed.timestamps[row] as number
     if (timestamp <= this.#exchange.operator.sorter.watermark) {
       this.lateAfterIdle++
       const reason = 'its split had been idle and time had gone on without it'
       this.#sideOutput(rejectedEvent('late_after_idle', timed.columns.batch, row, reason))
+      return
+    }
+    const need = this.#needOf(row)
+    // A key is owed by every event that exists for a rule, also by those that no step asks for.
+    if (need === 'filtered' || (need === 'none' && keyEncoder.hasKey(row))) return
+    if (!keyEncoder.encode(row)) {
+      this.#rejectKeyless(row, timed)
       return
     }
     const event = this.#eventOf(row, timestamp, timed, split)

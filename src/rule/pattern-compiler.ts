@@ -11,6 +11,7 @@ import {
   type EventTest,
   type ExpressionText,
   type Rule,
+  type SchemaText,
   type SequenceItem,
   stepItemsOf,
 } from './rule.ts'
@@ -22,7 +23,7 @@ export interface PatternContext {
   /** The rule's `filter`, which every predicate of the rule implies; `null`: none. */
   readonly filter: Expression | null
   /** The checked expression of a place in the rule; `null` where there is none. */
-  readonly expressionOf: (place: { readonly path: string } | null) => Expression | null
+  readonly expressionOf: (part: ExpressionText | SchemaText | null) => Expression | null
   /** Compiles what reads the partial match; CEL's error counts as false, and is counted. */
   readonly compileTest: (
     expression: Expression,

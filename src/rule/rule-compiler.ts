@@ -1,8 +1,9 @@
+import { assert } from '../errors.ts'
 import { compileEventExpression } from '../expression/event-expression.ts'
 import type { Expression } from '../expression/expression.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { plainValue } from '../expression/plain-value.ts'
-import { formatValue, type Template } from '../expression/template.ts'
+import { formatValue } from '../expression/template.ts'
 import type { MetricGroup } from '../metrics.ts'
 import { NFA } from '../nfa/nfa.ts'
 import { compileNFA } from '../nfa/nfa-compiler.ts'
@@ -10,7 +11,7 @@ import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/ale
 import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
 import type { TakenEvent } from '../stream/event.ts'
-import type { CheckedRule } from './expression-check.ts'
+import { type CheckedRule, expressionOf } from './expression-check.ts'
 import { FieldSlots } from './field-slots.ts'
 import {
   compilePattern,
@@ -19,7 +20,7 @@ import {
   predicatesOf,
 } from './pattern-compiler.ts'
 import { PredicateRegistry } from './predicate-registry.ts'
-import type { AlertBlock, Rule } from './rule.ts'
+import type { AlertBlock, ExpressionText, Rule, SchemaText, TemplateText } from './rule.ts'
 
 /** Rules that share an operator, compiled: index i is the same rule everywhere. */
 export interface RuleGroup {
@@ -103,14 +104,14 @@ class RuleCompiler {
       rule: this.#rule,
       predicates: this.#predicates,
       filter: this.#expressionOf(this.#rule.filter),
-      expressionOf: (place) => this.#expressionOf(place),
+      expressionOf: (part) => this.#expressionOf(part),
       compileTest: (expression) => this.#compileTest(expression),
       throwOnMiss: this.#options.throwOnMiss ?? false,
     }
   }
 
-  #expressionOf(place: { readonly path: string } | null): Expression | null {
-    return place === null ? null : this.#checked.expressionAt(place.path)
+  #expressionOf(part: ExpressionText | SchemaText | null): Expression | null {
+    return part === null ? null : expressionOf(this.#checked, part)
   }
 
   #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
@@ -153,7 +154,7 @@ class RuleCompiler {
     const { dedupe, fields } = block
     return {
       severity: block.severity ?? this.#rule.severity,
-      title: this.#title(this.#checked.templateAt((block.title ?? this.#rule.title).path)),
+      title: this.#title(block.title ?? this.#rule.title),
       fields: new Map([...fields].map(([name, text]) => [name, this.#matchExpression(text)])),
       dedupe:
         dedupe === null
@@ -163,13 +164,15 @@ class RuleCompiler {
     }
   }
 
-  #matchExpression(place: { readonly path: string }): MatchExpression {
-    const compiled = this.#compile(this.#checked.expressionAt(place.path))
+  #matchExpression(part: ExpressionText): MatchExpression {
+    const compiled = this.#compile(expressionOf(this.#checked, part))
     return (taken, names) => plainValue(compiled.evaluate(null, taken, names))
   }
 
-  #title({ parts }: Template): AlertBlockPlan['title'] {
-    const compiled = parts.map((part) =>
+  #title({ path }: TemplateText): AlertBlockPlan['title'] {
+    const template = this.#checked.templates.get(path)
+    assert(template !== undefined, `the title at ${path} is parsed`)
+    const compiled = template.parts.map((part) =>
       part.kind === 'text' ? part.text : this.#compile(part.expression),
     )
     return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>

@@ -54,8 +54,9 @@ function checkOrder(
   }
   const last = items.at(-1)
   if (within === 'group' && last !== undefined && isAbsent(last)) {
-    const message = 'an `absent` item cannot be the last of a group: put it after the group'
-    reading.report('RULE_PATTERN', joinPath(last.path, 'absent'), message)
+    const message =
+      'an `absent` item at the end of a group guards nothing behind the group: put it after it'
+    reading.warn(joinPath(last.path, 'absent'), message)
   }
 }
 
@@ -79,14 +80,6 @@ function checkNeighbours(
     const message = `an \`absent\` item cannot follow \`${previous.name}\`, which may be left out`
     reading.report('RULE_PATTERN', joinPath(item.path, 'absent'), message)
   }
-  if (quantifier.kind === 'times' && quantifier.greedy && item.quantifier.optional) {
-    const message = `\`${item.name}\` cannot be optional: \`${previous.name}\` before it is greedy`
-    const keyword = reading.document.locate(joinPath(item.path, 'optional'))
-    const own = reading.document.locate(item.path)
-    // `times: {min: 0}` makes an item optional without the keyword.
-    const explicit = keyword.line !== own.line || keyword.column !== own.column
-    reading.report('RULE_PATTERN', joinPath(item.path, explicit ? 'optional' : 'times'), message)
-  }
 }
 
 function checkEnd(reading: DocumentReading, detect: SequenceDetect): void {
@@ -105,7 +98,8 @@ function checkLimits(reading: DocumentReading, detect: SequenceDetect): void {
     const limits: [string, number | null][] = [
       ['times.within', quantifier.kind === 'times' ? quantifier.withinMs : null],
     ]
-    if (item.kind === 'step') limits.push(['within', item.withinMs])
+    // On a loop the keyword has no effect, as in Flink.
+    if (item.kind === 'step' && quantifier.kind === 'single') limits.push(['within', item.withinMs])
     for (const [keyword, limitMs] of limits) {
       if (limitMs === null || withinMs === null || limitMs <= withinMs) continue
       const message = `the step's \`within\` is longer than that of the whole sequence`
@@ -143,8 +137,8 @@ function checkAfterMatch(reading: DocumentReading, detect: SequenceDetect): void
     const message = `\`${target.name}\` is an \`absent\` item, which takes no event`
     reading.report('RULE_PATTERN', path, message)
   } else if (isFirstEvent(detect, target, afterMatch)) {
-    const message = `a match would skip to its own first event: \`${target.name}\` begins it`
-    reading.report('RULE_PATTERN', path, message)
+    const message = `\`${target.name}\` begins every match: skipping to it drops nothing`
+    reading.warn(path, message)
   }
 }
 

@@ -49,7 +49,7 @@ export class TimerQueue<T> {
    * @param fire gets the timer's own time
    */
   fireUpTo(time: number, fire: (item: T, timestamp: number) => void): void {
-    while (this.peek() <= time) {
+    while (this.#size > 0 && this.peek() <= time) {
       const timer = pop(this.#near, before) as Timer<T>
       this.#size--
       fire(timer.item, timer.timestamp)

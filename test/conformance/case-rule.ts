@@ -19,7 +19,8 @@ export function ruleDocumentOf(testCase: ConformanceCase): Record<string, unknow
       max_matches: 1_000_000,
       emit_order: 'start',
     },
-    on_timeout: {},
+    // Tells timeouts from matches in the runner.
+    on_timeout: { severity: 'critical' },
   }
 }
 
@@ -33,11 +34,23 @@ const skipNames: Readonly<Record<string, string>> = {
 
 function afterMatchOf(skip: ConformanceCase['pattern']['skip']): unknown {
   const name = skipNames[skip?.strategy ?? 'noSkip'] as string
-  return skip?.step === undefined ? name : { [name]: skip.step }
+  return skip?.step === undefined ? name : { [name]: stepNameOf(skip.step) }
 }
 
-function groupNames(items: readonly CaseItem[], prefix = '$group'): Record<string, unknown>[] {
+function groupNames(items: readonly CaseItem[], prefix = 'group'): Record<string, unknown>[] {
   return items.map((item, index) => itemOf(item, `${prefix}${index}`))
+}
+
+/** The name of a step in the rule: a case may call one `c*`, which no expression could say. */
+export function stepNameOf(name: string): string {
+  if (/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) return name
+  return `step_${Buffer.from(name).toString('hex')}`
+}
+
+/** The name of a step in the case. */
+export function caseNameOf(name: string): string {
+  const hex = /^step_((?:[0-9a-f]{2})+)$/.exec(name)?.[1]
+  return hex === undefined ? name : Buffer.from(hex, 'hex').toString()
 }
 
 function itemOf(item: CaseItem, groupName: string): Record<string, unknown> {
@@ -46,7 +59,7 @@ function itemOf(item: CaseItem, groupName: string): Record<string, unknown> {
   if (item.steps !== undefined) {
     document.group = groupName
     document.sequence = groupNames(item.steps, `${groupName}_`)
-  } else document[item.negated === true ? 'absent' : 'step'] = item.name
+  } else document[item.negated === true ? 'absent' : 'step'] = stepNameOf(item.name ?? '')
   for (const keyword of ['where', 'contiguity', 'inner', 'optional', 'greedy', 'until'] as const) {
     if (item[keyword] !== undefined) document[keyword] = item[keyword]
   }

@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { ConformanceCase } from './conformance-case.ts'
+import { runCase } from './run-case.ts'
+
+/**
+ * `npm run conformance -- FILE_OR_DIR...`: runs case files through the rule engine, prints each
+ * difference, and closes with `N passed, N failed`. Exit code 1 where one failed, 2 without files.
+ */
+function main(paths: readonly string[]): number {
+  const files = paths.flatMap(caseFiles)
+  if (files.length === 0) {
+    process.stderr.write('usage: npm run conformance -- FILE_OR_DIR...\n')
+    return 2
+  }
+  let passed = 0
+  let failed = 0
+  for (const file of files) {
+    const cases = JSON.parse(readFileSync(file, 'utf8')) as ConformanceCase[]
+    for (const testCase of cases) {
+      const found = runCase(testCase)
+      if (found.length === 0) passed++
+      else {
+        failed++
+        process.stdout.write(`${file} › ${testCase.name}\n  ${found.join('\n  ')}\n`)
+      }
+    }
+  }
+  process.stdout.write(`${passed} passed, ${failed} failed\n`)
+  return failed === 0 ? 0 : 1
+}
+
+function caseFiles(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path)
+    .sort()
+    .map((name) => join(path, name))
+    .flatMap((inner) =>
+      statSync(inner).isDirectory() || inner.endsWith('.json') ? caseFiles(inner) : [],
+    )
+}
+
+process.exitCode = main(process.argv.slice(2))
