@@ -1,4 +1,3 @@
-import { assert } from '../errors.ts'
 import { compileEventExpression } from '../expression/event-expression.ts'
 import type { Expression } from '../expression/expression.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
@@ -11,7 +10,7 @@ import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/ale
 import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
 import type { TakenEvent } from '../stream/event.ts'
-import { type CheckedRule, expressionOf } from './expression-check.ts'
+import type { CheckedRule } from './expression-check.ts'
 import { FieldSlots } from './field-slots.ts'
 import {
   compilePattern,
@@ -111,7 +110,7 @@ class RuleCompiler {
   }
 
   #expressionOf(part: ExpressionText | SchemaText | null): Expression | null {
-    return part === null ? null : expressionOf(this.#checked, part)
+    return part === null ? null : this.#checked.expressionAt(part.path)
   }
 
   #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
@@ -165,16 +164,14 @@ class RuleCompiler {
   }
 
   #matchExpression(part: ExpressionText): MatchExpression {
-    const compiled = this.#compile(expressionOf(this.#checked, part))
+    const compiled = this.#compile(this.#checked.expressionAt(part.path))
     return (taken, names) => plainValue(compiled.evaluate(null, taken, names))
   }
 
   #title({ path }: TemplateText): AlertBlockPlan['title'] {
-    const template = this.#checked.templates.get(path)
-    assert(template !== undefined, `the title at ${path} is parsed`)
-    const compiled = template.parts.map((part) =>
-      part.kind === 'text' ? part.text : this.#compile(part.expression),
-    )
+    const compiled = this.#checked
+      .templateAt(path)
+      .parts.map((part) => (part.kind === 'text' ? part.text : this.#compile(part.expression)))
     return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
       compiled
         .map((part) =>

@@ -1,0 +1,216 @@
+import type { Source } from '../connector/source.ts'
+import type { DecodePlan, Decoder } from '../decode/decoder.ts'
+import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
+import { MetricGroup } from '../metrics.ts'
+import type { SuppressedAlert } from '../operator/alert-operator.ts'
+import type { SideOutput } from '../operator/side-output.ts'
+import type { SourceOperator } from '../operator/source-operator.ts'
+import { SplitReader } from '../runtime/split-reader.ts'
+import { StreamTask } from '../runtime/stream-task.ts'
+import type { Alert, EventText } from '../stream/alert.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
+import type { CheckedRule } from './expression-check.ts'
+import {
+  compileRules,
+  type ExpressionErrorReport,
+  type RulePipeline,
+  type StreamTime,
+} from './rule-pipeline.ts'
+
+/** A stream that a job reads. */
+export interface JobStream {
+  readonly source: Source
+  readonly time: StreamTime
+}
+
+export interface RuleJobOptions {
+  readonly rules: readonly CheckedRule[]
+  readonly streams: ReadonlyMap<string, JobStream>
+  readonly createDecoder: (plan: DecodePlan) => Decoder
+  readonly environment: ExpressionEnvironment
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** Takes the alerts of a batch, in order; awaited before the next batch. */
+  readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
+  readonly onSuppressed: (suppressed: SuppressedAlert) => void
+  readonly sideOutput: SideOutput
+  readonly onExpressionError: (report: ExpressionErrorReport) => void
+  /** Called after each batch. */
+  readonly onProgress: (progress: JobProgress) => void
+  readonly isStopped: () => boolean
+  readonly eventText?: EventText
+  /** Only events in [from, to) count, epoch ms. */
+  readonly from?: number
+  readonly to?: number
+}
+
+/** An alert with its document, which is made when it is asked for. */
+export interface JobAlert {
+  readonly alert: Alert
+  readonly document: () => string
+}
+
+export interface JobProgress {
+  readonly bytesRead: number
+  /** Undefined where a source does not know its end. */
+  readonly bytesTotal: number | undefined
+  readonly events: number
+  readonly alerts: number
+  /** The least watermark of the splits, epoch ms. */
+  readonly eventTime: number
+}
+
+/** What became of everything that a job read. */
+export interface JobSummary {
+  /** Events that were offered to the rules. */
+  readonly events: number
+  readonly late: number
+  readonly lateAfterIdle: number
+  readonly deadLetters: number
+  /** Outside of the stretch that was asked for. */
+  readonly outOfRange: number
+  readonly alertsByRule: ReadonlyMap<string, number>
+  readonly suppressedByRule: ReadonlyMap<string, number>
+  readonly metrics: ReadonlyMap<string, number>
+  /** Keys with something open at the end. */
+  readonly openKeys: number
+}
+
+/**
+ * Runs rules over their streams until all of them have ended.
+ * @throws {TocsinError} what a source or `deliver` throws
+ */
+export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
+  const job = new RuleJob(options)
+  return await job.run()
+}
+
+class RuleJob {
+  readonly #options: RuleJobOptions
+  readonly #metrics = new MetricGroup()
+  readonly #pipeline: RulePipeline
+  readonly #alertsByRule = new Map<string, number>()
+  readonly #suppressedByRule = new Map<string, number>()
+  #pending: JobAlert[] = []
+  #alerts = 0
+  #readers: SplitReader[] = []
+
+  constructor(options: RuleJobOptions) {
+    this.#options = options
+    for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
+    this.#pipeline = compileRules(options.rules, {
+      ...options,
+      streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
+      metrics: this.#metrics,
+      alerts: {
+        alert: (alert, document) => this.#take(alert, document),
+        suppressed: (suppressed) => this.#noteSuppressed(suppressed),
+        droppedMatches: (rule, count) =>
+          this.#metrics.counter(`dropped_matches.${rule}`).increment(count),
+        refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
+      },
+    })
+  }
+
+  async run(): Promise<JobSummary> {
+    this.#readers = await openReaders(this.#pipeline.sources, this.#options.streams)
+    const task = new StreamTask(this.#readers, {
+      clock: this.#options.clock,
+      scheduler: this.#options.scheduler,
+      isStopped: this.#options.isStopped,
+      afterBatch: () => this.#afterBatch(),
+    })
+    try {
+      await task.run()
+      await this.#flush()
+    } finally {
+      await task.close()
+    }
+    return this.#summary()
+  }
+
+  #take(alert: Alert, document: () => string): void {
+    this.#alerts++
+    this.#alertsByRule.set(alert.rule, (this.#alertsByRule.get(alert.rule) ?? 0) + 1)
+    this.#pending.push({ alert, document })
+  }
+
+  #noteSuppressed(suppressed: SuppressedAlert): void {
+    const { rule } = suppressed.alert
+    this.#suppressedByRule.set(rule, (this.#suppressedByRule.get(rule) ?? 0) + 1)
+    this.#options.onSuppressed(suppressed)
+  }
+
+  async #afterBatch(): Promise<void> {
+    await this.#flush()
+    this.#options.onProgress(this.#progress())
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#pending.length === 0) return
+    const alerts = this.#pending
+    this.#pending = []
+    await this.#options.deliver(alerts)
+  }
+
+  #progress(): JobProgress {
+    let bytesRead = 0
+    let bytesTotal: number | undefined = 0
+    let eventTime = Infinity
+    for (const { reader, ended, watermark } of this.#readers) {
+      const { read, total } = reader.progress()
+      bytesRead += read
+      bytesTotal = total === undefined || bytesTotal === undefined ? undefined : bytesTotal + total
+      if (!ended) eventTime = Math.min(eventTime, watermark)
+    }
+    return { bytesRead, bytesTotal, events: this.#events(), alerts: this.#alerts, eventTime }
+  }
+
+  #events(): number {
+    return sumOf(this.#pipeline.sources, (source) => source.counts.events)
+  }
+
+  #summary(): JobSummary {
+    const { sources } = this.#pipeline
+    return {
+      events: this.#events(),
+      late: sumOf(sources, (source) => source.counts.late),
+      lateAfterIdle: this.#pipeline.lateAfterIdle(),
+      deadLetters: sumOf(sources, (source) => source.counts.deadLetters),
+      outOfRange: sumOf(sources, (source) => source.counts.outOfRange),
+      alertsByRule: this.#alertsByRule,
+      suppressedByRule: this.#suppressedByRule,
+      metrics: this.#metrics.snapshot(),
+      openKeys: this.#pipeline.openKeys(),
+    }
+  }
+}
+
+/** Splits in order of stream and partition: that is how ties of time are ordered. */
+async function openReaders(
+  sources: ReadonlyMap<string, SourceOperator>,
+  streams: ReadonlyMap<string, JobStream>,
+): Promise<SplitReader[]> {
+  const readers: SplitReader[] = []
+  for (const name of [...sources.keys()].sort()) {
+    const operator = sources.get(name) as SourceOperator
+    const { source, time } = streams.get(name) as JobStream
+    const opened = await source.open(name)
+    const ordered = [...opened].sort((a, b) => a.split.partition - b.split.partition)
+    for (const reader of ordered) {
+      readers.push(
+        new SplitReader(reader, operator, operator.addSplit(reader.split), time.watermarks),
+      )
+    }
+  }
+  return readers
+}
+
+function sumOf(
+  sources: ReadonlyMap<string, SourceOperator>,
+  count: (source: SourceOperator) => number,
+): number {
+  let sum = 0
+  for (const source of sources.values()) sum += count(source)
+  return sum
+}
