@@ -26,10 +26,10 @@ import { didYouMean, type RuleProblem } from './rule-problem.ts'
 /** A rule with its expressions, schemas and templates parsed, each by its path in the document. */
 export interface CheckedRule {
   readonly rule: Rule
-  /** That of a `where`, `match`, `until`, `filter`, of an alert's field or `dedupe.by`. */
-  expressionAt(path: string): Expression
-  /** That of a title. */
-  templateAt(path: string): Template
+  /** Of `where`, `match`, `until`, `filter`, `fields`, `dedupe.by`. */
+  readonly expressions: ReadonlyMap<string, Expression>
+  /** Of titles. */
+  readonly templates: ReadonlyMap<string, Template>
   /** Of the texts with `${{ }}` in a test's `generate.event`, by path in the test's document. */
   readonly generated: ReadonlyMap<RuleTest, ReadonlyMap<string, Template>>
 }
@@ -38,6 +38,13 @@ export interface CheckedRule {
 export interface ExpressionSurroundings {
   /** JSON Schemas of streams by name. */
   readonly schemas?: ReadonlyMap<string, JsonObject>
+}
+
+/** The parsed form of an expression or schema of the rule, which checking has stored. */
+export function expressionOf(checked: CheckedRule, part: ExpressionText | SchemaText): Expression {
+  const expression = checked.expressions.get(part.path)
+  if (expression === undefined) throw new TocsinError('ASSERTION', `${part.path} is not parsed`)
+  return expression
 }
 
 /** Parses all that a rule says in CEL or JSON Schema, each in the scope of its place. */
@@ -52,23 +59,15 @@ export function checkExpressions(
 
 class ExpressionCheck implements CheckedRule {
   readonly rule: Rule
+  readonly expressions = new Map<string, Expression>()
+  readonly templates = new Map<string, Template>()
   readonly generated = new Map<RuleTest, ReadonlyMap<string, Template>>()
   readonly problems: RuleProblem[] = []
-  readonly #expressions = new Map<string, Expression>()
-  readonly #templates = new Map<string, Template>()
   readonly #scopes: RuleScopes
 
   constructor(rule: Rule, scopes: RuleScopes) {
     this.rule = rule
     this.#scopes = scopes
-  }
-
-  expressionAt(path: string): Expression {
-    return parsedAt(this.#expressions, path)
-  }
-
-  templateAt(path: string): Template {
-    return parsedAt(this.#templates, path)
   }
 
   run(): void {
@@ -137,21 +136,21 @@ class ExpressionCheck implements CheckedRule {
   #parse(part: ExpressionText | null, scope: ExpressionScope): void {
     if (part === null || this.#usesTables(part, this.rule.locate)) return
     const parsed = parseExpression(part.text, scope)
-    if ('expression' in parsed) this.#expressions.set(part.path, parsed.expression)
+    if ('expression' in parsed) this.expressions.set(part.path, parsed.expression)
     else this.#reportAll(part.path, parsed.problems, this.rule.locate)
   }
 
   #parseTitle(part: TemplateText): void {
     if (this.#usesTables(part, this.rule.locate)) return
     const parsed = parseTemplate(part.text, this.#scopes.ofAlert())
-    if ('template' in parsed) this.#templates.set(part.path, parsed.template)
+    if ('template' in parsed) this.templates.set(part.path, parsed.template)
     else this.#reportAll(part.path, parsed.problems, this.rule.locate)
   }
 
   #parseSchema({ schema, path }: SchemaText, scope: ExpressionScope): void {
     const parsed = parseSchemaPredicate(schema, scope.schemas)
     if ('expression' in parsed) {
-      this.#expressions.set(path, parsed.expression)
+      this.expressions.set(path, parsed.expression)
       return
     }
     for (const problem of parsed.problems) {
@@ -204,12 +203,6 @@ class ExpressionCheck implements CheckedRule {
     const problem = { code, ...location, path, message }
     this.problems.push(suggestion === undefined ? problem : { ...problem, suggestion })
   }
-}
-
-function parsedAt<Parsed>(parts: ReadonlyMap<string, Parsed>, path: string): Parsed {
-  const parsed = parts.get(path)
-  if (parsed === undefined) throw new TocsinError('ASSERTION', `${path} has not been parsed`)
-  return parsed
 }
 
 /** Texts in CEL, which are passed over, and the name `tables` where it is not a field. */
