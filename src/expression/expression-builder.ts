@@ -229,15 +229,16 @@ export class ExpressionBuilder {
   ): StaticType {
     const found = fieldTypeOf(schemas, path)
     if (found.known) return path.length === 0 ? Type.map : found.type
+    // Of a longer path, the part up to the unknown name has been reported already.
+    if (found.depth < path.length - 1) return Type.any
     const name = path[found.depth] ?? ''
     // Only the outermost name could have been meant to be something else than a field.
     const others = found.depth === 0 ? [...steps.map((step) => step.name), ...this.scope.names] : []
-    const near = nearName(name, [...found.names, ...others])
-    const start = node.end - (path.at(-1) ?? '').length
+    const start = node.op === '.' ? node.end - name.length : node.start
     this.report(
-      found.depth === path.length - 1 && node.op === '.' ? { start, end: node.end } : node,
-      `the schema has no field \`${path.slice(0, found.depth + 1).join('.')}\``,
-      near,
+      { start, end: node.end },
+      `the schema has no field \`${path.join('.')}\``,
+      nearName(name, [...found.names, ...others]),
     )
     return Type.any
   }

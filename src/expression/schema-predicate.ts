@@ -261,7 +261,8 @@ function hasReferences(schema: unknown): boolean {
 function malformedParts(schema: unknown): SchemaProblem[] {
   if (typeof schema === 'boolean') return []
   if (!isObject(schema)) return [{ message: 'must be a JSON Schema', path: [] }]
-  const ajv = newAjv()
+  checker ??= newAjv()
+  const ajv = checker
   if (ajv.validateSchema({ ...schema, $schema: metaSchema }) === true) return []
   const problems = new Map<string, SchemaProblem>()
   for (const { instancePath, message } of ajv.errors ?? []) {
@@ -274,6 +275,8 @@ function malformedParts(schema: unknown): SchemaProblem[] {
   return [...problems.values()]
 }
 
+/** Made once: its own set-up, the compiled meta-schema, costs more than a check. */
+let checker: Ajv2020 | undefined
 const metaSchema = 'https://json-schema.org/draft/2020-12/schema'
 
 function unescapePointer(part: string): string {
@@ -283,6 +286,7 @@ function unescapePointer(part: string): string {
 function newAjv(): Ajv2020 {
   return new Ajv2020({
     strict: true,
+    validateSchema: false,
     strictTypes: false,
     strictTuples: false,
     strictRequired: false,
@@ -298,7 +302,11 @@ const linearRegExp = Object.assign(
   (pattern: string) => {
     const parsed = parsePattern(pattern)
     if ('problem' in parsed) throw new SyntaxError(parsed.problem)
-    return { test: (text: string) => passes(parsed.test, text) }
+    // Ajv keeps engines apart by their text.
+    return {
+      test: (text: string) => passes(parsed.test, text),
+      toString: () => `/${pattern}/u`,
+    }
   },
   { code: 'linearRegExp' },
 )

@@ -25,7 +25,11 @@ export interface Situation {
   readonly at?: number
   readonly stream?: string
   /** In order of taking. */
-  readonly taken?: readonly { readonly step: string; readonly event: unknown; readonly at?: number }[]
+  readonly taken?: readonly {
+    readonly step: string
+    readonly event: unknown
+    readonly at?: number
+  }[]
   readonly steps?: readonly string[]
   readonly names?: Readonly<Record<string, unknown>>
   readonly tables?: Readonly<Record<string, Table>>
@@ -56,7 +60,7 @@ export function problemsOf(
 }
 
 /** The value of an expression: by generated code, by closures, and over columns where unary. */
-export function valueOf(text: string, situation: Situation = {}): unknown {
+export function answer(text: string, situation: Situation = {}): unknown {
   return evaluate(parse(text, scopeOf(situation)), situation)
 }
 
@@ -66,8 +70,9 @@ export function evaluate(expression: Expression, situation: Situation): unknown 
   const scope = scopeOf(situation)
   let taken: TakenEvent | null = null
   for (const { step, event, at } of situation.taken ?? []) {
+    const ordinal: number = taken === null ? 0 : taken.ordinal + 1
     const index = scope.steps.find(({ name }) => name === step)?.index ?? -1
-    taken = { event: eventOf(event, paths, at), step: index, previous: taken }
+    taken = { event: eventOf(event, paths, at), step: index, previous: taken, ordinal }
   }
   const { event: json, at, stream } = situation
   const event = json === undefined ? null : eventOf(json, paths, at, stream)

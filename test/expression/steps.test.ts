@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Duration, Timestamp } from '../../src/expression/value.ts'
-import { type Situation, valueOf } from './harness.ts'
+import { answer, type Situation } from './harness.ts'
 
 const situation: Situation = {
   steps: ['a', 'b', 'c'],
@@ -72,13 +72,13 @@ const cases: readonly [string, unknown][] = [
 ]
 
 test('a step stands for the events it took', () => {
-  expect(cases.map(([text]) => [text, valueOf(text, situation)])).toStrictEqual(cases)
+  expect(cases.map(([text]) => [text, answer(text, situation)])).toStrictEqual(cases)
 })
 
 test('without a current event, bare fields are those of the last event taken', () => {
   const { event: _, at: __, ...afterwards } = situation
   const answers = ['rate', 'event_time', 'stream', 'event.ip'].map((text) =>
-    valueOf(text, afterwards),
+    answer(text, afterwards),
   )
   expect(answers).toStrictEqual([4, new Timestamp(4000), 's', 'p'])
 })
