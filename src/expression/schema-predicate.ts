@@ -1,4 +1,4 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Constraint, Expression, SchemaTypeName } from './expression.ts'
 import { conjunction } from './expression-analysis.ts'
@@ -184,6 +184,8 @@ function constraintOf(
   keyword: string,
   value: unknown,
 ): Constraint | { readonly problem: string } | undefined {
+  if (numeric.has(keyword) && typeof value !== 'number') return { problem: 'must be number' }
+  if (keyword === 'enum' && !Array.isArray(value)) return { problem: 'must be array' }
   switch (keyword) {
     case 'type':
       return { kind: 'types', types: (Array.isArray(value) ? value : [value]) as SchemaTypeName[] }
@@ -230,6 +232,10 @@ function demands(conjunct: Expression, field: FieldPath): boolean {
 
 const never: Expression = { kind: 'literal', value: false }
 
+const numeric: ReadonlySet<string> = new Set([
+  ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
+  ...['multipleOf', 'minLength', 'maxLength'],
+])
 const folded: ReadonlySet<string> = new Set([
   ...['type', 'const', 'enum', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'],
   ...['multipleOf', 'minLength', 'maxLength', 'pattern', 'required', 'properties'],
@@ -261,11 +267,9 @@ function hasReferences(schema: unknown): boolean {
 function malformedParts(schema: unknown): SchemaProblem[] {
   if (typeof schema === 'boolean') return []
   if (!isObject(schema)) return [{ message: 'must be a JSON Schema', path: [] }]
-  checker ??= newAjv()
-  const ajv = checker
-  if (ajv.validateSchema({ ...schema, $schema: metaSchema }) === true) return []
+  const errors = metaSchemaErrors(schema)
   const problems = new Map<string, SchemaProblem>()
-  for (const { instancePath, message } of ajv.errors ?? []) {
+  for (const { instancePath, message } of errors) {
     // The draft's parts are combined, and each repeats what the first has said of a place.
     const path = instancePath.split('/').slice(1).map(unescapePointer)
     if (!problems.has(instancePath)) {
@@ -273,6 +277,20 @@ function malformedParts(schema: unknown): SchemaProblem[] {
     }
   }
   return [...problems.values()]
+}
+
+/** Ajv generates code: where that is forbidden, only what is folded is checked, keyword by keyword. */
+function metaSchemaErrors(schema: JsonObject): readonly ErrorObject[] {
+  checker ??= newAjv()
+  try {
+    return checker.validateSchema({ ...schema, $schema: metaSchema }) === true
+      ? []
+      : (checker.errors ?? [])
+  } catch (error) {
+    if (!(error instanceof EvalError)) throw error
+    checker = undefined
+    return []
+  }
 }
 
 /** Made once: its own set-up, the compiled meta-schema, costs more than a check. */
