@@ -1,3 +1,4 @@
+import { assert } from '../errors.ts'
 import { compileEventExpression } from '../expression/event-expression.ts'
 import type { Expression } from '../expression/expression.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
@@ -10,7 +11,7 @@ import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/ale
 import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
 import type { TakenEvent } from '../stream/event.ts'
-import type { CheckedRule } from './expression-check.ts'
+import { type CheckedRule, expressionOf } from './expression-check.ts'
 import { FieldSlots } from './field-slots.ts'
 import {
   compilePattern,
@@ -110,7 +111,7 @@ class RuleCompiler {
   }
 
   #expressionOf(part: ExpressionText | SchemaText | null): Expression | null {
-    return part === null ? null : this.#checked.expressionAt(part.path)
+    return part === null ? null : expressionOf(this.#checked, part)
   }
 
   #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
@@ -164,7 +165,7 @@ class RuleCompiler {
   }
 
   #matchExpression(part: ExpressionText): MatchExpression {
-    const compiled = this.#compile(this.#checked.expressionAt(part.path))
+    const compiled = this.#compile(expressionOf(this.#checked, part))
     return (taken, names) => plainValue(compiled.evaluate(null, taken, names))
   }
 
