@@ -170,9 +170,11 @@ class RuleCompiler {
   }
 
   #title({ path }: TemplateText): AlertBlockPlan['title'] {
-    const compiled = this.#checked
-      .templateAt(path)
-      .parts.map((part) => (part.kind === 'text' ? part.text : this.#compile(part.expression)))
+    const template = this.#checked.templates.get(path)
+    assert(template !== undefined, `the title at ${path} is parsed`)
+    const compiled = template.parts.map((part) =>
+      part.kind === 'text' ? part.text : this.#compile(part.expression),
+    )
     return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
       compiled
         .map((part) =>
