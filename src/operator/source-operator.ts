@@ -142,7 +142,8 @@ export class SourceOperator {
       const number = column.numbers[row] as number
       const plain =
         plainUnit && column.kinds[row] === ValueKind.number && Number.isSafeInteger(number)
-      const timestamp = plain ? number : this.#readTimestamp(column, row)
+      const timestamp =
+        batch.timestamps?.[row] ?? (plain ? number : this.#readTimestamp(column, row))
       if (typeof timestamp === 'string') {
         this.#reject('dead_letter', timed, row, timestamp)
       } else if (isSkewed(batch, row, timestamp, watermarks.maxFutureSkewMs)) {

@@ -19,12 +19,25 @@ export class VirtualRun {
     }
   }
 
-  /** Offers an event; `offset` is its position in the stream. */
-  offer(stream: string, event: unknown, offset: number): void {
-    const text = Buffer.from(JSON.stringify(event))
+  /**
+   * Offers an event; `offset` is its position in the stream. `timestamp`, epoch ms, is its time;
+   * without it the stream's time field is read.
+   */
+  offer(stream: string, event: unknown, offset: number, timestamp?: number): void {
+    this.offerText(stream, JSON.stringify(event), offset, timestamp)
+  }
+
+  /** The same for an event as JSON text: its numbers keep all their digits. */
+  offerText(stream: string, text: string, offset: number, timestamp?: number): void {
     const split = this.#splits.get(stream)
     if (split === undefined) return
-    this.#sources.get(stream)?.processBatch(split, singleRecord({ stream, partition: 0 }, text, offset))
+    const batch = singleRecord({ stream, partition: 0 }, Buffer.from(text), offset)
+    this.#sources
+      .get(stream)
+      ?.processBatch(
+        split,
+        timestamp === undefined ? batch : { ...batch, timestamps: Float64Array.of(timestamp) },
+      )
   }
 
   /** Moves time: nothing at or before `watermark`, epoch ms, will come any more. */

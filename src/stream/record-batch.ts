@@ -15,4 +15,6 @@ export interface RecordBatch {
   readonly offsets: Float64Array
   /** When each record was appended or ingested, epoch ms; absent for files, which skip the check. */
   readonly ingestTimes?: Float64Array
+  /** Event times, epoch ms, where they are no field of the record: then no field is read for them. */
+  readonly timestamps?: Float64Array
 }
