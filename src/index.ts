@@ -9,9 +9,25 @@ export type {
 } from './connector/connector.ts'
 export type { Sink } from './connector/sink.ts'
 export type { PollResult, Source, SourceReader } from './connector/source.ts'
+export { createScannerDecoder } from './decode/json-scanner.ts'
 export { type ErrorCode, errorCodes, TocsinError } from './errors.ts'
+export type { SuppressedAlert } from './operator/alert-operator.ts'
+export type { RejectedEvent } from './operator/side-output.ts'
 export { joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
+export type { CheckedRule } from './rule/expression-check.ts'
+export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
+export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
+export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
+export {
+  type JobAlert,
+  type JobProgress,
+  type JobStream,
+  type JobSummary,
+  runRuleJob,
+} from './rule/rule-job.ts'
+export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
+export type { ExpressionErrorReport, StreamTime } from './rule/rule-pipeline.ts'
 export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-problem.ts'
 export {
   count,
@@ -29,4 +45,12 @@ export {
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
+export {
+  type Alert,
+  alertDocument,
+  plainEventText,
+  redactingEventText,
+} from './stream/alert.ts'
+export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
+export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

@@ -1,4 +1,4 @@
-import { type FileHandle, open, realpath, rename, stat } from 'node:fs/promises'
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Sink } from '../../src/connector/sink.ts'
 import { TocsinError } from '../../src/errors.ts'
@@ -46,6 +46,16 @@ export class FileSink implements Sink {
       }
       await rename(this.#partial, this.#target)
       await syncFolder(dirname(this.#target))
+    })
+  }
+
+  async discard(): Promise<void> {
+    const file = this.#file
+    if (file === null) return
+    this.#file = null
+    await this.#attempt(async () => {
+      await file.close()
+      if (this.#partial !== null) await rm(this.#partial, { force: true })
     })
   }
 

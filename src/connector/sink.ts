@@ -5,4 +5,6 @@ export interface Sink {
   write(documents: readonly string[]): Promise<void>
   /** Makes everything written durable and visible. */
   close(): Promise<void>
+  /** Ends in place of `close`: what can still be hidden is never shown. Default: `close`. */
+  discard?(): Promise<void>
 }

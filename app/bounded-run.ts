@@ -1,0 +1,128 @@
+import {
+  alertDocument,
+  type CheckedRule,
+  createScannerDecoder,
+  type ExpressionErrorReport,
+  type JobAlert,
+  type JobStream,
+  type JobSummary,
+  plainEventText,
+  redactingEventText,
+  runRuleJob,
+} from '../src/index.ts'
+import { hostClock, hostScheduler } from './host.ts'
+import { ProgressBar } from './progress-bar.ts'
+import type { SideOutputFiles } from './side-output-files.ts'
+import { paint, type Terminal } from './terminal.ts'
+
+export interface BoundedRunOptions {
+  /** Disabled ones are left out. */
+  readonly rules: readonly CheckedRule[]
+  readonly streams: ReadonlyMap<string, JobStream>
+  /** Stream → fields that are never shown. */
+  readonly redact?: ReadonlyMap<string, readonly string[]>
+  /** Takes the alerts of a batch, in order. */
+  readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
+  readonly sideOutput: SideOutputFiles | null
+  readonly terminal: Terminal
+  readonly showsProgress: boolean
+  /** Only events in [from, to) count, epoch ms. */
+  readonly from?: number
+  readonly to?: number
+}
+
+export interface BoundedRun {
+  /** `null`: the user asked to stop. */
+  readonly summary: JobSummary | null
+  readonly elapsedMs: number
+}
+
+/** How long a batch that is under way may take after Ctrl-C, ms. */
+const interruptGraceMs = 500
+
+/**
+ * Runs rules over streams to their end, or until the user asks to stop.
+ * @throws {TocsinError} what a source or `deliver` throws
+ */
+export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
+  const { rules, streams, redact = new Map(), sideOutput, terminal, from, to } = options
+  const shown = [...redact.values()].some((fields) => fields.length > 0)
+  const eventText = shown ? redactingEventText(redact) : plainEventText
+  const progress = new ProgressBar(terminal)
+  const interrupt = watchInterrupt(terminal)
+  const startedAt = performance.now()
+  try {
+    const job = runRuleJob({
+      rules: rules.filter(({ rule }) => rule.mode !== 'disabled'),
+      streams,
+      createDecoder: createScannerDecoder,
+      environment: { tables: new Map() },
+      clock: hostClock,
+      scheduler: hostScheduler,
+      deliver: options.deliver,
+      onSuppressed: (suppressed) => {
+        sideOutput?.suppressed(suppressed, alertDocument(suppressed.alert, eventText))
+      },
+      sideOutput: (rejected) => sideOutput?.rejected(rejected),
+      onExpressionError: (report) => {
+        progress.clear()
+        sayExpressionError(report, terminal)
+      },
+      onProgress: (state) => {
+        if (options.showsProgress) progress.show(state)
+      },
+      isStopped: interrupt.isRaised,
+      eventText,
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    })
+    const summary = await Promise.race([job, interrupt.isOver])
+    return {
+      summary: interrupt.isRaised() ? null : summary,
+      elapsedMs: performance.now() - startedAt,
+    }
+  } finally {
+    interrupt.end()
+    progress.clear()
+    sideOutput?.close()
+  }
+}
+
+interface Interrupt {
+  isRaised(): boolean
+  /** Resolves some time after it is raised: a source that waits does not see it. */
+  readonly isOver: Promise<null>
+  end(): void
+}
+
+function watchInterrupt(terminal: Terminal): Interrupt {
+  let raised = false
+  let timer: NodeJS.Timeout | undefined
+  let stop = () => {}
+  const isOver = new Promise<null>((resolve) => {
+    stop = terminal.onInterrupt(() => {
+      raised = true
+      // A second Ctrl-C ends the process at once.
+      stop()
+      timer = setTimeout(() => resolve(null), interruptGraceMs)
+    })
+  })
+  return {
+    isRaised: () => raised,
+    isOver,
+    end: () => {
+      stop()
+      clearTimeout(timer)
+    },
+  }
+}
+
+function sayExpressionError(report: ExpressionErrorReport, terminal: Terminal): void {
+  const { rules, stream, partition, offset } = report
+  const what = rules.length === 1 ? `rule ${rules[0]}` : `rules ${rules.join(', ')}`
+  const label = paint('warning:', 'yellow', terminal.colors.say)
+  terminal.say(
+    `${label} ${what}: an expression has no value for event ${stream}/${partition}/${offset} ` +
+      '(a field is missing or of another type); that counts as false, and further ones are only counted\n',
+  )
+}

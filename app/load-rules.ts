@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs'
+import {
+  type CheckedRule,
+  formatProblem,
+  loadCheckedRules,
+  type RuleProblem,
+  TocsinError,
+} from '../src/index.ts'
+import type { Config } from './config.ts'
+import { readRuleFolder } from './rule-folder.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Problems that keep a command from its work; all are shown. */
+export class InvalidInput extends Error {
+  /** What `exitCodeOf` looks at. */
+  readonly code = 'RULE_SCHEMA'
+  readonly problems: readonly RuleProblem[]
+  constructor(problems: readonly RuleProblem[]) {
+    super(problems.map(formatProblem).join('\n'))
+    this.name = 'InvalidInput'
+    this.problems = problems
+  }
+}
+
+/** What rules may refer to; without a configuration streams are known by name. */
+export type Surroundings = NonNullable<Parameters<typeof loadCheckedRules>[1]>
+
+/**
+ * The rules of a folder or file, ready to run; warnings are not shown.
+ * @throws {InvalidInput} with every mistake
+ * @throws {TocsinError} INPUT_UNREADABLE, or USAGE where there is no rule
+ */
+export function loadRulesToRun(path: string, surroundings: Surroundings = {}): CheckedRule[] {
+  const { rules, problems } = loadCheckedRules(readRuleFolder([path]), surroundings)
+  if (problems.length > 0) throw new InvalidInput(problems)
+  if (rules.length === 0) {
+    throw new TocsinError(
+      'USAGE',
+      `there are no rules in ${path}: expected *.yaml, *.yml or *.json files`,
+    )
+  }
+  return [...rules]
+}
+
+/**
+ * What the rules of a configuration may refer to.
+ * @throws {TocsinError} CONFIG_INVALID for a schema that cannot be read
+ */
+export function surroundingsOf(config: Config): Surroundings {
+  const schemas = new Map<string, Readonly<Record<string, never>>>()
+  for (const { name, schemaPath } of config.streams) {
+    if (schemaPath !== null) schemas.set(name, readSchema(name, schemaPath))
+  }
+  return {
+    streams: config.streams.map(({ name }) => name),
+    sinks: config.sinks.map(({ name }) => name),
+    schemas,
+  }
+}
+
+function readSchema(stream: string, path: string): Readonly<Record<string, never>> {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    const message = `the schema of stream ${stream} cannot be read from ${path}: ${(error as Error).message}`
+    throw new TocsinError('CONFIG_INVALID', message, { cause: error })
+  }
+}
+
+/** Shows doubts about rules that may run all the same. */
+export function sayWarnings(warnings: readonly RuleProblem[], terminal: Terminal): void {
+  for (const warning of warnings) terminal.say(`warning: ${formatProblem(warning)}\n`)
+}

@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs'
+import { TocsinError } from '../src/index.ts'
+import { type Config, parseConfig } from './config.ts'
+import { InvalidInput, sayWarnings } from './load-rules.ts'
+import { readText } from './rule-folder.ts'
+import type { Terminal } from './terminal.ts'
+
+/** The configuration that commands read when none is named. */
+export const defaultConfigPath = 'tocsin.yaml'
+
+/**
+ * Reads the configuration at a path, default `tocsin.yaml`.
+ * @throws {TocsinError} CONFIG_INVALID or INPUT_UNREADABLE, and {InvalidInput} with every mistake
+ */
+export function readConfig(path: string | undefined, terminal: Terminal): Config {
+  const file = path ?? defaultConfigPath
+  if (path === undefined && !existsSync(file)) {
+    const message = `there is no ${file} here; name one with --config, or go to its folder`
+    throw new TocsinError('CONFIG_INVALID', message)
+  }
+  const result = parseConfig(file, readText(file))
+  if (result.kind === 'invalid') throw new InvalidInput(result.problems)
+  sayWarnings(result.warnings, terminal)
+  return result.config
+}
