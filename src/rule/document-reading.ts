@@ -44,6 +44,13 @@ export class DocumentReading {
     if (!this.isTainted(path)) this.problems.push(this.#problem(code, path, message, suggestion))
   }
 
+  /** As `report`, of a keyword or name that should not be there: it points at the key. */
+  reportKey(code: ErrorCode, path: string, message: string, suggestion?: string): void {
+    if (this.isTainted(path)) return
+    const problem = this.#problem(code, path, message, suggestion)
+    this.problems.push({ ...problem, ...this.document.locateKey(path) })
+  }
+
   warn(path: string, message: string): void {
     this.warnings.push(this.#problem('RULE_LINT', path, message))
   }

@@ -2,8 +2,7 @@ import { assert } from '../errors.ts'
 import { compileEventExpression } from '../expression/event-expression.ts'
 import type { Expression } from '../expression/expression.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
-import { plainValue } from '../expression/plain-value.ts'
-import { formatValue } from '../expression/template.ts'
+import { formatValue, jsonOf } from '../expression/template.ts'
 import type { MetricGroup } from '../metrics.ts'
 import { NFA } from '../nfa/nfa.ts'
 import { compileNFA } from '../nfa/nfa-compiler.ts'
@@ -166,7 +165,7 @@ class RuleCompiler {
 
   #matchExpression(part: ExpressionText): MatchExpression {
     const compiled = this.#compile(expressionOf(this.#checked, part))
-    return (taken, names) => plainValue(compiled.evaluate(null, taken, names))
+    return (taken, names) => jsonOf(compiled.evaluate(null, taken, names))
   }
 
   #title({ path }: TemplateText): AlertBlockPlan['title'] {

@@ -50,7 +50,7 @@ export function readRule(reading: DocumentReading): ReadRule {
   const keyNames = by.map(({ name }) => name)
   if (detect?.kind === 'sequence') lintSequence(reading, detect, keyNames)
   if (onTimeout !== null && detect?.kind === 'event') {
-    reading.report('RULE_SCHEMA', 'on_timeout', '`on_timeout` needs a `sequence`')
+    reading.reportKey('RULE_SCHEMA', 'on_timeout', '`on_timeout` needs a `sequence`')
   }
   const subject = subjectOf(reading, detect, from, keyNames, [alert, onTimeout])
   const tests = readTests(reading, object.tests, subject)
@@ -133,7 +133,9 @@ function readPaths(
 ): Map<string, FieldPath> {
   for (const stream of from) {
     if (Object.hasOwn(paths, stream)) continue
-    const misspelt = Object.keys(paths).some((key) => nearName(key, [stream]) === stream)
+    const misspelt = Object.keys(paths).some(
+      (key) => !from.includes(key) && nearName(key, from) === stream,
+    )
     if (misspelt) continue
     reading.report('RULE_REFERENCE', path, `no path for the stream \`${stream}\` of \`from\``)
   }
@@ -142,7 +144,7 @@ function readPaths(
       const at = joinPath(path, stream)
       if (from.length > 0 && !from.includes(stream)) {
         const message = `the rule does not read the stream \`${stream}\``
-        reading.report('RULE_REFERENCE', at, message, nearName(stream, from))
+        reading.reportKey('RULE_REFERENCE', at, message, nearName(stream, from))
       }
       return [stream, readPath(reading, textOf(text) ?? '', at)]
     }),
@@ -168,7 +170,7 @@ function readDetect(
     for (const keyword of sequenceOnly) {
       if (!Object.hasOwn(value, keyword)) continue
       const message = `\`${keyword}\` goes with \`sequence\`, not with \`${kind}\``
-      reading.report('RULE_SCHEMA', joinPath('detect', keyword), message)
+      reading.reportKey('RULE_SCHEMA', joinPath('detect', keyword), message)
     }
   }
   if (kind === 'event') {
@@ -204,7 +206,7 @@ function checkBounded(reading: DocumentReading, value: PlainObject): void {
   const has = Object.hasOwn(value, 'within')
   if (has && value.unbounded === true) {
     const message = '`unbounded: true` says that there is no `within`: leave one out'
-    reading.report('RULE_SCHEMA', 'detect.unbounded', message)
+    reading.reportKey('RULE_SCHEMA', 'detect.unbounded', message)
   }
   if (has || value.unbounded === true || reading.isTainted('detect.within')) return
   if (reading.isTainted('detect.unbounded')) return

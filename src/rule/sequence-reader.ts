@@ -90,7 +90,7 @@ function readItem(
   for (const keyword of foreign[kind]) {
     if (!Object.hasOwn(object, keyword) || object[keyword] === false) continue
     const what = kind === 'absent' ? 'an `absent` item' : `a \`${kind}\``
-    reading.report('RULE_PATTERN', joinPath(path, keyword), `${what} cannot have \`${keyword}\``)
+    reading.reportKey('RULE_PATTERN', joinPath(path, keyword), `${what} cannot have \`${keyword}\``)
   }
   const name = textOf(object[kind])
   if (name === null) return []
@@ -146,7 +146,7 @@ function checkNeedsTimes(reading: DocumentReading, object: PlainObject, path: st
   for (const keyword of ['inner', 'greedy', 'until']) {
     if (!Object.hasOwn(object, keyword) || object[keyword] === false) continue
     const message = `\`${keyword}\` needs \`times\`: the item takes one event only`
-    reading.report('RULE_PATTERN', joinPath(path, keyword), message)
+    reading.reportKey('RULE_PATTERN', joinPath(path, keyword), message)
   }
 }
 
@@ -158,16 +158,16 @@ function checkLoop(
 ): void {
   if (max !== null && Object.hasOwn(object, 'until')) {
     const message = `\`until\` needs an open loop: \`times\` has a maximum of ${max}`
-    reading.report('RULE_PATTERN', joinPath(path, 'until'), message)
+    reading.reportKey('RULE_PATTERN', joinPath(path, 'until'), message)
   }
   if (object.greedy !== true || Object.hasOwn(object, 'group')) return
   const greedyPath = joinPath(path, 'greedy')
   if (max === 1) {
     const message = '`greedy` needs a loop: the step takes one event only'
-    reading.report('RULE_PATTERN', greedyPath, message)
+    reading.reportKey('RULE_PATTERN', greedyPath, message)
   } else if (object.inner === 'any') {
     const message = '`greedy` does not go with `inner: any`, which may leave out what fits'
-    reading.report('RULE_PATTERN', greedyPath, message)
+    reading.reportKey('RULE_PATTERN', greedyPath, message)
   }
 }
 

@@ -185,7 +185,7 @@ function checkNames(
   for (const name of Object.keys(objectOf(value))) {
     if (names.includes(name)) continue
     const message = `the rule has no ${what} named \`${name}\``
-    reading.report('RULE_REFERENCE', joinPath(path, name), message, nearName(name, names))
+    reading.reportKey('RULE_REFERENCE', joinPath(path, name), message, nearName(name, names))
   }
 }
 
