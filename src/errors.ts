@@ -13,6 +13,7 @@ export const errorCodes = {
   INPUT_UNREADABLE: 'an input cannot be opened or read',
   OUTPUT_UNWRITABLE: 'an output cannot be written',
   MATCH_SKIP_TARGET: 'after_match names a step that the match left out, or its first event',
+  PROGRAM_INVALID: 'a program calls the DataStream API in a way that means nothing',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',
 } as const
 export type ErrorCode = keyof typeof errorCodes

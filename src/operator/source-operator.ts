@@ -33,6 +33,8 @@ export interface SourceOperatorOptions {
   readonly timeColumn: number
   readonly timeField: string
   readonly timeUnit: TimeUnit
+  /** Gives a row's time in place of the time field, whole epoch ms, or says what is wrong with it. */
+  readonly assignTimestamp?: (columns: ColumnBatch, row: number) => number | string
   readonly watermarks: WatermarkStrategy
   /** Only events in [from, to) count, epoch ms: a replay of a stretch of history. */
   readonly from: number
@@ -130,7 +132,7 @@ export class SourceOperator {
   }
 
   #assignTimestamps({ watermark }: SourceSplit, timed: TimedBatch): void {
-    const { timeColumn, watermarks, from, to } = this.#options
+    const { timeColumn, assignTimestamp, watermarks, from, to } = this.#options
     const { columns, timestamps, selected } = timed
     const { batch, valid } = columns
     const column = columns.columns[timeColumn] as Column
@@ -143,7 +145,9 @@ export class SourceOperator {
       const plain =
         plainUnit && column.kinds[row] === ValueKind.number && Number.isSafeInteger(number)
       const timestamp =
-        batch.timestamps?.[row] ?? (plain ? number : this.#readTimestamp(column, row))
+        batch.timestamps?.[row] ??
+        assignTimestamp?.(columns, row) ??
+        (plain ? number : this.#readTimestamp(column, row))
       if (typeof timestamp === 'string') {
         this.#reject('dead_letter', timed, row, timestamp)
       } else if (isSkewed(batch, row, timestamp, watermarks.maxFutureSkewMs)) {

@@ -9,6 +9,10 @@ export interface StreamTaskOptions {
   readonly afterBatch: (batch: RecordBatch) => Promise<void> | void
   /** Asked before each batch: true ends the task, with the watermark where it is. */
   readonly isStopped: () => boolean
+  /** Called before each turn, also where nothing was read: fires timers of processing time. */
+  readonly beforeTurn?: () => Promise<void> | void
+  /** Processing time of the next timer, epoch ms; infinity, the default: there is none. */
+  readonly nextTimer?: () => number
 }
 
 /** How long to wait for a split that has nothing, ms. */
@@ -37,6 +41,7 @@ export class StreamTask {
       if (this.#options.isStopped()) return
       const active = this.#readers.filter((reader) => !reader.ended)
       if (active.length === 0) return
+      await this.#options.beforeTurn?.()
       const next = await this.#nextReady(active)
       if (next !== null) await this.#consume(next)
     }
@@ -52,12 +57,25 @@ export class StreamTask {
     const polls = eligible.map((reader) => reader.fetch())
     const first = eligible[0] as SplitReader
     if (eligible.every((reader) => reader.emptySince === Infinity)) {
-      await first.fetch()
-      return first
+      return await this.#fetchBeforeTimer(first)
     }
     await Promise.race([...polls, this.#options.scheduler.sleep(emptyWaitMs)])
     const waited = eligible.filter((reader) => reader.ready)
     return waited.find((reader) => reader.emptySince === Infinity) ?? waited[0] ?? null
+  }
+
+  /** The reader once it has something; `null` where a timer may be due before. */
+  async #fetchBeforeTimer(reader: SplitReader): Promise<SplitReader | null> {
+    const { clock, scheduler, nextTimer } = this.#options
+    const due = nextTimer?.() ?? Infinity
+    const fetched = reader.fetch()
+    if (due === Infinity || reader.ready) await fetched
+    else {
+      // A long sleep would outlive the job: it is taken in short ones.
+      const waitMs = Math.min(emptyWaitMs, Math.max(0, due - clock.now()))
+      await Promise.race([fetched, scheduler.sleep(waitMs)])
+    }
+    return reader.ready ? reader : null
   }
 
   /** Splits that may be read now, the furthest behind first. */

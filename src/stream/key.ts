@@ -177,6 +177,51 @@ export class KeyEncoder {
 }
 
 /**
+ * The canonical bytes of a key that a program has selected: the same as `KeyEncoder` writes for
+ * the same JSON value, and for a list those of a key with so many parts; a list of one is a list.
+ * What is no key gives the reason.
+ */
+export function canonicalKey(value: unknown): Buffer | KeyFailure {
+  if (!Array.isArray(value)) return canonicalPart(value)
+  const parts: Buffer[] = [Buffer.of(Tag.composite)]
+  for (const item of value) {
+    const part = canonicalPart(item)
+    if (typeof part === 'string') return part
+    const length = Buffer.alloc(2)
+    length.writeUInt16BE(part.length)
+    parts.push(length, part)
+  }
+  return Buffer.concat(parts)
+}
+
+/** The value that `canonicalKey` gave these bytes for: one value, or a list. */
+export function keyValueOf(key: string): KeyValue | KeyValue[] {
+  const values = decodeKey(key)
+  return key.charCodeAt(0) === Tag.composite ? values : (values[0] as KeyValue)
+}
+
+function canonicalPart(value: unknown): Buffer | KeyFailure {
+  switch (typeof value) {
+    case 'string':
+      return taggedPart(Tag.string, encodeWTF8(value))
+    case 'number':
+      // JSON has neither infinities nor NaN.
+      if (!Number.isFinite(value)) return 'missing'
+      return taggedPart(Tag.number, Buffer.from(canonicalDecimal(String(value)), 'latin1'))
+    case 'boolean':
+      return Buffer.of(value ? Tag.true : Tag.false)
+    case 'object':
+      return value === null ? 'null' : Array.isArray(value) ? 'array' : 'object'
+    default:
+      return 'missing'
+  }
+}
+
+function taggedPart(tag: number, bytes: Uint8Array): Buffer | KeyFailure {
+  return bytes.length >= keyPartBytesMax ? 'tooLong' : Buffer.concat([Buffer.of(tag), bytes])
+}
+
+/**
  * The values of a key, one a part, as alerts show them in `by`: a number as a number where a
  * double holds it, else as its digits.
  * @param key canonical bytes, or the same as a string with one char a byte.
