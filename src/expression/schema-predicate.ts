@@ -81,6 +81,9 @@ class SchemaFolder {
         }),
       ]
     } catch (error) {
+      // Ajv refuses for a mistake that has been reported where it stands.
+      const within = ({ path }: SchemaProblem) => place.schema.every((name, i) => path[i] === name)
+      if (this.problems.some(within)) return []
       const message = error instanceof Error ? error.message : String(error)
       this.problems.push({ message, path: place.schema })
       return []

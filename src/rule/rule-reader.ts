@@ -40,7 +40,9 @@ export interface ReadRule {
 export function readRule(reading: DocumentReading): ReadRule {
   const object = objectOf(reading.document.value)
   const id = textOf(object.id)
-  const from = [...new Set(textsOf(object.from))]
+  // Streams that are named wrongly are a mistake already; all others then pass.
+  const fromHidden = reading.isTainted('from') || reading.holdsTaint('from')
+  const from = fromHidden ? [] : [...new Set(textsOf(object.from))]
   const by = readBy(reading, object.by, from)
   const detect = readDetect(reading, object.detect, from)
   const alert = readAlertBlock(reading, object.alert, 'alert')
@@ -88,12 +90,16 @@ function subjectOf(
   keyNames: readonly string[],
   blocks: readonly (AlertBlock | null)[],
 ): TestSubject {
-  const known = detect !== null && !reading.holdsTaint('detect')
+  const hidden = (path: string): boolean => reading.isTainted(path) || reading.holdsTaint(path)
+  const known = detect !== null && !hidden('detect')
   return {
     streams,
-    keyNames,
+    keyNames: hidden('by') || hidden('from') ? null : keyNames,
     steps: known ? takingSteps(detect) : null,
-    fields: blocks.flatMap((block) => [...(block?.fields.keys() ?? [])]),
+    fields:
+      hidden('alert') || hidden('on_timeout')
+        ? null
+        : blocks.flatMap((block) => [...(block?.fields.keys() ?? [])]),
   }
 }
 

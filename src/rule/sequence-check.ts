@@ -43,6 +43,8 @@ function checkOrder(
   within: 'sequence' | 'group',
 ): void {
   for (const [index, item] of items.entries()) {
+    // What stands behind an item that could not be read has lost its neighbour.
+    if (!item.path.endsWith(`[${index}]`)) break
     const previous = items[index - 1]
     if (item.kind === 'group') checkOrder(reading, item.items, 'group')
     if (previous === undefined) checkFirst(reading, item)
@@ -86,7 +88,7 @@ function checkEnd(reading: DocumentReading, detect: SequenceDetect): void {
   const last = detect.items.at(-1)
   if (last === undefined || !isAbsent(last) || last.contiguity === 'strict') return
   if (detect.withinMs !== null || last.withinMs !== null) return
-  if (reading.holdsTaint('detect.within') || reading.holdsTaint(last.path)) return
+  if (reading.holdsTaint('detect.within') || reading.holdsTaint('detect.sequence')) return
   const message = 'a relaxed `absent` item at the end needs a time limit: give `within`'
   reading.report('RULE_PATTERN', joinPath(last.path, 'absent'), message)
 }

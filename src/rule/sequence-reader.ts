@@ -103,7 +103,7 @@ function readItem(
   }
   if (kind === 'group') {
     const sequencePath = joinPath(path, 'sequence')
-    if (!Object.hasOwn(object, 'sequence')) {
+    if (!Object.hasOwn(object, 'sequence') && !reading.isTainted(sequencePath)) {
       reading.report('RULE_SCHEMA', path, '`sequence` is missing: the items of the group')
     }
     return [{ kind, ...shared, items: readItems(reading, object.sequence, sequencePath, streams) }]
@@ -143,6 +143,7 @@ function readQuantifier(reading: DocumentReading, object: PlainObject, path: str
 }
 
 function checkNeedsTimes(reading: DocumentReading, object: PlainObject, path: string): void {
+  if (reading.isTainted(joinPath(path, 'times'))) return
   for (const keyword of ['inner', 'greedy', 'until']) {
     if (!Object.hasOwn(object, keyword) || object[keyword] === false) continue
     const message = `\`${keyword}\` needs \`times\`: the item takes one event only`

@@ -17,10 +17,12 @@ import { testInputs } from './test-schema.ts'
 /** What tests refer to in their rule. */
 export interface TestSubject {
   readonly streams: readonly string[]
-  readonly keyNames: readonly string[]
-  /** Steps that take events; `null` where the rule's own mistakes hide them. */
+  /** Here and below `null` where the rule's own mistakes hide the names. */
+  readonly keyNames: readonly string[] | null
+  /** Steps that take events. */
   readonly steps: readonly string[] | null
-  readonly fields: readonly string[]
+  /** Of `alert` and `on_timeout`. */
+  readonly fields: readonly string[] | null
 }
 
 /** Reads `tests`, and checks the names in them against the rule. */
