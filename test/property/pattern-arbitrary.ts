@@ -1,0 +1,232 @@
+import fc from 'fast-check'
+import type { AfterMatchSkipStrategy } from '../../src/pattern/after-match-skip-strategy.ts'
+import type {
+  Condition,
+  Contiguity,
+  GroupPattern,
+  Pattern,
+  PatternItem,
+  StepPattern,
+} from '../../src/pattern/pattern.ts'
+import { type Quantifier, single } from '../../src/pattern/quantifier.ts'
+import { Event, type TakenEvent } from '../../src/stream/event.ts'
+
+const letters = ['a', 'b', 'c', 'd'] as const
+/** Predicates 0 to 3 ask for a letter, 4 for a or b, 5 for a value of 2 or more. */
+const predicates: readonly ((letter: number, value: number) => boolean)[] = [
+  (letter) => letter === 0,
+  (letter) => letter === 1,
+  (letter) => letter === 2,
+  (letter) => letter === 3,
+  (letter) => letter < 2,
+  (_letter, value) => value >= 2,
+]
+
+/** Short streams of one key in order of time, with ties. */
+export const eventsArbitrary: fc.Arbitrary<Event[]> = fc
+  .array(
+    fc.record({
+      letter: fc.constantFrom(0, 0, 1, 1, 2, 3),
+      value: fc.nat(3),
+      afterMs: fc.constantFrom(0, 0, 1, 1, 2, 3),
+    }),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((drafts) => {
+    let timestamp = 0
+    return drafts.map(({ letter, value, afterMs }, offset) => {
+      timestamp += afterMs
+      return eventOf(letter, value, timestamp, offset)
+    })
+  })
+
+/** A stream written as letters, `a c b`, one event a millisecond. */
+export function eventsOf(text: string): Event[] {
+  return text
+    .split(' ')
+    .map((letter, offset) => eventOf(letters.indexOf(letter as 'a'), 0, offset, offset))
+}
+
+/** The event's one field holds its value. */
+function eventOf(letter: number, value: number, timestamp: number, offset: number): Event {
+  const bits = predicates.reduce(
+    (mask, fits, index) => (fits(letter, value) ? mask | (1 << index) : mask),
+    0,
+  )
+  const split = { stream: 's', partition: 0 }
+  return new Event(timestamp, split, offset, bits, [], [value], `${letters[letter]}${value}`)
+}
+
+const contiguityArbitrary = fc.constantFrom<Contiguity>('relaxed', 'relaxed', 'strict', 'any')
+
+/** Patterns of one to four items, some of which may be malformed. */
+export const patternArbitrary: fc.Arbitrary<Pattern> = fc
+  .record({
+    items: fc.array(itemArbitrary(), { minLength: 1, maxLength: 4 }),
+    withinMs: fc.option(fc.integer({ min: 1, max: 9 }), { freq: 3 }),
+    afterMatch: fc.record({
+      kind: fc.constantFrom<AfterMatchSkipStrategy['kind']>(
+        'no_skip',
+        'no_skip',
+        'skip_to_next',
+        'skip_past_last',
+        'skip_to_first',
+        'skip_to_last',
+      ),
+      step: fc.nat(4),
+      throwOnMiss: fc.constant(false),
+    }),
+  })
+  .map(({ items, ...rest }) => {
+    let index = 0
+    const numbered = (item: PatternItem): PatternItem =>
+      item.kind === 'group'
+        ? { ...item, items: item.items.map(numbered) }
+        : { ...item, index: index++, name: `s${index}` }
+    return { ...rest, items: items.map(numbered) }
+  })
+
+function itemArbitrary(): fc.Arbitrary<PatternItem> {
+  const step = stepArbitrary()
+  return fc.oneof(
+    { weight: 8, arbitrary: step },
+    { weight: 2, arbitrary: negationArbitrary() },
+    { weight: 1, arbitrary: groupArbitrary(step) },
+  )
+}
+
+function stepArbitrary(): fc.Arbitrary<StepPattern> {
+  return fc
+    .record({
+      contiguity: contiguityArbitrary,
+      condition: conditionArbitrary(true),
+      quantifier: quantifierArbitrary(true),
+      until: fc.option(conditionArbitrary(false), { freq: 3, nil: null }),
+      withinMs: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 8, nil: null }),
+    })
+    .map(({ until, ...draft }) => ({
+      kind: 'step',
+      index: 0,
+      name: '',
+      negated: false,
+      ...draft,
+      until: isOpen(draft.quantifier) ? until : null,
+    }))
+}
+
+function negationArbitrary(): fc.Arbitrary<StepPattern> {
+  return fc
+    .record({
+      contiguity: fc.constantFrom<Contiguity>('strict', 'relaxed'),
+      condition: conditionArbitrary(false),
+      withinMs: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 8, nil: null }),
+    })
+    .map((draft) => ({
+      kind: 'step',
+      index: 0,
+      name: '',
+      negated: true,
+      quantifier: single,
+      until: null,
+      ...draft,
+    }))
+}
+
+function groupArbitrary(step: fc.Arbitrary<StepPattern>): fc.Arbitrary<GroupPattern> {
+  return fc
+    .record({
+      items: fc.array(step, { minLength: 1, maxLength: 3 }),
+      contiguity: contiguityArbitrary,
+      quantifier: quantifierArbitrary(false),
+      until: fc.option(conditionArbitrary(false), { freq: 3, nil: null }),
+    })
+    .map(({ until, ...draft }) => ({
+      kind: 'group',
+      ...draft,
+      until: isOpen(draft.quantifier) ? until : null,
+    }))
+}
+
+function quantifierArbitrary(mayBeGreedy: boolean): fc.Arbitrary<Quantifier> {
+  const times = fc
+    .record({
+      min: fc.integer({ min: 1, max: 3 }),
+      more: fc.option(fc.nat(2), { freq: 3, nil: null }),
+      optional: fc.constantFrom(false, false, true),
+      greedy: mayBeGreedy ? fc.constantFrom(false, false, true) : fc.constant(false),
+      inner: contiguityArbitrary,
+    })
+    .map(({ more, min, ...rest }): Quantifier => {
+      return { kind: 'times', min, max: more === null ? null : min + more, ...rest, withinMs: null }
+    })
+  return fc.oneof(
+    { weight: 4, arbitrary: fc.constant(single) },
+    { weight: 1, arbitrary: fc.constant<Quantifier>({ kind: 'single', optional: true }) },
+    { weight: 3, arbitrary: times },
+  )
+}
+
+function conditionArbitrary(mayBeNull: boolean): fc.Arbitrary<Condition | null> {
+  const unary = fc
+    .constantFrom(0, 0, 0, 1, 1, 1, 2, 3, 4, 5)
+    .map((predicate): Condition => ({ kind: 'unary', predicate }))
+  const iterative = fc.record({
+    predicate: fc.constantFrom(0, 1, 2, 4, null),
+    step: fc.nat(3),
+    mode: fc.constantFrom<IterativeMode>('above_last', 'sum_below', 'count_below'),
+    value: fc.integer({ min: 1, max: 4 }),
+  })
+  return fc.oneof(
+    { weight: 8, arbitrary: unary },
+    { weight: 2, arbitrary: iterative.map(iterativeCondition) },
+    ...(mayBeNull ? [{ weight: 1, arbitrary: fc.constant(null) }] : []),
+  )
+}
+
+type IterativeMode = 'above_last' | 'sum_below' | 'count_below'
+
+function iterativeCondition(draft: {
+  predicate: number | null
+  step: number
+  mode: IterativeMode
+  value: number
+}): Condition {
+  const { predicate, step, mode, value } = draft
+  const test = (event: Event, taken: TakenEvent | null): boolean => {
+    const values = valuesOf(step, taken)
+    switch (mode) {
+      case 'above_last':
+        return values.length > 0 && (event.fields[0] as number) > (values[0] as number)
+      case 'sum_below':
+        return values.reduce((sum, next) => sum + next, event.fields[0] as number) <= value
+      case 'count_below':
+        return values.length < value
+    }
+  }
+  // The name is what a counterexample shows of the condition.
+  Object.defineProperty(test, fc.toStringMethod, { value: () => JSON.stringify(draft) })
+  return { kind: 'iterative', predicate, test }
+}
+
+/** Values of a step's events, the last one first. */
+function valuesOf(step: number, taken: TakenEvent | null): number[] {
+  const values: number[] = []
+  for (let link = taken; link !== null; link = link.previous) {
+    if (link.step === step) values.push(link.event.fields[0] as number)
+  }
+  return values
+}
+
+function isOpen(quantifier: Quantifier): boolean {
+  return quantifier.kind === 'times' && quantifier.max === null
+}
+
+/** Whether some event of the streams may fit both conditions, as far as letters tell. */
+export function mayBothFit(a: Condition | null, b: Condition | null): boolean {
+  return letters.some((_, letter) => mayFit(a, letter) && mayFit(b, letter))
+}
+
+function mayFit(condition: Condition | null, letter: number): boolean {
+  const predicate = condition?.predicate ?? null
+  return predicate === null || (predicates[predicate]?.(letter, 3) ?? false)
+}
