@@ -1,17 +1,17 @@
 import { connectors } from '../connectors/registry.ts'
 import type { JobAlert, Sink } from '../src/index.ts'
 
-/** Characters of alerts that are written at once: a write costs more than an alert. */
-const chunkLength = 256 * 1024
-
 /** A sink that alerts are handed to in chunks. */
 export class AlertWriter {
   readonly #sink: Sink
+  readonly #chunkLength: number
   #pending: string[] = []
   #pendingLength = 0
 
-  constructor(sink: Sink) {
+  /** @param chunkLength characters that are kept back; default 0: each batch's are written */
+  constructor(sink: Sink, chunkLength = 0) {
     this.#sink = sink
+    this.#chunkLength = chunkLength
   }
 
   open(): Promise<void> {
@@ -24,7 +24,7 @@ export class AlertWriter {
       this.#pending.push(text)
       this.#pendingLength += text.length
     }
-    if (this.#pendingLength >= chunkLength) await this.#flush()
+    if (this.#pendingLength >= this.#chunkLength) await this.#flush()
   }
 
   /** Writes what is left, and makes it visible. */
@@ -51,5 +51,8 @@ export class AlertWriter {
 export function alertFile(path: string): AlertWriter {
   const sink = connectors.get('file')?.sink?.create({ path }, { directory: process.cwd() })
   if (sink === undefined) throw new Error('the file connector has a sink')
-  return new AlertWriter(sink)
+  return new AlertWriter(sink, fileChunkLength)
 }
+
+/** A write costs more than an alert, and nobody sees the file before its end. */
+const fileChunkLength = 256 * 1024

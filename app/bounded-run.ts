@@ -4,6 +4,7 @@ import {
   createScannerDecoder,
   type ExpressionErrorReport,
   type JobAlert,
+  type JobProgress,
   type JobStream,
   type JobSummary,
   plainEventText,
@@ -26,6 +27,8 @@ export interface BoundedRunOptions {
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
   readonly showsProgress: boolean
+  /** Called after each batch, once its alerts are delivered. */
+  readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
@@ -70,6 +73,7 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       },
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
+        options.onProgress?.(state)
       },
       isStopped: interrupt.isRaised,
       eventText,

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
 import { packageVersion } from './package-root.ts'
 import { paint, processTerminal, type Terminal } from './terminal.ts'
@@ -41,8 +41,108 @@ function commandLine(terminal: Terminal, run: Run): Command {
       getErrHasColors: () => terminal.colors.say,
     })
     .exitOverride()
+  addRunning(program, terminal, run)
   addReplay(program, terminal, run)
+  addChecking(program, terminal, run)
+  addLooking(program, terminal, run)
+  addLater(program, run)
   return program
+}
+
+function addRunning(program: Command, terminal: Terminal, run: Run): void {
+  program
+    .command('run')
+    .description('run the streams of tocsin.yaml through its rules to its sinks, to their end')
+    .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .action((options) =>
+      run(async () => {
+        const { runCommand } = await import('./command-run.ts')
+        return await runCommand(options, terminal)
+      }),
+    )
+  program
+    .command('demo')
+    .description('run the shipped rules over made-up traffic, and show the alerts')
+    .action(() =>
+      run(async () => {
+        const { demoCommand } = await import('./command-demo.ts')
+        return await demoCommand(terminal)
+      }),
+    )
+}
+
+function addChecking(program: Command, terminal: Terminal, run: Run): void {
+  program
+    .command('check')
+    .argument('[path...]', 'rules, or tocsin.yaml (default: tocsin.yaml and its rules, or rules/)')
+    .description('say everything that is wrong with rules and configuration')
+    .option('--config <file>', 'configuration that declares the streams and sinks')
+    .option('--connect', 'try to open the streams of the configuration too')
+    .addOption(formatOption('pretty', 'json', 'sarif'))
+    .action((paths, options) =>
+      run(async () => {
+        const { checkCommand } = await import('./command-check.ts')
+        return await checkCommand(paths, options, terminal)
+      }),
+    )
+  program
+    .command('test')
+    .argument('[path...]', 'rules (default: those of tocsin.yaml, or rules/)')
+    .description("run the rules' own tests, on the engine, in virtual time")
+    .option('--run <regexp>', 'only tests whose name, RULE > TEST, fits')
+    .addOption(formatOption('pretty', 'json', 'junit'))
+    .action((paths, options) =>
+      run(async () => {
+        const { testCommand } = await import('./command-test.ts')
+        return await testCommand(paths, options, terminal)
+      }),
+    )
+  program
+    .command('diff')
+    .argument('<old>', 'rules as they were')
+    .argument('<new>', 'rules as they shall be')
+    .description('say which edits of rules keep their state')
+    .addOption(formatOption('pretty', 'json'))
+    .action((oldPath, newPath, options) =>
+      run(async () => {
+        const { diffCommand } = await import('./command-diff.ts')
+        return await diffCommand(oldPath, newPath, options, terminal)
+      }),
+    )
+}
+
+function addLooking(program: Command, terminal: Terminal, run: Run): void {
+  program
+    .command('schema')
+    .addArgument(new Argument('[what]', 'which schema').choices(['rule', 'config']).default('rule'))
+    .description('print the JSON Schema of rules, or of tocsin.yaml')
+    .action((what) =>
+      run(async () => {
+        const { schemaCommand } = await import('./command-schema.ts')
+        return await schemaCommand(what, terminal)
+      }),
+    )
+}
+
+/** Known names that come with later milestones. */
+function addLater(program: Command, run: Run): void {
+  for (const name of ['savepoint', 'dead-letters', 'tap']) {
+    program
+      .command(name, { hidden: true })
+      .argument('[argument...]')
+      .allowUnknownOption()
+      .action(() =>
+        run(async () => {
+          throw notYet(`tocsin ${name}`)
+        }),
+      )
+  }
+}
+
+/** Looks like a TocsinError without loading the engine, which takes longer than to say no. */
+function notYet(what: string): Error {
+  const error = new Error(`not yet: ${what} is known, but not built`)
+  return Object.assign(error, { name: 'TocsinError', code: 'USAGE' })
 }
 
 function addReplay(program: Command, terminal: Terminal, run: Run): void {

@@ -10,7 +10,8 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
 /** The exit code of an error that ends a command. */
 export function exitCodeOf(error: unknown): ExitCode {
-  const code = (error as { readonly code?: unknown } | null)?.code
+  const { name, code } = (error ?? {}) as { readonly name?: unknown; readonly code?: unknown }
+  if (name === 'InvalidInput') return exitCodes.invalid
   if (typeof code !== 'string') return exitCodes.failed
   const isInvalid = code === 'USAGE' || code === 'CONFIG_INVALID' || code.startsWith('RULE_')
   return isInvalid ? exitCodes.invalid : exitCodes.failed

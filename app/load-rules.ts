@@ -12,8 +12,6 @@ import type { Terminal } from './terminal.ts'
 
 /** Problems that keep a command from its work; all are shown. */
 export class InvalidInput extends Error {
-  /** What `exitCodeOf` looks at. */
-  readonly code = 'RULE_SCHEMA'
   readonly problems: readonly RuleProblem[]
   constructor(problems: readonly RuleProblem[]) {
     super(problems.map(formatProblem).join('\n'))
@@ -28,7 +26,7 @@ export type Surroundings = NonNullable<Parameters<typeof loadCheckedRules>[1]>
 /**
  * The rules of a folder or file, ready to run; warnings are not shown.
  * @throws {InvalidInput} with every mistake
- * @throws {TocsinError} INPUT_UNREADABLE, or USAGE where there is no rule
+ * @throws {TocsinError} USAGE where there is no rule
  */
 export function loadRulesToRun(path: string, surroundings: Surroundings = {}): CheckedRule[] {
   const { rules, problems } = loadCheckedRules(readRuleFolder([path]), surroundings)

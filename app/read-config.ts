@@ -10,7 +10,7 @@ export const defaultConfigPath = 'tocsin.yaml'
 
 /**
  * Reads the configuration at a path, default `tocsin.yaml`.
- * @throws {TocsinError} CONFIG_INVALID or INPUT_UNREADABLE, and {InvalidInput} with every mistake
+ * @throws {TocsinError} CONFIG_INVALID or USAGE, and {InvalidInput} with every mistake
  */
 export function readConfig(path: string | undefined, terminal: Terminal): Config {
   const file = path ?? defaultConfigPath

@@ -3,7 +3,7 @@ import { isRuleFile, type RuleFile, TocsinError } from '../src/index.ts'
 
 /**
  * The rule files of paths: of a folder those that count as rules, of a file that file, each once.
- * @throws {TocsinError} INPUT_UNREADABLE for a path that is not there or cannot be read
+ * @throws {TocsinError} USAGE for a path that is not there or cannot be read
  */
 export function readRuleFolder(paths: readonly string[]): RuleFile[] {
   const found = new Map<string, RuleFile>()
@@ -17,7 +17,7 @@ export function readRuleFolder(paths: readonly string[]): RuleFile[] {
 
 /**
  * The text of a file.
- * @throws {TocsinError} INPUT_UNREADABLE
+ * @throws {TocsinError} USAGE: a command line names the file
  */
 export function readText(path: string): string {
   return attempt(path, () => readFileSync(path, 'utf8'))
@@ -53,6 +53,6 @@ function attempt<Result>(path: string, read: () => Result): Result {
         : code === 'EACCES'
           ? 'no permission to read it'
           : message
-    throw new TocsinError('INPUT_UNREADABLE', `cannot read ${path}: ${reason}`, { cause: error })
+    throw new TocsinError('USAGE', `cannot read ${path}: ${reason}`, { cause: error })
   }
 }

@@ -17,6 +17,7 @@ export { joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
 export type { CheckedRule } from './rule/expression-check.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
+export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
 export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
 export {
@@ -29,6 +30,8 @@ export {
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
 export type { ExpressionErrorReport, StreamTime } from './rule/rule-pipeline.ts'
 export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-problem.ts'
+export { ruleSchema } from './rule/rule-schema.ts'
+export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
 export {
   count,
   described,
@@ -44,6 +47,7 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
+export { eventFilesOf } from './rule/test-events.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export {
   type Alert,
