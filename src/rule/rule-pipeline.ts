@@ -3,7 +3,7 @@ import { compileColumnPredicates } from '../expression/column-predicates.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import type { Counter, MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
-import { CepOperator, type TimeLimitMode } from '../operator/cep-operator.ts'
+import { CepOperator, type CepOutput, type TimeLimitMode } from '../operator/cep-operator.ts'
 import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
@@ -55,6 +55,11 @@ export interface RulePipelineOptions {
   readonly timeLimits?: TimeLimitMode
   /** Whether ties of time go by arrival over all streams; default by stream and partition. */
   readonly tiesByArrival?: boolean
+  /**
+   * Makes the operator of a group in place of a plain CepOperator. It is offered every event that
+   * has a key, whether a pattern needs it or not: for explaining.
+   */
+  readonly createOperator?: (group: RuleGroup, output: CepOutput) => CepOperator
   /** Whether a skip target that a match left out is an error; default: nothing is skipped. */
   readonly throwOnMiss?: boolean
 }
@@ -125,12 +130,9 @@ class PipelineBuilder {
       options.clock,
       options.eventText ?? plainEventText,
     )
-    const operator = new CepOperator(
-      group.patterns,
-      new HeapKeyedStateBackend(),
-      alerts,
-      options.timeLimits,
-    )
+    const operator =
+      options.createOperator?.(group, alerts) ??
+      new CepOperator(group.patterns, new HeapKeyedStateBackend(), alerts, options.timeLimits)
     this.#operators.push(operator)
     const exchange = new KeyedExchange(operator, options.tiesByArrival)
     const { rule } = rules[0] as CheckedRule
@@ -165,7 +167,7 @@ class PipelineBuilder {
       exchange,
       {
         predicates,
-        needs: group.needs,
+        needs: this.#options.createOperator === undefined ? group.needs : everyEvent,
         keyEncoder: new KeyEncoder(
           rule.by.map(({ paths }) => columns.indexOf(paths.get(stream) as FieldPath)),
         ),
@@ -199,6 +201,8 @@ class PipelineBuilder {
     )
   }
 }
+
+const everyEvent = [{ filter: null, anyOf: null }]
 
 /** Counts the evaluations of a rule's expressions whose value was CEL's error. */
 export function errorCounter(metrics: MetricGroup, rule: string): Counter {
