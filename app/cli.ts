@@ -113,6 +113,23 @@ function addChecking(program: Command, terminal: Terminal, run: Run): void {
 
 function addLooking(program: Command, terminal: Terminal, run: Run): void {
   program
+    .command('explain')
+    .argument('<rule>', 'id of a rule, or a file')
+    .description('show what a rule is compiled to, and what it may keep')
+    .option(
+      '--rules <path>',
+      'where an id is looked for (default: those of tocsin.yaml, or rules/)',
+    )
+    .option('--event <@file>', 'not yet: how far these events got')
+    .option('--key <key>', 'not yet: how far the events of a key got')
+    .addOption(formatOption('text', 'mermaid', 'dot', 'json'))
+    .action((rule, options) =>
+      run(async () => {
+        const { explainCommand } = await import('./command-explain.ts')
+        return await explainCommand(rule, options, terminal)
+      }),
+    )
+  program
     .command('schema')
     .addArgument(new Argument('[what]', 'which schema').choices(['rule', 'config']).default('rule'))
     .description('print the JSON Schema of rules, or of tocsin.yaml')
