@@ -1,12 +1,13 @@
 import fc from 'fast-check'
 import type { AfterMatchSkipStrategy } from '../../src/pattern/after-match-skip-strategy.ts'
-import type {
-  Condition,
-  Contiguity,
-  GroupPattern,
-  Pattern,
-  PatternItem,
-  StepPattern,
+import {
+  type Condition,
+  type Contiguity,
+  type GroupPattern,
+  type Pattern,
+  type PatternItem,
+  type StepPattern,
+  stepsOf,
 } from '../../src/pattern/pattern.ts'
 import { type Quantifier, single } from '../../src/pattern/quantifier.ts'
 import { Event, type TakenEvent } from '../../src/stream/event.ts'
@@ -59,13 +60,14 @@ function eventOf(letter: number, value: number, timestamp: number, offset: numbe
 
 const contiguityArbitrary = fc.constantFrom<Contiguity>('relaxed', 'relaxed', 'strict', 'any')
 
-/** Patterns of one to four items, some of which may be malformed. */
+/** Patterns of one to four items; a few of them are malformed. */
 export const patternArbitrary: fc.Arbitrary<Pattern> = fc
   .record({
-    items: fc.array(itemArbitrary(), { minLength: 1, maxLength: 4 }),
-    withinMs: fc.option(fc.integer({ min: 1, max: 9 }), { freq: 3 }),
+    items: fc.oneof(...[1, 2, 2, 3, 3, 3, 4].map(itemsArbitrary)),
+    withinMs: fc.oneof(fc.constant(null), fc.integer({ min: 1, max: 9 })),
     afterMatch: fc.record({
       kind: fc.constantFrom<AfterMatchSkipStrategy['kind']>(
+        'no_skip',
         'no_skip',
         'no_skip',
         'skip_to_next',
@@ -77,14 +79,30 @@ export const patternArbitrary: fc.Arbitrary<Pattern> = fc
       throwOnMiss: fc.constant(false),
     }),
   })
-  .map(({ items, ...rest }) => {
-    let index = 0
-    const numbered = (item: PatternItem): PatternItem =>
-      item.kind === 'group'
-        ? { ...item, items: item.items.map(numbered) }
-        : { ...item, index: index++, name: `s${index}` }
-    return { ...rest, items: items.map(numbered) }
+  .map(({ items, withinMs, afterMatch }) => {
+    const numbered = numberSteps(items)
+    const steps = stepsOf(numbered).filter(({ negated }) => !negated)
+    const target = steps[afterMatch.step % steps.length]?.index ?? 0
+    return { items: numbered, withinMs, afterMatch: { ...afterMatch, step: target } }
   })
+
+function itemsArbitrary(length: number): fc.Arbitrary<PatternItem[]> {
+  return fc.array(itemArbitrary(), { minLength: length, maxLength: length })
+}
+
+/** What no pattern can have is set right: a negation as the first item. */
+function numberSteps(items: readonly PatternItem[]): PatternItem[] {
+  let index = 0
+  const number = (item: PatternItem): PatternItem =>
+    item.kind === 'group'
+      ? { ...item, items: item.items.map(number) }
+      : { ...item, negated: item.negated && index > 0, index: index++, name: `s${index}` }
+  return items.map(number)
+}
+
+function mostlyNull<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
+  return fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary })
+}
 
 function itemArbitrary(): fc.Arbitrary<PatternItem> {
   const step = stepArbitrary()
@@ -101,8 +119,8 @@ function stepArbitrary(): fc.Arbitrary<StepPattern> {
       contiguity: contiguityArbitrary,
       condition: conditionArbitrary(true),
       quantifier: quantifierArbitrary(true),
-      until: fc.option(conditionArbitrary(false), { freq: 3, nil: null }),
-      withinMs: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 8, nil: null }),
+      until: fc.oneof(fc.constant(null), conditionArbitrary(false)),
+      withinMs: mostlyNull(fc.integer({ min: 1, max: 5 })),
     })
     .map(({ until, ...draft }) => ({
       kind: 'step',
@@ -119,7 +137,7 @@ function negationArbitrary(): fc.Arbitrary<StepPattern> {
     .record({
       contiguity: fc.constantFrom<Contiguity>('strict', 'relaxed'),
       condition: conditionArbitrary(false),
-      withinMs: fc.option(fc.integer({ min: 1, max: 5 }), { freq: 8, nil: null }),
+      withinMs: mostlyNull(fc.integer({ min: 1, max: 5 })),
     })
     .map((draft) => ({
       kind: 'step',
@@ -138,7 +156,7 @@ function groupArbitrary(step: fc.Arbitrary<StepPattern>): fc.Arbitrary<GroupPatt
       items: fc.array(step, { minLength: 1, maxLength: 3 }),
       contiguity: contiguityArbitrary,
       quantifier: quantifierArbitrary(false),
-      until: fc.option(conditionArbitrary(false), { freq: 3, nil: null }),
+      until: fc.oneof(fc.constant(null), conditionArbitrary(false)),
     })
     .map(({ until, ...draft }) => ({
       kind: 'group',
@@ -151,13 +169,15 @@ function quantifierArbitrary(mayBeGreedy: boolean): fc.Arbitrary<Quantifier> {
   const times = fc
     .record({
       min: fc.integer({ min: 1, max: 3 }),
-      more: fc.option(fc.nat(2), { freq: 3, nil: null }),
+      more: mostlyNull(fc.nat(2)),
       optional: fc.constantFrom(false, false, true),
       greedy: mayBeGreedy ? fc.constantFrom(false, false, true) : fc.constant(false),
       inner: contiguityArbitrary,
     })
     .map(({ more, min, ...rest }): Quantifier => {
-      return { kind: 'times', min, max: more === null ? null : min + more, ...rest, withinMs: null }
+      const greedy = rest.greedy && rest.inner !== 'any'
+      const max = more === null ? null : min + more
+      return { kind: 'times', min, max, ...rest, greedy, withinMs: null }
     })
   return fc.oneof(
     { weight: 4, arbitrary: fc.constant(single) },

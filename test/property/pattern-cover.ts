@@ -69,6 +69,8 @@ const corners: readonly (readonly [string, (place: Place, overlap: Overlap) => b
   ],
   // Once past the loop, an event that would end it still counts as one that it could take.
   ['greedy loop with until', ({ item }) => isGreedy(item) && item.until !== null],
+  // What follows is narrowed for those too that left the group out.
+  ['greedy loop in a group', ({ item, inGroup }) => inGroup && isGreedy(item)],
   // While a group waits for its next round the way on stays open: matches come twice, and
   // what follows may skip an event that fits.
   ['group with a varying number of rounds', ({ item }) => item.kind === 'group' && varies(item)],
