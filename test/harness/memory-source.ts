@@ -1,0 +1,54 @@
+import type { PollResult, Source } from '../../src/connector/source.ts'
+import type { Split } from '../../src/stream/event.ts'
+import { recordBatch } from './decoder-difference.ts'
+
+/** One poll of a split: records as JSON values (a string is its own text), or nothing for now. */
+export type MemoryPoll = readonly unknown[] | 'idle' | Error
+
+/** A source whose splits give what the test has written down, one poll after the other. */
+export function memorySource(splits: readonly (readonly MemoryPoll[])[]): MemorySource {
+  return new MemorySource(splits)
+}
+
+class MemorySource implements Source {
+  readonly bounded = true
+  /** Splits that were opened and not closed. */
+  openReaders = 0
+  readonly #splits: readonly (readonly MemoryPoll[])[]
+
+  constructor(splits: readonly (readonly MemoryPoll[])[]) {
+    this.#splits = splits
+  }
+
+  async open(stream: string) {
+    return this.#splits.map((polls, partition) => {
+      this.openReaders++
+      return this.#reader({ stream, partition }, polls)
+    })
+  }
+
+  #reader(split: Split, polls: readonly MemoryPoll[]) {
+    let next = 0
+    let offset = 0
+    return {
+      split,
+      pollBatch: async (): Promise<PollResult> => {
+        const poll = polls[next++]
+        if (poll === undefined) return { kind: 'end' }
+        if (poll === 'idle') return { kind: 'idle', untilMs: 0 }
+        if (poll instanceof Error) throw poll
+        const texts = poll.map((record) =>
+          typeof record === 'string' ? record : JSON.stringify(record),
+        )
+        const first = offset
+        offset += texts.length
+        const offsets = Float64Array.from(texts, (_, row) => first + row)
+        return { kind: 'batch', batch: { ...recordBatch(texts), split, offsets } }
+      },
+      progress: () => ({ read: next, total: polls.length }),
+      close: async () => {
+        this.openReaders--
+      },
+    }
+  }
+}
