@@ -61,10 +61,7 @@ test('a file of tests that is of no rule, or of several, is a mistake', () => {
   expect(problems.map(formatProblem)).toEqual([
     'a.test.yaml:1:1: `a.yaml` has 2 rules: say with `rule` the id of one (RULE_REFERENCE)',
     'b.test.yaml:1:1: no rule file has the same name: say with `rule` which rule the tests are of (RULE_REFERENCE)',
-    'c.test.yaml:1:7: there is no rule file `./d.yaml` (RULE_REFERENCE at rule)'.replace(
-      'd.yaml',
-      './d.yaml',
-    ),
+    'c.test.yaml:1:7: there is no rule file `./d.yaml` (RULE_REFERENCE at rule)',
     'd.test.yaml:1:7: no rule has the id `aaa`: did you mean `aa`? (RULE_REFERENCE at rule)',
     'e.test.yaml:2:52: the rule has no step named `a` (RULE_REFERENCE at tests[0].expect[0].steps.a)',
     'f.test.yaml:2:1: `test` is not known here: did you mean `tests`? (RULE_SCHEMA at test)',
