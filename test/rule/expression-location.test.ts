@@ -17,6 +17,7 @@ function places(text: string): { readonly marked: string; readonly located: stri
 test.each([
   ['plain', 'w: a == @b\n'],
   ['plain over lines', 'w: a &&\n  b   &&\n\n  c == @d\n'],
+  ['plain over wide gaps', 'w: a &&\n\n\n\n  b == @d\n'],
   ['plain in a flow map', '{ w: a == @b, x: 1 }\n'],
   ['double quoted', 'w: "a == @b"\n'],
   ['double quoted with escapes', 'w: "\\"a\\" \\t \\u00e9 \\x41 \\U0001F600 == @b"\n'],

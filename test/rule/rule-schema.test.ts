@@ -18,8 +18,10 @@ test('every keyword has a description, and examples that satisfy it', () => {
   for (const [path, keyword] of keywordsIn(ruleSchema as Node, '')) {
     const examples = Array.isArray(keyword.examples) ? keyword.examples : []
     if (typeof keyword.description !== 'string' || examples.length === 0) bare.push(path)
-    const { $defs } = ruleSchema
-    const check = createSchemaCheck({ ...keyword, 'x-not-yet': false, $defs }, 'RULE_SCHEMA')
+    // Without the definitions, where nothing refers to them, the schema compiles in no time.
+    const definitions = JSON.stringify(keyword).includes('$ref') ? { $defs: ruleSchema.$defs } : {}
+    const schema = { ...keyword, 'x-not-yet': false, ...definitions }
+    const check = createSchemaCheck(schema, 'RULE_SCHEMA')
     const wrong = examples.flatMap((value) => check(documentOf(value)))
     expect(wrong.map((problem) => `${path}: ${problem.message}`)).toEqual([])
   }
