@@ -87,6 +87,11 @@ export class SourceOperator {
     return this.#splits[split]?.watermark.current ?? -Infinity
   }
 
+  /** The split's greatest event time, epoch ms; minus infinity before its first event. */
+  greatestTimestampOf(split: number): number {
+    return this.#splits[split]?.watermark.greatest ?? -Infinity
+  }
+
   processBatch(splitIndex: number, batch: RecordBatch): void {
     const state = this.#splits[splitIndex]
     assert(state !== undefined, 'a batch comes from a split that was added')

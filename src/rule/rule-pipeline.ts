@@ -129,6 +129,7 @@ class PipelineBuilder {
       options.alerts,
       options.clock,
       options.eventText ?? plainEventText,
+      group.lateFields,
     )
     const operator =
       options.createOperator?.(group, alerts) ??
@@ -172,7 +173,7 @@ class PipelineBuilder {
           rule.by.map(({ paths }) => columns.indexOf(paths.get(stream) as FieldPath)),
         ),
         keyNames: rule.by.map(({ name }) => name),
-        fieldColumns: group.fields.paths.map(columns.indexOf),
+        fieldColumns: group.carriedFields.map(columns.indexOf),
         onPredicateErrors: (predicate: number, count: number, split: Split, offset: number) => {
           for (const counter of counters[predicate] ?? []) counter.increment(count)
           onExpressionError({ rules: users[predicate] ?? [], ...split, offset })

@@ -40,6 +40,18 @@ export class VirtualRun {
       )
   }
 
+  /** The greatest event time of all events that were taken in, epoch ms; minus infinity: none was. */
+  get greatestTimestamp(): number {
+    let greatest = -Infinity
+    for (const [stream, split] of this.#splits) {
+      greatest = Math.max(
+        greatest,
+        this.#sources.get(stream)?.greatestTimestampOf(split) ?? greatest,
+      )
+    }
+    return greatest
+  }
+
   /** Moves time: nothing at or before `watermark`, epoch ms, will come any more. */
   advance(watermark: number): void {
     for (const [stream, split] of this.#splits) {

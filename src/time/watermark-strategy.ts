@@ -29,6 +29,11 @@ export class SplitWatermark {
     this.#outOfOrdernessMs = outOfOrdernessMs
   }
 
+  /** The greatest timestamp so far, epoch ms; minus infinity before the first event. */
+  get greatest(): number {
+    return this.#greatest
+  }
+
   /** Epoch ms; minus infinity before the first event. */
   get current(): number {
     return this.#greatest - this.#outOfOrdernessMs - 1

@@ -1,0 +1,127 @@
+import { compileEventExpression } from '../expression/event-expression.ts'
+import type { Expression } from '../expression/expression.ts'
+import { readsOf } from '../expression/expression-analysis.ts'
+import { jsonOf } from '../expression/template.ts'
+import { valueAt } from '../expression/value.ts'
+import type { JsonValue } from '../stream/alert.ts'
+import { Event, type TakenEvent } from '../stream/event.ts'
+import { FieldSlots } from './field-slots.ts'
+import type { RuleCondition } from './rule-condition.ts'
+
+/** A part of a condition that did not hold, with what it read. */
+export interface FailedConjunct {
+  readonly text: string
+  /** `error` is CEL's: a field is missing or of a wrong type. */
+  readonly value: 'false' | 'error'
+  /** Value by name: `merchant`, `probe.merchant`; what is missing is not in it. */
+  readonly reads: Readonly<Record<string, JsonValue>>
+  /** Names that had no value. */
+  readonly missing: readonly string[]
+}
+
+/** Tells which parts of a condition an event does not meet; empty: it meets all. */
+export type ConditionJudge = (event: Event, taken: TakenEvent | null) => FailedConjunct[]
+
+/**
+ * Judges events by the parts of conditions, one at a time, outside of the engine: fields are read
+ * from the events' own text, as the engine carries only those that it needs.
+ */
+export class NearMissJudge {
+  readonly #slots = new FieldSlots()
+  readonly #stepNames: readonly string[]
+  readonly #whole = new Map<Event, Event>()
+
+  /** @param stepNames names of the pattern's steps by index */
+  constructor(stepNames: readonly string[]) {
+    this.#stepNames = stepNames
+  }
+
+  /** All judges must be made before the first is used. */
+  judgeOf(condition: RuleCondition | null): ConditionJudge {
+    const tests = (condition?.conjuncts ?? []).map(({ text, expression }) => ({
+      text,
+      holds: this.#compile(expression),
+      reads: this.#readsOf(expression),
+    }))
+    return (event, taken) => {
+      const whole = this.#wholeOf(event)
+      const wholeTaken = this.#wholeTaken(taken)
+      return tests.flatMap(({ text, holds, reads }) => {
+        const value = holds(whole, wholeTaken)
+        return value === true ? [] : [failed(text, value, reads, whole, wholeTaken)]
+      })
+    }
+  }
+
+  #compile(expression: Expression): Evaluation {
+    const { evaluate } = compileEventExpression(expression, this.#slots.indexOf, noTables)
+    return (event, taken) => evaluate(event, taken)
+  }
+
+  #readsOf(expression: Expression): NamedRead[] {
+    const { fields, taken } = readsOf(expression)
+    return [
+      ...fields.map((path): NamedRead => {
+        const name = path.length === 0 ? 'event' : path.join('.')
+        return { name, value: this.#compile({ kind: 'field', path }) }
+      }),
+      ...taken.map(({ step, path }): NamedRead => {
+        const name = [this.#stepNames[step] as string, ...path].join('.')
+        const event = { kind: 'last', step } as const
+        return { name, value: this.#compile({ kind: 'taken_field', event, path }) }
+      }),
+    ]
+  }
+
+  /** The event with all fields that some judge reads. */
+  #wholeOf(event: Event): Event {
+    let whole = this.#whole.get(event)
+    if (whole === undefined) {
+      const value: unknown = JSON.parse(Buffer.from(event.raw, 'latin1').toString('utf8'))
+      const fields = this.#slots.paths.map((path) => valueAt(value, path))
+      const { timestamp, split, offset, predicates, morePredicates, raw } = event
+      whole = new Event(timestamp, split, offset, predicates, morePredicates, fields, raw)
+      this.#whole.set(event, whole)
+    }
+    return whole
+  }
+
+  #wholeTaken(taken: TakenEvent | null): TakenEvent | null {
+    const links: TakenEvent[] = []
+    for (let link = taken; link !== null; link = link.previous) links.push(link)
+    let whole: TakenEvent | null = null
+    for (const link of links.reverse()) {
+      whole = { ...link, event: this.#wholeOf(link.event), previous: whole }
+    }
+    return whole
+  }
+}
+
+type Evaluation = (event: Event, taken: TakenEvent | null) => unknown
+
+interface NamedRead {
+  readonly name: string
+  readonly value: Evaluation
+}
+
+const noTables = { tables: new Map() }
+
+function failed(
+  text: string,
+  value: unknown,
+  reads: readonly NamedRead[],
+  event: Event,
+  taken: TakenEvent | null,
+): FailedConjunct {
+  const values = reads.map(({ name, value: read }) => ({ name, value: read(event, taken) }))
+  return {
+    text,
+    value: value === undefined ? 'error' : 'false',
+    reads: Object.fromEntries(
+      values
+        .filter((one) => one.value !== undefined)
+        .map((one) => [one.name, jsonOf(one.value) as JsonValue]),
+    ),
+    missing: values.filter((one) => one.value === undefined).map(({ name }) => name),
+  }
+}

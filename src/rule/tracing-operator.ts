@@ -1,0 +1,244 @@
+import { type NFA, NFAOutput } from '../nfa/nfa.ts'
+import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
+import {
+  CepOperator,
+  type CepOutput,
+  type CepPattern,
+  type CepResult,
+} from '../operator/cep-operator.ts'
+import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import type { Event, TakenEvent } from '../stream/event.ts'
+
+/** What became of one partial match, known by what it took. */
+export interface TracedPath {
+  readonly taken: TakenEvent
+  /** States in which it waited last, as indexes into the compiled NFA. */
+  states: readonly number[]
+  /** Events of its key that had come when it took its last one. */
+  readonly seen: number
+  /** `null` while it is open. */
+  outcome: TracedOutcome | null
+}
+
+/** Why a partial match is open no longer; times are epoch ms. */
+export type TracedOutcome =
+  | { readonly kind: 'matched'; readonly at: number }
+  /** Another event was taken: the longer partial match tells the rest. */
+  | { readonly kind: 'continued' }
+  | { readonly kind: 'expired'; readonly at: number }
+  /** The event fits an absent item; `step` is its index. */
+  | { readonly kind: 'stopped'; readonly event: Event; readonly step: number }
+  /** Strict contiguity: the event is neither taken nor may it be skipped. */
+  | { readonly kind: 'broken'; readonly event: Event }
+  | { readonly kind: 'cancelled'; readonly event: Event }
+  /** `after_match` dropped it with the match of that moment, or `max_matches` did. */
+  | { readonly kind: 'skipped'; readonly at: number }
+
+/** All that happened to one key. */
+export interface TracedKey {
+  /** Canonical key. */
+  readonly key: string
+  /** In order of event time; `exists` is the filter's answer. */
+  readonly events: { readonly event: Event; readonly exists: boolean }[]
+  /** In order of opening. */
+  readonly paths: TracedPath[]
+  /** First events that `limit` refused. */
+  readonly refused: Event[]
+  /** Matches that were complete, and wait for one that began earlier (emit order `start`). */
+  readonly held: Set<TakenEvent>
+}
+
+interface RunningKey extends TracedKey {
+  state: NFAState | null
+  /** The open ones. */
+  readonly open: Map<TakenEvent, TracedPath>
+}
+
+/**
+ * Runs one pattern as a CepOperator does, by the same NFA, and keeps what became of every partial
+ * match. Nothing is pruned and nothing forgotten: for explaining, not for running.
+ */
+export class TracingOperator extends CepOperator {
+  readonly #pattern: CepPattern
+  readonly #output: CepOutput
+  readonly #keys = new Map<string, RunningKey>()
+  readonly #step = new NFAOutput()
+  #results: CepResult[] = []
+
+  constructor(pattern: CepPattern, output: CepOutput) {
+    super([pattern], new HeapKeyedStateBackend(), output)
+    this.#pattern = pattern
+    this.#output = output
+  }
+
+  /** In order of their first events. */
+  get keys(): TracedKey[] {
+    return [...this.#keys.values()]
+  }
+
+  override advanceWatermark(watermark: number): void {
+    this.sorter.release(watermark, (event, arena, start, end) => {
+      this.#offer(this.#keyOf(arena.toString('latin1', start, end)), event)
+    })
+    for (const key of this.#keys.values()) this.#advanceTime(key, watermark)
+    const results = this.#results.sort((a, b) => a.moment - b.moment)
+    this.#results = []
+    if (results.length > 0) this.#output.results(results)
+  }
+
+  #keyOf(key: string): RunningKey {
+    let known = this.#keys.get(key)
+    if (known === undefined) {
+      known = {
+        key,
+        events: [],
+        paths: [],
+        refused: [],
+        held: new Set(),
+        state: null,
+        open: new Map(),
+      }
+      this.#keys.set(key, known)
+    }
+    return known
+  }
+
+  #offer(key: RunningKey, event: Event): void {
+    const { nfa, filter, cancelledBy } = this.#pattern
+    const exists = filter === null || fits(event, filter)
+    key.events.push({ event, exists })
+    if (!exists) return
+    this.#advanceTime(key, event.timestamp)
+    if (cancelledBy !== null && fits(event, cancelledBy)) {
+      for (const path of key.open.values()) path.outcome = { kind: 'cancelled', event }
+      key.open.clear()
+      key.held.clear()
+      key.state = null
+    }
+    key.state ??= nfa.createState()
+    const before = [...nfa.partialMatchesOf(key.state)]
+    nfa.process(key.state, event, this.#step)
+    if (this.#step.refused > 0) key.refused.push(event)
+    this.#note(key, before, event.timestamp, event)
+  }
+
+  #advanceTime(key: RunningKey, timestamp: number): void {
+    const { nfa } = this.#pattern
+    while (key.state !== null) {
+      const deadline = nfa.nextDeadline(key.state)
+      if (deadline === Infinity || deadline > timestamp) return
+      const before = [...nfa.partialMatchesOf(key.state)]
+      nfa.advanceTime(key.state, deadline, this.#step)
+      this.#note(key, before, deadline, null)
+    }
+  }
+
+  /** Takes down what one step of the NFA has changed, and passes its results on. */
+  #note(
+    key: RunningKey,
+    before: readonly PartialMatch[],
+    moment: number,
+    event: Event | null,
+  ): void {
+    const { nfa } = this.#pattern
+    const step = this.#step
+    const state = key.state as NFAState
+    const after = byTaken(nfa.partialMatchesOf(state))
+    for (const [taken, matches] of after) this.#open(key, taken, matches)
+    this.#noteMatches(key, state, after)
+    for (const { taken, at } of step.timeouts) this.#end(key, taken, { kind: 'expired', at })
+    const left = [...byTaken(before)].filter(([taken]) => key.open.has(taken) && !after.has(taken))
+    for (const [taken, matches] of left) {
+      const continued = [...after.keys(), ...key.held].some(({ previous }) => previous === taken)
+      const won = step.matches.some((match) => match.taken.previous === taken)
+      if (continued || won) this.#end(key, taken, { kind: 'continued' })
+      else this.#end(key, taken, reasonOf(nfa, matches, moment, event))
+    }
+    this.#passOn(key, moment, event)
+    if (nfa.isEmpty(state)) key.state = null
+  }
+
+  #open(key: RunningKey, taken: TakenEvent, matches: readonly PartialMatch[]): void {
+    const states = matches.map(({ state }) => state)
+    const known = key.open.get(taken)
+    if (known !== undefined) known.states = states
+    else {
+      const path = { taken, states, seen: key.events.length, outcome: null }
+      key.open.set(taken, path)
+      key.paths.push(path)
+    }
+  }
+
+  #noteMatches(
+    key: RunningKey,
+    { completedMatches }: NFAState,
+    after: ReadonlyMap<TakenEvent, unknown>,
+  ): void {
+    for (const { taken, at } of this.#step.matches) {
+      const outcome = { kind: 'matched', at } as const
+      // It took its last event just now, or is a match and goes on: then it is told twice.
+      if (!key.open.has(taken) || after.has(taken)) {
+        key.paths.push({ taken, states: [], seen: key.events.length, outcome })
+      } else this.#end(key, taken, outcome)
+    }
+    key.held.clear()
+    for (const { taken } of completedMatches) if (taken !== null) key.held.add(taken)
+  }
+
+  #end(key: RunningKey, taken: TakenEvent, outcome: TracedOutcome): void {
+    const path = key.open.get(taken)
+    if (path === undefined) return
+    path.outcome = outcome
+    key.open.delete(taken)
+  }
+
+  #passOn({ key }: TracedKey, moment: number, event: Event | null): void {
+    const step = this.#step
+    for (const { taken, at } of step.matches) {
+      this.#results.push({ kind: 'match', pattern: 0, key, taken, eventTime: at, moment })
+    }
+    for (const { taken, at } of step.timeouts) {
+      this.#results.push({ kind: 'timeout', pattern: 0, key, taken, eventTime: at, moment })
+    }
+    if (step.refused > 0 && event !== null) this.#output.refused({ pattern: 0, key, event })
+    if (step.dropped > 0) this.#output.droppedMatches(0, step.dropped)
+    step.clear()
+  }
+}
+
+/** Partial matches that took the same wait in several states: they are one to their reader. */
+function byTaken(matches: readonly PartialMatch[]): Map<TakenEvent, PartialMatch[]> {
+  const groups = new Map<TakenEvent, PartialMatch[]>()
+  for (const match of matches) {
+    if (match.taken === null) continue
+    const group = groups.get(match.taken)
+    if (group === undefined) groups.set(match.taken, [match])
+    else group.push(match)
+  }
+  return groups
+}
+
+/** Why partial matches are gone that took no event and did not run out. */
+function reasonOf(
+  nfa: NFA,
+  matches: readonly PartialMatch[],
+  moment: number,
+  event: Event | null,
+): TracedOutcome {
+  if (event === null) return { kind: 'skipped', at: moment }
+  let used = false
+  for (const { state, taken } of matches) {
+    for (const edge of nfa.compiled.states[state]?.edges ?? []) {
+      if (!edge.test(event, taken)) continue
+      const target = nfa.compiled.states[edge.target]
+      if (target?.kind === 'stop') return { kind: 'stopped', event, step: target.step }
+      used = true
+    }
+  }
+  return used ? { kind: 'skipped', at: moment } : { kind: 'broken', event }
+}
+
+function fits(event: Event, predicate: number): boolean {
+  const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
+  return (word & (1 << (predicate & 31))) !== 0
+}
