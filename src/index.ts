@@ -16,7 +16,16 @@ export type { SuppressedAlert } from './operator/alert-operator.ts'
 export type { RejectedEvent } from './operator/side-output.ts'
 export { joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
+export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
+export {
+  type EventToExplain,
+  type ExplainEventsOptions,
+  type ExplainedKey,
+  type ExplainedRun,
+  explainEvents,
+} from './rule/explain-events.ts'
+export { explainedRunText } from './rule/explained-run-text.ts'
 export { explanationDot } from './rule/explanation-dot.ts'
 export { explanationMermaid } from './rule/explanation-mermaid.ts'
 export { explanationText } from './rule/explanation-text.ts'
@@ -53,6 +62,7 @@ export {
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
 export { eventFilesOf } from './rule/test-events.ts'
+export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export {
   type Alert,

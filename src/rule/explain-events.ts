@@ -18,6 +18,8 @@ export interface EventToExplain {
   readonly text: string
   /** Event time, epoch ms; default: the stream's time field. */
   readonly timestamp?: number
+  /** What to call it; default: its place among the events as they were given, from 0. */
+  readonly position?: number
 }
 
 export interface ExplainEventsOptions {
@@ -130,7 +132,7 @@ class ExplainingRun {
   }
 
   feed(events: readonly EventToExplain[]): void {
-    for (const [position, { stream, text, timestamp }] of events.entries()) {
+    for (const [place, { stream, text, timestamp, position = place }] of events.entries()) {
       if (!this.#checked.rule.from.includes(stream)) {
         const reason = `the rule reads no stream '${stream}'`
         this.#leftOut.push({ kind: 'other_stream', position, reason })

@@ -6,17 +6,14 @@ import { VirtualRun } from '../runtime/virtual-run.ts'
 import type { Alert, JsonValue } from '../stream/alert.ts'
 import { ManualClock } from '../time/clock.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
-import { joinPath } from './document-path.ts'
+import { explainEvents } from './explain-events.ts'
+import { keyText, pathLines } from './explained-run-text.ts'
 import type { CheckedRule } from './expression-check.ts'
-import type { ExpectedAlert, Location, RuleTest } from './rule.ts'
+import type { Location, RuleTest } from './rule.ts'
 import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 import { type PlacedEvent, placeTestEvents } from './test-events.ts'
-import {
-  differencesOf,
-  type ExpectationDifference,
-  pairExpectations,
-  type TestAlert,
-} from './test-expectation.ts'
+import type { TestAlert } from './test-expectation.ts'
+import { alertText, mismatchesOf, type TestMismatch } from './test-mismatch.ts'
 
 export interface RuleTestOptions {
   /** Texts of the files that `eventFilesOf` names, by those names; default none. */
@@ -43,33 +40,6 @@ export interface RuleTestResult {
   readonly notes: readonly string[]
 }
 
-/** One difference from `expect`. */
-export type TestMismatch =
-  | {
-      readonly kind: 'missing'
-      /** The entry of `expect` as it is written. */
-      readonly expected: Readonly<Record<string, unknown>>
-      /** The alert left over that comes nearest; `null` where none is. */
-      readonly nearest: NearestAlert | null
-      /** Of the entry. */
-      readonly location: Location
-      readonly message: string
-    }
-  | {
-      readonly kind: 'unexpected'
-      readonly alert: TestAlert
-      /** Of `expect`. */
-      readonly location: Location
-      readonly message: string
-    }
-  /** The test could not be run. */
-  | { readonly kind: 'invalid'; readonly location: Location; readonly message: string }
-
-export interface NearestAlert {
-  readonly alert: TestAlert
-  readonly differences: readonly ExpectationDifference[]
-}
-
 /** Runs the tests of a rule on the engine, in virtual time, whatever the rule's `mode` is. */
 export function runRuleTests(
   checked: CheckedRule,
@@ -91,6 +61,8 @@ function runRuleTest(
   })
   if (problems.length === 0) outcome.run(placed.events)
   const mismatches = problems.length > 0 ? problems : mismatchesOf(test, outcome.alerts)
+  const missing = mismatches.some(({ kind }) => kind === 'missing')
+  const nearMisses = missing ? nearMissNotes(checked, test, placed.events) : []
   return {
     rule: checked.rule.id,
     test: test.name,
@@ -99,7 +71,7 @@ function runRuleTest(
     events: outcome.events,
     alerts: outcome.alerts,
     mismatches,
-    notes: outcome.notes,
+    notes: [...outcome.notes, ...nearMisses],
   }
 }
 
@@ -137,8 +109,7 @@ class TestRun {
   /** Offers events in order of time, then lets time go on to the test's end. */
   run(events: readonly PlacedEvent[]): void {
     const { start, endMs } = this.#test
-    const end = endMs === null ? Infinity : start + endMs
-    const offered = events.filter(({ timestamp }) => timestamp <= end)
+    const offered = offeredEvents(this.#test, events)
     const run = new VirtualRun(this.#pipeline.sources)
     for (const { stream, event, index, timestamp } of offered) {
       // A stream without events must not hold the time of the others.
@@ -146,7 +117,7 @@ class TestRun {
       run.offer(stream, event, index, timestamp)
     }
     const last = offered.at(-1)?.timestamp ?? start
-    run.advance(endMs === null ? last : end)
+    run.advance(endMs === null ? last : start + endMs)
     this.events = offered.length
     const beyond = events.length - offered.length
     if (beyond > 0) this.notes.push(`${beyond} of the events are after \`end\` and do not count`)
@@ -174,6 +145,46 @@ class TestRun {
   }
 }
 
+/** A test stops at its `end`: what comes after it does not count. */
+function offeredEvents(
+  { start, endMs }: RuleTest,
+  events: readonly PlacedEvent[],
+): readonly PlacedEvent[] {
+  return endMs === null ? events : events.filter(({ timestamp }) => timestamp <= start + endMs)
+}
+
+const nearMissNotesMax = 20
+
+/** How far each partial match got that raised no alert: one of them was to. */
+function nearMissNotes(
+  checked: CheckedRule,
+  test: RuleTest,
+  placed: readonly PlacedEvent[],
+): string[] {
+  const events = offeredEvents(test, placed).map(({ stream, event, index, timestamp }) => {
+    return { stream, text: JSON.stringify(event), position: index, timestamp }
+  })
+  const { keys } = explainEvents(checked, events, {
+    streams: new Map(checked.rule.from.map((stream) => [stream, givenTime])),
+    tiesByArrival: true,
+    ...(test.endMs === null ? {} : { until: test.start + test.endMs }),
+  })
+  const timeText = (timestamp: number) => formatDuration(timestamp - test.start)
+  const notes = keys.flatMap(({ by, paths }) =>
+    paths
+      .filter(({ outcome }) => outcome.kind !== 'matched' && outcome.kind !== 'skipped')
+      .map((path) => `${keyText(by)}: ${pathLines(path, timeText).map(trimmed).join('; ')}`),
+  )
+  const more = notes.length - nearMissNotesMax
+  return more > 0
+    ? [...notes.slice(0, nearMissNotesMax), `and ${more} more partial matches`]
+    : notes
+}
+
+function trimmed(line: string): string {
+  return line.trim()
+}
+
 /** Times are handed over beside the events, so that nothing in an event is or looks like one. */
 const givenTime: StreamTime = { field: [], unit: 'ms', watermarks: defaultWatermarkStrategy }
 
@@ -184,78 +195,4 @@ function testedAlike(checked: CheckedRule): CheckedRule {
 
 function objectOf(map: ReadonlyMap<string, JsonValue>): Record<string, JsonValue> {
   return Object.fromEntries(map)
-}
-
-function mismatchesOf(test: RuleTest, alerts: readonly TestAlert[]): TestMismatch[] {
-  const pairs = pairExpectations(test.expect, alerts)
-  const left = alerts.filter((_, index) => !pairs.includes(index))
-  const missing = test.expect
-    .filter((_, index) => pairs[index] === -1)
-    .map((expected): TestMismatch => {
-      const nearest = nearestOf(expected, left)
-      const message = `expected ${expectedText(expected)}, ${nearestText(nearest)}`
-      const location = test.locate(expected.path)
-      return { kind: 'missing', expected: expectedDocument(expected), nearest, location, message }
-    })
-  const unexpected = left.map((alert): TestMismatch => {
-    const message = `not expected: ${alertText(alert)}`
-    return {
-      kind: 'unexpected',
-      alert,
-      location: test.locate(joinPath(test.path, 'expect')),
-      message,
-    }
-  })
-  return [...missing, ...unexpected]
-}
-
-function nearestOf(expected: ExpectedAlert, alerts: readonly TestAlert[]): NearestAlert | null {
-  let nearest: NearestAlert | null = null
-  for (const alert of alerts) {
-    const differences = differencesOf(expected, alert)
-    if (nearest === null || differences.length < nearest.differences.length) {
-      nearest = { alert, differences }
-    }
-  }
-  return nearest
-}
-
-function nearestText(nearest: NearestAlert | null): string {
-  if (nearest === null) return 'but no other alert came'
-  const parts = nearest.differences.map(
-    ({ what, expected, actual }) => `${what} is ${text(actual)}, not ${text(expected)}`,
-  )
-  return `but of the nearest alert ${parts.join('; ')}`
-}
-
-/** An entry of `expect` as it is written, without what it does not give. */
-function expectedDocument(expected: ExpectedAlert): Record<string, unknown> {
-  const { atMs, by, state, steps, counts, values, fields } = expected
-  const document = {
-    at: atMs === null ? null : formatDuration(atMs),
-    by,
-    state,
-    steps: steps === null ? null : Object.fromEntries(steps),
-    counts: counts === null ? null : Object.fromEntries(counts),
-    values,
-    fields,
-  }
-  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null))
-}
-
-function expectedText(expected: ExpectedAlert): string {
-  const parts = Object.entries(expectedDocument(expected)).map(
-    ([name, value]) => `${name} ${text(value)}`,
-  )
-  return parts.length === 0 ? 'an alert' : `an alert with ${parts.join(', ')}`
-}
-
-function alertText({ atMs, by, state, steps }: TestAlert): string {
-  const shown = state === 'firing' ? '' : ` ${state}`
-  return `an alert${shown} at ${formatDuration(atMs)}, by ${text(by)}, steps ${text(steps)}`
-}
-
-/** Names without quotes, as rules are written. */
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
 }
