@@ -59,13 +59,12 @@ export class CurrentKey {
     const entry = this.#entry
     this.#entry = undefined
     this.#selected = false
-    if (entry !== undefined) this.forgetIfEmpty(entry)
+    if (entry !== undefined) this.#forgetIfEmpty(entry)
   }
 
-  forgetIfEmpty(entry: KeyEntry): boolean {
-    for (const slot of entry.slots) if (slot !== undefined) return false
+  #forgetIfEmpty(entry: KeyEntry): void {
+    for (const slot of entry.slots) if (slot !== undefined) return
     this.#backend.remove(entry)
-    return true
   }
 
   /** @throws {TocsinError} PROGRAM_INVALID where no key is at hand */
@@ -90,12 +89,6 @@ export class CurrentKey {
 
   entries(): Iterable<KeyEntry> {
     return this.#backend.entries()
-  }
-
-  /** Whether the entry is still the backend's: one may have gone since it was listed. */
-  holds(entry: KeyEntry): boolean {
-    const bytes = Buffer.from(entry.key, 'latin1')
-    return this.#backend.find(bytes, 0, bytes.length, entry.hash) === entry
   }
 
   #demandKey(): void {

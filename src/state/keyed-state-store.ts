@@ -128,8 +128,8 @@ export class KeyedStateStore implements StateAccess {
 
   #sweepEntry(entry: KeyEntry): void {
     const expired = this.#ageing.some((state) => hasExpired(state, entry.slots[state.slot]))
-    // The walk may show an entry that has gone since.
-    if (!expired || !this.#key.holds(entry)) return
+    // An entry that has gone since it was listed has empty slots: nothing of it has expired.
+    if (!expired) return
     this.#key.selectEntry(entry)
     for (const state of this.#ageing) {
       const stored = entry.slots[state.slot]

@@ -35,6 +35,11 @@ export class TimerIndex {
     return this.#queue.peek()
   }
 
+  /** Entries in the queue: few more than keys with timers. */
+  get queuedEntries(): number {
+    return this.#queue.size
+  }
+
   /** @param timestamp whole epoch ms */
   register(timestamp: number): void {
     if (this.#ended) return

@@ -86,6 +86,22 @@ describe('timers', () => {
     expect([fired, service.eventTimers.nextAt]).toEqual([[10, 20, 30, 40], 50])
   })
 
+  it('that are moved on again and again leave nothing behind in the queue', () => {
+    const { service, at } = openTimers()
+    for (let time = 0; time < 1000; time++) {
+      at('a', () => {
+        service.deleteEventTimeTimer(time + 99)
+        service.registerEventTimeTimer(time + 100)
+      })
+    }
+    const fired: number[] = []
+    const queued = [service.eventTimers.queuedEntries]
+    service.eventTimers.fireUpTo(500, (time) => fired.push(time))
+    queued.push(service.eventTimers.queuedEntries)
+    service.eventTimers.fireUpTo(5000, (time) => fired.push(time))
+    expect([queued, fired]).toEqual([[1, 1], [1099]])
+  })
+
   it('belong to a key', () => {
     const { service } = openTimers()
     expect(() => service.registerEventTimeTimer(1)).toThrow('belong to a key')
