@@ -9,6 +9,7 @@ export interface CompiledEdge {
   readonly action: 'take' | 'ignore'
   /** Index of the state it leads to. */
   readonly target: number
+  readonly targetKind: State['kind']
   /** The step that takes the event; -1 where no step does. */
   readonly step: number
   readonly test: GuardTest
@@ -78,6 +79,7 @@ function compileEdge(edge: FlatEdge, guards: GuardCompiler): CompiledEdge {
   return {
     action: edge.action,
     target: edge.target.id,
+    targetKind: edge.target.kind,
     step: edge.source.step,
     test: guards.compile(edge.guard),
     completes:

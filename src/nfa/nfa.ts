@@ -1,9 +1,9 @@
 import { assert, TocsinError } from '../errors.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
-import type { CompiledPattern, CompiledState } from './nfa-compiler.ts'
+import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
 import { type NFAState, NOT_STARTED, type PartialMatch } from './partial-match.ts'
-import { offer, poll, removeWhere } from './partial-match-queue.ts'
+import { noPartialMatches, PartialMatchQueue } from './partial-match-queue.ts'
 
 /** When a match comes out under a skip strategy: see D7. */
 export type EmitOrder = 'at_once' | 'start'
@@ -28,8 +28,8 @@ export class NFAOutput {
   dropped = 0
 
   clear(): void {
-    this.matches.length = 0
-    this.timeouts.length = 0
+    if (this.matches.length > 0) this.matches.length = 0
+    if (this.timeouts.length > 0) this.timeouts.length = 0
     this.refused = 0
     this.dropped = 0
   }
@@ -45,6 +45,9 @@ export class NFA {
   readonly compiled: CompiledPattern
   readonly options: NFAOptions
   readonly #notStarted: PartialMatch
+  /** Places to work in, so that an event that changes little allocates little. */
+  readonly #remaining = new PartialMatchQueue()
+  readonly #completed = new PartialMatchQueue()
 
   constructor(compiled: CompiledPattern, options: NFAOptions) {
     this.compiled = compiled
@@ -53,78 +56,76 @@ export class NFA {
       state: compiled.start,
       taken: null,
       start: NOT_STARTED,
-      startTimestamp: Number.POSITIVE_INFINITY,
+      first: null,
     }
   }
 
   createState(): NFAState {
-    return { partialMatches: [this.#notStarted], completedMatches: [], nextOrdinal: 0 }
+    return { only: null, heap: null, completedMatches: noPartialMatches, nextOrdinal: 0 }
   }
 
   /** Whether nothing is open: the key need not be kept. */
   isEmpty(state: NFAState): boolean {
-    return state.partialMatches.length === 1 && state.completedMatches.length === 0
+    return state.only === null && state.heap === null && state.completedMatches.length === 0
   }
 
   /** Whether an event that fits no unary predicate can have an effect on this key. */
   needsEveryEvent(state: NFAState): boolean {
-    return state.partialMatches.some((match) => !this.#stateOf(match).inert)
+    return this.partialMatchesOf(state).some((match) => !this.#stateOf(match).inert)
   }
 
   /** Moves time to `timestamp`: drops what ran out, completes what waited for that. */
   advanceTime(state: NFAState, timestamp: number, output: NFAOutput): void {
-    const { partialMatches } = state
-    if (!this.#anyTimedOut(partialMatches, timestamp)) return
-    const remaining: PartialMatch[] = []
-    const completed: PartialMatch[] = []
+    if (this.nextDeadline(state) > timestamp) return
+    const partialMatches = this.partialMatchesOf(state)
+    const { remaining, completed } = this.#workplace()
     for (const match of partialMatches) {
       const at = this.#timeoutOf(match, timestamp)
-      if (at === undefined) offer(remaining, match)
-      else if (this.#stateOf(match).kind === 'pending') {
-        offer(completed, { ...match, deadline: at })
-      } else if (match.taken !== null) output.timeouts.push({ taken: match.taken, at })
+      if (at === undefined) remaining.offer(match)
+      else if (this.#stateOf(match).kind === 'pending') completed.offer({ ...match, deadline: at })
+      else if (match.taken !== null) output.timeouts.push({ taken: match.taken, at })
     }
-    state.partialMatches = remaining
-    this.#emit(state, completed, output)
+    this.#conclude(state, output)
   }
 
   /** Offers an event to every partial match. Time must have been advanced to its timestamp. */
   process(state: NFAState, event: Event, output: NFAOutput): void {
     const ordinal = state.nextOrdinal++
-    const remaining: PartialMatch[] = []
-    const completed: PartialMatch[] = []
-    for (const match of state.partialMatches) {
-      if (match.start === NOT_STARTED)
-        this.#begin(state, event, ordinal, remaining, completed, output)
-      else this.#continue(match, event, ordinal, remaining, completed)
+    this.#workplace()
+    const { heap, only } = state
+    if (heap === null) {
+      if (only !== null) this.#continue(only, event, ordinal)
+      this.#begin(state, event, ordinal, output)
+    } else {
+      for (let index = 0; index < heap.length; index++) {
+        const match = heap[index] as PartialMatch
+        if (match.start === NOT_STARTED) this.#begin(state, event, ordinal, output)
+        else this.#continue(match, event, ordinal)
+      }
     }
-    state.partialMatches = remaining
-    if (completed.length > 0 || state.completedMatches.length > 0) {
-      this.#emit(state, completed, output)
-    }
+    this.#conclude(state, output)
   }
 
   /** The earliest moment at which a time limit runs out for this key, epoch ms; infinity: never. */
-  nextDeadline(state: NFAState): number {
-    const { partialMatches } = state
-    if (!this.compiled.hasStepLimits) return this.#deadlineOf(partialMatches[0] as PartialMatch)
+  nextDeadline({ only, heap }: NFAState): number {
+    if (heap === null) return only === null ? Infinity : this.#deadlineOf(only)
+    if (!this.compiled.hasStepLimits) return this.#deadlineOf(heap[0] as PartialMatch)
     let earliest = Infinity
-    for (const match of partialMatches) earliest = Math.min(earliest, this.#deadlineOf(match))
+    for (const match of heap) earliest = Math.min(earliest, this.#deadlineOf(match))
     return earliest
   }
 
+  /** All partial matches in the order of the heap, the one that has not started among them. */
+  partialMatchesOf({ only, heap }: NFAState): readonly PartialMatch[] {
+    return heap ?? (only === null ? [this.#notStarted] : [only, this.#notStarted])
+  }
+
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(
-    state: NFAState,
-    event: Event,
-    ordinal: number,
-    remaining: PartialMatch[],
-    completed: PartialMatch[],
-    output: NFAOutput,
-  ): void {
+  #begin(state: NFAState, event: Event, ordinal: number, output: NFAOutput): void {
     const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
-    for (const edge of edges) {
+    for (let index = 0; index < edges.length; index++) {
+      const edge = edges[index] as CompiledEdge
       if (!edge.test(event, null)) continue
       refused ??= this.#isFull(state)
       if (refused) {
@@ -132,101 +133,95 @@ export class NFA {
         break
       }
       const taken = { event, step: edge.step, previous: null, ordinal }
-      const begun = {
-        state: edge.target,
-        taken,
-        start: ordinal,
-        startTimestamp: event.timestamp,
-      }
-      this.#place(begun, remaining, completed)
-      if (edge.completes?.(event, null)) offer(completed, begun)
+      const begun = { state: edge.target, taken, start: ordinal, first: event }
+      if (edge.targetKind === 'final') this.#completed.offer(begun)
+      else if (edge.targetKind !== 'stop') this.#remaining.offer(begun)
+      if (edge.completes?.(event, null)) this.#completed.offer(begun)
     }
-    offer(remaining, this.#notStarted)
+    this.#remaining.offer(this.#notStarted)
   }
 
-  #continue(
-    match: PartialMatch,
-    event: Event,
-    ordinal: number,
-    remaining: PartialMatch[],
-    completed: PartialMatch[],
-  ): void {
-    const { taken: before } = match
+  #continue(match: PartialMatch, event: Event, ordinal: number): void {
+    const { taken: before, start, first } = match
+    const { edges } = this.#stateOf(match)
     let stopped = false
     // Held back until it is known that no negation ends the path.
-    let first: PartialMatch | null = null
+    let one: PartialMatch | null = null
     let more: PartialMatch[] | null = null
-    for (const edge of this.#stateOf(match).edges) {
+    for (let index = 0; index < edges.length; index++) {
+      const edge = edges[index] as CompiledEdge
       if (!edge.test(event, before)) continue
-      const taken =
-        edge.action === 'take' ? { event, step: edge.step, previous: before, ordinal } : before
-      const next =
-        edge.action === 'ignore' && edge.target === match.state
-          ? match
-          : { state: edge.target, taken, start: match.start, startTimestamp: match.startTimestamp }
-      const kind = (this.compiled.states[edge.target] as CompiledState).kind
-      if (kind === 'final') offer(completed, next)
-      else if (kind === 'stop') stopped = true
-      else if (first === null) first = next
+      const takes = edge.action === 'take'
+      const taken = takes ? { event, step: edge.step, previous: before, ordinal } : before
+      const stays = !takes && edge.target === match.state
+      const next = stays ? match : { state: edge.target, taken, start, first }
+      if (edge.targetKind === 'final') this.#completed.offer(next)
+      else if (edge.targetKind === 'stop') stopped = true
+      else if (one === null) one = next
       else {
         more ??= []
         more.push(next)
       }
-      if (edge.completes?.(event, before)) offer(completed, next)
+      if (edge.completes?.(event, before)) this.#completed.offer(next)
     }
-    if (stopped || first === null) return
-    offer(remaining, first)
-    if (more !== null) for (const next of more) offer(remaining, next)
+    if (stopped || one === null) return
+    this.#remaining.offer(one)
+    if (more !== null) for (const next of more) this.#remaining.offer(next)
   }
 
-  #place(match: PartialMatch, remaining: PartialMatch[], completed: PartialMatch[]): void {
-    const { kind } = this.compiled.states[match.state] as CompiledState
-    if (kind === 'final') offer(completed, match)
-    else if (kind !== 'stop') offer(remaining, match)
+  #workplace(): { remaining: PartialMatchQueue; completed: PartialMatchQueue } {
+    this.#remaining.size = 0
+    this.#completed.size = 0
+    return { remaining: this.#remaining, completed: this.#completed }
+  }
+
+  /** Takes over what the partial matches have become, and emits what is complete. */
+  #conclude(state: NFAState, output: NFAOutput): void {
+    if (this.#completed.size > 0 || state.completedMatches.length > 0) this.#emit(state, output)
+    const { items, size } = this.#remaining
+    const started = size === 2 && (items[1] as PartialMatch).start === NOT_STARTED
+    state.only = started ? (items[0] as PartialMatch) : null
+    state.heap =
+      started || size < 2 ? null : this.#remaining.intoArray(state.heap ?? noPartialMatches)
   }
 
   #isFull(state: NFAState): boolean {
     const { limit } = this.options
-    if (state.partialMatches.length <= limit) return false
+    const matches = state.heap?.length ?? 2
+    if (matches <= limit) return false
     const starts = new Set<number>()
-    for (const match of state.partialMatches) starts.add(match.start)
+    for (const match of this.partialMatchesOf(state)) starts.add(match.start)
     return starts.size > limit
   }
 
   /** Emits complete matches in order of their starts and drops what the skip strategy drops. */
-  #emit(state: NFAState, completed: readonly PartialMatch[], output: NFAOutput): void {
+  #emit(state: NFAState, output: NFAOutput): void {
     const { afterMatch } = this.compiled.pattern
     const waits = this.options.emitOrder === 'start' && afterMatch.kind !== 'no_skip'
-    for (const match of completed) offer(state.completedMatches, match)
+    const open = this.#remaining
+    const completed = new PartialMatchQueue()
+    completed.reset(state.completedMatches)
+    for (let index = 0; index < this.#completed.size; index++) {
+      completed.offer(this.#completed.items[index] as PartialMatch)
+    }
     let emitted = 0
-    for (;;) {
-      const match = state.completedMatches[0]
-      if (match === undefined) return
-      const open = state.partialMatches[0]
-      if (waits && open !== undefined && open.start < match.start) return
-      poll(state.completedMatches)
+    while (completed.size > 0) {
+      const match = completed.items[0] as PartialMatch
+      if (waits && open.size > 0 && (open.items[0] as PartialMatch).start < match.start) break
+      completed.poll()
       assert(match.taken !== null, 'a match has taken an event')
       const dropped = droppedBy(afterMatch, match.taken, this.compiled)
       if (dropped !== null) {
-        state.partialMatches = removeWhere(state.partialMatches, dropped)
-        state.completedMatches = removeWhere(state.completedMatches, dropped)
+        open.removeWhere(dropped)
+        completed.removeWhere(dropped)
       }
       if (emitted < this.options.maxMatches) {
         emitted++
-        output.matches.push({
-          taken: match.taken,
-          at: match.deadline ?? match.taken.event.timestamp,
-        })
+        const at = match.deadline ?? match.taken.event.timestamp
+        output.matches.push({ taken: match.taken, at })
       } else output.dropped++
     }
-  }
-
-  #anyTimedOut(partialMatches: readonly PartialMatch[], timestamp: number): boolean {
-    if (this.compiled.hasStepLimits) {
-      return partialMatches.some((match) => this.#deadlineOf(match) <= timestamp)
-    }
-    const first = partialMatches[0]
-    return first !== undefined && timestamp >= this.#deadlineOf(first)
+    state.completedMatches = completed.intoArray(state.completedMatches)
   }
 
   /** When the partial match runs out, if nothing happens; infinity: never. */
@@ -251,7 +246,7 @@ export class NFA {
 
   #wholeDeadlineOf(match: PartialMatch): number {
     const { withinMs } = this.compiled
-    return withinMs === 0 ? Infinity : match.startTimestamp + withinMs
+    return withinMs === 0 || match.first === null ? Infinity : match.first.timestamp + withinMs
   }
 
   #stateOf(match: PartialMatch): CompiledState {

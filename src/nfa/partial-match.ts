@@ -1,4 +1,4 @@
-import type { TakenEvent } from '../stream/event.ts'
+import type { Event, TakenEvent } from '../stream/event.ts'
 
 /**
  * A partial match: the state it waits in and what it has taken, as a persistent list whose tail
@@ -10,8 +10,8 @@ export interface PartialMatch {
   readonly taken: TakenEvent | null
   /** Ordinal of the first event among the events of the key: orders partial matches by their start. */
   readonly start: number
-  /** Event time of the first event, epoch ms. */
-  readonly startTimestamp: number
+  /** The first event; its time starts the time limit. */
+  readonly first: Event | null
   /** Of a match that a time limit completed: the moment it ran out, epoch ms. */
   readonly deadline?: number
 }
@@ -19,10 +19,15 @@ export interface PartialMatch {
 /** Start of the partial match that has taken nothing: after all others. */
 export const NOT_STARTED = Number.MAX_SAFE_INTEGER
 
-/** What one rule knows of one key. It lives in keyed state; the NFA itself is immutable and shared. */
+/**
+ * What one rule knows of one key. It lives in keyed state; the NFA itself is immutable and shared.
+ * Most keys have one partial match open, and then no array.
+ */
 export interface NFAState {
-  /** A heap by `start` (see partial-match-queue.ts), the one that has not started among them. */
-  partialMatches: PartialMatch[]
+  /** The only partial match that has started, where `heap` is null; `null`: none has. */
+  only: PartialMatch | null
+  /** All partial matches, a heap by `start`, the one that has not started among them. */
+  heap: PartialMatch[] | null
   /** Matches that wait while a partial match that began earlier is open (emit order `start`). */
   completedMatches: PartialMatch[]
   /** Ordinal of the next event. */

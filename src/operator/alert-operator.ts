@@ -5,6 +5,7 @@ import type { Event, TakenEvent } from '../stream/event.ts'
 import { decodeKey } from '../stream/key.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
+import type { LateFields } from './late-fields.ts'
 
 /** Gives a value for a match; `undefined` is CEL's error. */
 export type MatchExpression = (taken: TakenEvent, names: ReadonlyMap<string, unknown>) => unknown
@@ -70,6 +71,7 @@ export class AlertOperator implements CepOutput {
   readonly #output: AlertOutput
   readonly #clock: Clock
   readonly #eventText: EventText
+  readonly #lateFields: LateFields
   /** By plan: dedupe key → end of the suppression, epoch ms. */
   readonly #silencedUntil: readonly Map<string, number>[]
   readonly #healthUntil = new Map<string, number>()
@@ -79,11 +81,13 @@ export class AlertOperator implements CepOutput {
     output: AlertOutput,
     clock: Clock,
     eventText: EventText,
+    lateFields: LateFields,
   ) {
     this.#plans = plans
     this.#output = output
     this.#clock = clock
     this.#eventText = eventText
+    this.#lateFields = lateFields
     this.#silencedUntil = plans.map(() => new Map())
   }
 
@@ -123,6 +127,7 @@ export class AlertOperator implements CepOutput {
 
   #raise(result: CepResult, plan: AlertPlan, block: AlertBlockPlan): void {
     const { taken, key, eventTime } = result
+    this.#lateFields.complete(taken)
     const by = keyOf(plan, key)
     const exception = plan.exceptions.find(
       ({ expires, holds }) => eventTime < expires && holds(taken, by) === true,

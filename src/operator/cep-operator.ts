@@ -15,6 +15,8 @@ export interface CepPattern {
   readonly cancelledBy: number | null
   /** Predicates of the steps: an event that fits none of them is skipped where that is the same. */
   readonly predicates: readonly number[]
+  /** Whether partial matches whose time ran out are wanted. */
+  readonly timeouts: boolean
 }
 
 /** A match, or a partial match whose time ran out. */
@@ -64,6 +66,8 @@ export class CepOperator {
   readonly #mode: TimeLimitMode
   readonly #timers = new TimerQueue<KeyEntry>()
   readonly #step = new NFAOutput()
+  /** The shortest time limit of all patterns, ms; infinity: there is none. */
+  readonly #leastLimitMs: number
   #results: CepResult[] = []
   /** Keys that had events since the last watermark; kept in mode `watermark` only. */
   readonly #touched = new Set<KeyEntry>()
@@ -78,6 +82,7 @@ export class CepOperator {
     this.#backend = backend
     this.#output = output
     this.#mode = mode
+    this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
   }
 
   /** Number of keys with something open. */
@@ -123,7 +128,7 @@ export class CepOperator {
       entry ??= this.#backend.findOrCreate(arena, start, end, hash)
       this.#offer(entry, index, pattern, state, event)
     }
-    if (entry !== undefined) this.#settle(entry)
+    if (entry !== undefined) this.#settle(entry, event.timestamp)
   }
 
   #offer(
@@ -143,28 +148,44 @@ export class CepOperator {
     entry.slots[index] = nfa.isEmpty(state) ? undefined : state
   }
 
-  /** After a change: forgets the key if nothing is open, else sees to its next time limit. */
-  #settle(entry: KeyEntry): void {
+  /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
+  #settle(entry: KeyEntry, now: number): void {
+    const patterns = this.#patterns
     let open = false
-    let deadline = Infinity
-    for (let index = 0; index < this.#patterns.length; index++) {
+    let waiting = false
+    for (let index = 0; index < patterns.length; index++) {
       const state = entry.slots[index] as NFAState | undefined
       if (state === undefined) continue
       open = true
-      deadline = Math.min(
-        deadline,
-        (this.#patterns[index] as RunningPattern).nfa.nextDeadline(state),
-      )
+      if (state.completedMatches.length > 0) waiting = true
     }
-    if (this.#mode === 'watermark' && open) this.#touched.add(entry)
     if (!open) {
       entry.timerAt = Infinity
       this.#touched.delete(entry)
       this.#backend.remove(entry)
-    } else if (deadline < entry.timerAt) {
-      entry.timerAt = deadline
-      this.#timers.register(deadline, entry)
+      return
     }
+    if (this.#mode === 'watermark') this.#touched.add(entry)
+    // What was open before has its timer, what is new is due no earlier than this.
+    if (!waiting && entry.timerAt <= now + this.#leastLimitMs) return
+    const due = this.#dueOf(entry)
+    if (due >= entry.timerAt) return
+    entry.timerAt = due
+    this.#timers.register(due, entry)
+  }
+
+  /** When the key must be looked at next, epoch ms. */
+  #dueOf(entry: KeyEntry): number {
+    let due = Infinity
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const state = entry.slots[index] as NFAState | undefined
+      if (state === undefined) continue
+      const { nfa, slackMs } = this.#patterns[index] as RunningPattern
+      // The end of a partial match may set free a match that waits for it.
+      const slack = state.completedMatches.length > 0 ? 0 : slackMs
+      due = Math.min(due, nfa.nextDeadline(state) + slack)
+    }
+    return due
   }
 
   #advanceTouched(watermark: number): void {
@@ -181,7 +202,7 @@ export class CepOperator {
       this.#advanceState(entry, index, nfa, state, timestamp)
       if (nfa.isEmpty(state)) entry.slots[index] = undefined
     }
-    this.#settle(entry)
+    this.#settle(entry, timestamp)
   }
 
   #advanceState(
@@ -223,6 +244,11 @@ interface RunningPattern extends CepPattern {
   readonly mask: number
   readonly moreMasks: readonly number[]
   readonly startInert: boolean
+  /**
+   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
+   * of that but room: a key with regular events seldom needs a timer then.
+   */
+  readonly slackMs: number
 }
 
 function runningPattern(pattern: CepPattern): RunningPattern {
@@ -240,7 +266,18 @@ function runningPattern(pattern: CepPattern): RunningPattern {
     mask: words[0] ?? 0,
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
+    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
   }
+}
+
+/** Whether something comes out when a time limit runs out, but for matches that wait. */
+function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
+  return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
+}
+
+function leastLimitOf({ compiled }: NFA): number {
+  const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
+  return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
 }
 
 function fits(event: Event, predicate: number): boolean {

@@ -9,17 +9,27 @@ import { compileNFA } from '../nfa/nfa-compiler.ts'
 import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/alert-operator.ts'
 import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
+import { LateFields } from '../operator/late-fields.ts'
+import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
 import { FieldSlots } from './field-slots.ts'
 import {
   compilePattern,
   compileTest,
+  eventStepName,
   type PatternContext,
   predicatesOf,
 } from './pattern-compiler.ts'
 import { PredicateRegistry } from './predicate-registry.ts'
-import type { AlertBlock, ExpressionText, Rule, SchemaText, TemplateText } from './rule.ts'
+import {
+  type AlertBlock,
+  type ExpressionText,
+  type Rule,
+  type SchemaText,
+  stepItemsOf,
+  type TemplateText,
+} from './rule.ts'
 
 /** Rules that share an operator, compiled: index i is the same rule everywhere. */
 export interface RuleGroup {
@@ -27,8 +37,10 @@ export interface RuleGroup {
   readonly plans: readonly AlertPlan[]
   readonly needs: readonly EventNeed[]
   readonly predicates: PredicateRegistry
-  /** Fields that events carry beyond their arrival. */
-  readonly fields: FieldSlots
+  /** Fields that events carry from arrival on, by slot. */
+  readonly carriedFields: readonly FieldPath[]
+  /** Fields that only alerts read. */
+  readonly lateFields: LateFields
 }
 
 export interface CompileOptions {
@@ -41,15 +53,18 @@ export interface CompileOptions {
 export function compileGroup(rules: readonly CheckedRule[], options: CompileOptions): RuleGroup {
   const predicates = new PredicateRegistry()
   const fields = new FieldSlots()
-  const compiled = rules.map((checked) =>
-    new RuleCompiler(checked, predicates, fields, options).compile(),
-  )
+  const compilers = rules.map((checked) => new RuleCompiler(checked, predicates, fields, options))
+  // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
+  const compiled = compilers.map((compiler) => compiler.compilePattern())
+  const carried = fields.paths.length
+  const plans = compilers.map((compiler) => compiler.compilePlan())
   return {
     patterns: compiled.map(({ pattern }) => pattern),
-    plans: compiled.map(({ plan }) => plan),
     needs: compiled.map(({ need }) => need),
+    plans,
     predicates,
-    fields,
+    carriedFields: fields.paths.slice(0, carried),
+    lateFields: new LateFields(carried, fields.paths.slice(carried)),
   }
 }
 
@@ -76,7 +91,7 @@ class RuleCompiler {
     this.#options = options
   }
 
-  compile(): { pattern: CepPattern; plan: AlertPlan; need: EventNeed } {
+  compilePattern(): { pattern: CepPattern; need: EventNeed } {
     const rule = this.#rule
     const { detect } = rule
     const context = this.#patternContext()
@@ -87,15 +102,23 @@ class RuleCompiler {
     const cancelling = sequence?.cancelledBy ?? null
     const cancel = cancelling === null ? null : compileTest(cancelling, context)
     const predicates = predicatesOf(compiled.pattern.items)
-    const pattern = { nfa, filter, cancelledBy: cancel?.predicate ?? null, predicates }
+    const pattern = {
+      nfa,
+      filter,
+      cancelledBy: cancel?.predicate ?? null,
+      predicates,
+      timeouts: this.#rule.onTimeout !== null,
+    }
     const inert = compiled.states.every((state) => state.inert || !waits(state.kind))
     const concerned = cancel === null ? predicates : [...predicates, cancel.predicate as number]
-    const stepNames = compiled.steps.map((step) => step.name)
-    return {
-      pattern,
-      plan: this.#alertPlan(stepNames, sequence?.limit ?? 1),
-      need: { filter, anyOf: inert ? concerned : null },
-    }
+    return { pattern, need: { filter, anyOf: inert ? concerned : null } }
+  }
+
+  compilePlan(): AlertPlan {
+    const { detect } = this.#rule
+    if (detect.kind === 'event') return this.#alertPlan([eventStepName], eventOptions.limit)
+    const stepNames = stepItemsOf(detect.items).map((step) => step.name)
+    return this.#alertPlan(stepNames, detect.limit)
   }
 
   #patternContext(): PatternContext {

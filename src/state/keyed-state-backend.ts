@@ -7,7 +7,7 @@ export class KeyEntry {
   readonly key: string
   /** `hashKey` of the canonical key. */
   readonly hash: number
-  readonly slots: unknown[] = []
+  readonly slots: unknown[] = [undefined]
   /** Event time of the earliest timer that is registered for the key; infinity: none. */
   timerAt = Infinity
 

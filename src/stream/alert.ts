@@ -41,27 +41,38 @@ export type EventText = (event: Event) => string
 
 /** The alert as one line of JSON. Events are put in as the text that they came as. */
 export function alertDocument(alert: Alert, eventText: EventText): string {
-  const head = {
-    id: alert.id,
-    notification: `${alert.id}:${alert.state}:${alert.sequence}`,
-    rule: alert.rule,
-    version: alert.version,
-    mode: alert.mode,
-    severity: alert.severity,
-    title: alert.title,
-    state: alert.state,
-    by: Object.fromEntries(alert.by),
-    event_time: alert.eventTime,
-    detected_at: alert.detectedAt,
-    tags: alert.tags,
-    fields: Object.fromEntries(alert.fields),
+  const { id, state, tags } = alert
+  return (
+    `{"id":"${id}","notification":"${id}:${state}:${alert.sequence}",` +
+    `"rule":${JSON.stringify(alert.rule)},"version":${alert.version},"mode":"${alert.mode}",` +
+    `"severity":"${alert.severity}","title":${JSON.stringify(alert.title)},"state":"${state}",` +
+    `"by":${objectText(alert.by)},"event_time":${alert.eventTime},` +
+    `"detected_at":${alert.detectedAt},"tags":${tags.length === 0 ? '[]' : JSON.stringify(tags)},` +
+    `"fields":${objectText(alert.fields)},"steps":${stepsText(alert.steps, eventText)}}`
+  )
+}
+
+function objectText(values: ReadonlyMap<string, JsonValue>): string {
+  let text = ''
+  for (const [name, value] of values) {
+    if (text !== '') text += ','
+    text += `${JSON.stringify(name)}:${JSON.stringify(value)}`
   }
-  const steps: string[] = []
-  for (const [name, events] of alert.steps) {
-    const texts = events.map((event) => takenEventText(event, eventText))
-    steps.push(`${JSON.stringify(name)}:[${texts.join(',')}]`)
+  return `{${text}}`
+}
+
+function stepsText(steps: Alert['steps'], eventText: EventText): string {
+  let text = ''
+  for (const [name, events] of steps) {
+    if (text !== '') text += ','
+    text += `${JSON.stringify(name)}:[`
+    for (let index = 0; index < events.length; index++) {
+      if (index > 0) text += ','
+      text += takenEventText(events[index] as Event, eventText)
+    }
+    text += ']'
   }
-  return `${JSON.stringify(head).slice(0, -1)},"steps":{${steps.join(',')}}}`
+  return `{${text}}`
 }
 
 function takenEventText(event: Event, eventText: EventText): string {

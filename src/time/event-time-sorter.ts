@@ -72,9 +72,8 @@ export class EventTimeSorter {
     this.#watermark = watermark
     const due: Due[] = []
     for (let split = 0; split < this.#runs.length; split++) this.#collect(split, watermark, due)
-    const only = due.length === 1 ? due[0] : undefined
-    if (only !== undefined) visitSlice(only, visit)
-    else if (due.length > 1) visitMerged(due, visit)
+    if (areInOrder(due)) for (const slice of due) visitSlice(slice, visit)
+    else visitMerged(due, visit)
   }
 
   #collect(split: number, watermark: number, due: Due[]): void {
@@ -124,6 +123,20 @@ function countUpTo({ run, order, cursor }: SortedRun, watermark: number): number
     else high = middle
   }
   return low
+}
+
+/** Whether each stretch ends before the next one begins, as with input in order. */
+function areInOrder(due: readonly Due[]): boolean {
+  for (let i = 1; i < due.length; i++) {
+    const before = due[i - 1] as Due
+    const next = due[i] as Due
+    if (timeAt(before.sorted, before.to - 1) > timeAt(next.sorted, next.from)) return false
+  }
+  return true
+}
+
+function timeAt({ run, order }: SortedRun, at: number): number {
+  return (run.events[order === null ? at : (order[at] as number)] as Event).timestamp
 }
 
 function visitSlice({ sorted, from, to }: Due, visit: ReleasedEventVisitor): void {

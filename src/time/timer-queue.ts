@@ -10,10 +10,10 @@ export class TimerQueue<T> {
   /** Timers of the buckets up to `#nearBucket`: a binary heap. */
   readonly #near: Timer<T>[] = []
   #nearBucket = -Infinity
-  readonly #far = new Map<number, Timer<T>[]>()
+  readonly #far = new Map<number, FarTimers<T>>()
   /** Indexes of far buckets: a binary heap of numbers. */
   readonly #farBuckets: number[] = []
-  #registered = 0
+  #loaded = 0
   #size = 0
 
   get size(): number {
@@ -23,19 +23,20 @@ export class TimerQueue<T> {
   /** @param timestamp epoch ms; infinity never fires */
   register(timestamp: number, item: T): void {
     if (timestamp === Infinity) return
-    const timer = { timestamp, order: this.#registered++, item }
     this.#size++
     const bucket = Math.floor(timestamp / bucketMs)
     if (bucket <= this.#nearBucket) {
-      push(this.#near, timer, before)
+      this.#pushNear(timestamp, item)
       return
     }
-    const timers = this.#far.get(bucket)
-    if (timers !== undefined) timers.push(timer)
-    else {
-      this.#far.set(bucket, [timer])
+    let timers = this.#far.get(bucket)
+    if (timers === undefined) {
+      timers = { timestamps: [], items: [] }
+      this.#far.set(bucket, timers)
       push(this.#farBuckets, bucket, lower)
     }
+    timers.timestamps.push(timestamp)
+    timers.items.push(item)
   }
 
   /** When the next timer is due, epoch ms; infinity: there is none. */
@@ -60,10 +61,24 @@ export class TimerQueue<T> {
     while (this.#near.length === 0 && this.#farBuckets.length > 0) {
       const bucket = pop(this.#farBuckets, lower) as number
       this.#nearBucket = bucket
-      for (const timer of this.#far.get(bucket) ?? []) push(this.#near, timer, before)
+      const timers = this.#far.get(bucket) as FarTimers<T>
       this.#far.delete(bucket)
+      timers.items.forEach((item, index) => {
+        this.#pushNear(timers.timestamps[index] as number, item)
+      })
     }
   }
+
+  /** Timers of one time meet in one bucket, so this order is that of registration. */
+  #pushNear(timestamp: number, item: T): void {
+    push(this.#near, { timestamp, order: this.#loaded++, item }, before)
+  }
+}
+
+/** Timers of a far bucket in order of registration: two arrays cost less than many objects. */
+interface FarTimers<T> {
+  readonly timestamps: number[]
+  readonly items: T[]
 }
 
 interface Timer<T> {
