@@ -52,6 +52,7 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
   const shown = [...redact.values()].some((fields) => fields.length > 0)
   const eventText = shown ? redactingEventText(redact) : plainEventText
   const progress = new ProgressBar(terminal)
+  const said = new Set<string>()
   const interrupt = watchInterrupt(terminal)
   const startedAt = performance.now()
   try {
@@ -68,8 +69,11 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       },
       sideOutput: (rejected) => sideOutput?.rejected(rejected),
       onExpressionError: (report) => {
+        const text = expressionErrorText(report)
+        if (said.has(text)) return
+        said.add(text)
         progress.clear()
-        sayExpressionError(report, terminal)
+        terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
       },
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
@@ -121,12 +125,11 @@ function watchInterrupt(terminal: Terminal): Interrupt {
   }
 }
 
-function sayExpressionError(report: ExpressionErrorReport, terminal: Terminal): void {
-  const { rules, stream, partition, offset } = report
+/** Several predicates of a rule may fail on one event: that is one text. */
+function expressionErrorText({ rules, stream, partition, offset }: ExpressionErrorReport): string {
   const what = rules.length === 1 ? `rule ${rules[0]}` : `rules ${rules.join(', ')}`
-  const label = paint('warning:', 'yellow', terminal.colors.say)
-  terminal.say(
-    `${label} ${what}: an expression has no value for event ${stream}/${partition}/${offset} ` +
-      '(a field is missing or of another type); that counts as false, and further ones are only counted\n',
+  return (
+    `${what}: an expression has no value for event ${stream}/${partition}/${offset} ` +
+    '(a field is missing or of another type); that counts as false, and further ones are only counted'
   )
 }

@@ -173,7 +173,7 @@ function sayInterrupted(output: string | undefined, terminal: Terminal): ExitCod
 /** Epoch ms of a time on the command line: ISO 8601, or epoch milliseconds. */
 function timeOf(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (/^-?\d{5,}$/.test(text)) return Number(text)
+  if (/^-?\d+$/.test(text)) return Number(text)
   const time = parseISOTime(text)
   if ('ms' in time) return time.ms
   const message = `${option} ${text}: expected epoch milliseconds, or ${isoTimeExpected}`

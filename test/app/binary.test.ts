@@ -1,0 +1,81 @@
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { buildOnce, folderWith, ndjson, root, runBinary, startBinary } from './command-line.ts'
+
+const rule = 'id: big\nfrom: payments\nby: card\ndetect: { event: { where: n > 1 } }\n'
+
+const event = { ts: 1, card: 'c1', n: 2 }
+
+describe('the binary', () => {
+  beforeAll(buildOnce)
+
+  it('prints its version', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(runBinary(root, ['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
+  })
+
+  it('finds tocsin.yaml and rules/ where it is started', () => {
+    const config =
+      'streams: { payments: { source: { stdin: {} }, time: { field: ts } } }\n' +
+      'sinks: { here: { stdout: {}, default: true } }\n'
+    const at = folderWith({ 'tocsin.yaml': config, 'rules/big.yaml': rule })
+    expect(runBinary(at, ['check'])).toEqual({
+      code: 0,
+      out: '',
+      err: 'rules: 1 valid, 0 errors, 0 warnings\n',
+    })
+    const ran = runBinary(at, ['run'], ndjson(event, { ...event, n: 0 }))
+    expect([ran.code, JSON.parse(ran.out).rule]).toEqual([0, 'big'])
+    expect(runBinary(at, ['replay', '--output', 'a.ndjson'], ndjson(event)).code).toBe(0)
+    expect(JSON.parse(readFileSync(join(at, 'a.ndjson'), 'utf8')).steps).toBeDefined()
+  })
+
+  it('runs the example', () => {
+    const { code, out, err } = runBinary(root, ['run', '--config', 'examples/tocsin.yaml'])
+    const alerts = Number(/^alerts +(\d+)$/m.exec(err)?.[1])
+    expect([code, alerts > 80, out.trimEnd().split('\n').length]).toEqual([0, true, alerts])
+  })
+
+  it('ends with 2 and one line where there is nothing to run', () => {
+    const at = folderWith({})
+    expect(runBinary(at, ['run'])).toEqual({
+      code: 2,
+      out: '',
+      err: 'error: there is no tocsin.yaml here; name one with --config, or go to its folder (CONFIG_INVALID)\n',
+    })
+  })
+
+  it('says nothing when its reader has seen enough', async () => {
+    const child = startBinary(root, ['schema'])
+    child.stdout.destroy()
+    let err = ''
+    child.stderr.on('data', (chunk) => {
+      err += chunk
+    })
+    const [code] = await once(child, 'close')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+  })
+
+  it('stops on Ctrl-C with 130, and no half of an output', async () => {
+    const at = folderWith({ 'rules/big.yaml': rule })
+    const child = startBinary(at, ['replay', '--input', 'payments=-', '--output', 'alerts.ndjson'])
+    let err = ''
+    child.stderr.on('data', (chunk) => {
+      err += chunk
+    })
+    // The file is there, under its other name, once the run has begun.
+    while (!existsSync(join(at, 'alerts.ndjson.partial'))) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    child.stdin.write(ndjson(event))
+    child.kill('SIGINT')
+    const [code] = await once(child, 'close')
+    expect({ code, err, left: existsSync(join(at, 'alerts.ndjson')) }).toEqual({
+      code: 130,
+      err: 'interrupted; alerts.ndjson is as it was\n',
+      left: false,
+    })
+  })
+})

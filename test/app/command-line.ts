@@ -1,0 +1,76 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { main } from '../../app/cli.ts'
+
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+const binary = join(root, 'bin/tocsin.js')
+
+export interface Ran {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Runs a command line in this process. */
+export async function tocsin(...args: readonly string[]): Promise<Ran> {
+  let out = ''
+  let err = ''
+  const code = await main(args, {
+    print: (text) => {
+      out += text
+    },
+    say: (text) => {
+      err += text
+    },
+    colors: { print: false, say: false },
+    progressColumns: null,
+    onInterrupt: () => () => undefined,
+  })
+  return { code, out, err }
+}
+
+/** Runs the binary as a user would, in a folder. */
+export function runBinary(folder: string, args: readonly string[], input = ''): Ran {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [binary, ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+  })
+  return { code: status, out: stdout, err: stderr }
+}
+
+/** Starts the binary; its input stays open. */
+export function startBinary(folder: string, args: readonly string[]) {
+  return spawn(process.execPath, [binary, ...args], { cwd: folder })
+}
+
+/** Builds, unless the build is newer than every source. */
+export function buildOnce(): void {
+  const built = join(root, 'dist/app/cli.js')
+  const newest = Math.max(...['src', 'connectors', 'app'].map(newestIn))
+  if (existsSync(built) && statSync(built).mtimeMs > newest) return
+  spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'ignore' })
+}
+
+function newestIn(folder: string): number {
+  const entries = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+  return Math.max(...entries.map((entry) => statSync(join(root, folder, entry)).mtimeMs))
+}
+
+/** A new folder with these files; gives its path. */
+export function folderWith(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tocsin-'))
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  return folder
+}
+
+/** Events as NDJSON. */
+export function ndjson(...events: readonly unknown[]): string {
+  return events.map((event) => `${JSON.stringify(event)}\n`).join('')
+}
