@@ -137,13 +137,12 @@ function readPaths(
   path: string,
   from: readonly string[],
 ): Map<string, FieldPath> {
-  for (const stream of from) {
-    if (Object.hasOwn(paths, stream)) continue
-    const misspelt = Object.keys(paths).some(
-      (key) => !from.includes(key) && nearName(key, from) === stream,
-    )
-    if (misspelt) continue
-    reading.report('RULE_REFERENCE', path, `no path for the stream \`${stream}\` of \`from\``)
+  const misspelt = (stream: string): boolean =>
+    Object.keys(paths).some((key) => !from.includes(key) && nearName(key, from) === stream)
+  const missing = from.filter((stream) => !Object.hasOwn(paths, stream) && !misspelt(stream))
+  if (missing.length > 0) {
+    const streams = missing.map((stream) => `\`${stream}\``).join(', ')
+    reading.report('RULE_REFERENCE', path, `no path for ${streams}, which \`from\` names`)
   }
   return new Map(
     Object.entries(paths).map(([stream, text]) => {

@@ -110,7 +110,7 @@ describe('one mistake is one problem, with its place and what was expected', () 
     [
       'a stream that has no path',
       'id: r\nfrom: [s, t]\nby: { u: { s: user } }\ndetect: { event: {} }\n',
-      ['3:10: no path for the stream `t` of `from` (RULE_REFERENCE at by.u)'],
+      ['3:10: no path for `t`, which `from` names (RULE_REFERENCE at by.u)'],
     ],
     [
       'a path for a misspelt stream',
