@@ -43,12 +43,17 @@ const corners: readonly (readonly [string, (place: Place, overlap: Overlap) => b
   // What is behind the optional item is reached by a guard that is asked of the event before.
   [
     'negation before an optional item',
-    ({ item, before }) => isNegated(before) && mayBeEmpty([item]),
+    ({ item, before }) => isNegated(before) && startsOptional(item),
   ],
   // A loop that took the last event before the deadline counts as unfinished: a timeout.
   [
     'trailing negation after a loop',
     ({ item, before, after }) => isNegated(item) && after === null && !isPlain(before),
+  ],
+  // The same, and what `checkPattern` refuses of steps: a negation right after an optional one.
+  [
+    'negation after a group that ends in a loop or an optional step',
+    ({ item, before }) => isNegated(item) && before?.kind === 'group' && !isPlain(endOf(before)),
   ],
   // A forbidden event right after any repetition ends the loop too, though it could go on.
   [
@@ -65,7 +70,7 @@ const corners: readonly (readonly [string, (place: Place, overlap: Overlap) => b
   // The way past the optional item is narrowed too, and asked of the event that the loop takes.
   [
     'greedy loop before an optional item',
-    ({ item, before }) => isGreedy(before) && mayBeEmpty([item]),
+    ({ item, before }) => isGreedy(before) && startsOptional(item),
   ],
   // Once past the loop, an event that would end it still counts as one that it could take.
   ['greedy loop with until', ({ item }) => isGreedy(item) && item.until !== null],
@@ -109,6 +114,17 @@ function isNegated(item: PatternItem | null): boolean {
 
 function isGreedy(item: PatternItem | null): boolean {
   return item?.quantifier.kind === 'times' && item.quantifier.greedy
+}
+
+function startsOptional(item: PatternItem): boolean {
+  if (item.quantifier.optional) return true
+  const head = item.kind === 'group' ? item.items[0] : undefined
+  return head !== undefined && startsOptional(head)
+}
+
+function endOf(item: PatternItem): PatternItem {
+  const last = item.kind === 'group' ? item.items.at(-1) : undefined
+  return last === undefined ? item : endOf(last)
 }
 
 function varies(item: PatternItem | null): boolean {
