@@ -1,3 +1,4 @@
+import { formatDuration } from '../expression/time-value.ts'
 import { always, type Guard } from '../nfa/guard.ts'
 import { type FlatEdge, flattenEdges, type State, waysToFinal } from '../nfa/state-graph.ts'
 import { buildStateGraph } from '../nfa/state-graph-builder.ts'
@@ -24,8 +25,11 @@ export interface ExplainedState {
 export interface ExplainedEdge {
   readonly from: string
   readonly to: string
-  /** What becomes of the event: a step takes it, it is skipped, or it ends the partial match. */
-  readonly action: 'take' | 'skip' | 'stop'
+  /**
+   * What becomes of the event: a step takes it, it is skipped, or it ends the partial match. `time`
+   * is no event's: the time limit has run out, and nothing that must be absent has come.
+   */
+  readonly action: 'take' | 'skip' | 'stop' | 'time'
   /** The step that takes it; `null` where none does. */
   readonly step: string | null
   /** In the words of the rule; `true` for every event. */
@@ -40,15 +44,19 @@ export function explainAutomaton(rulePattern: RulePattern): {
   readonly names: ReadonlyMap<number, string>
 } {
   const { pattern, texts } = rulePattern
-  const { start } = buildStateGraph(pattern)
+  const { start, states: all } = buildStateGraph(pattern)
   const steps = stepsOf(pattern.items)
   const reached = reachableFrom(start)
+  const pending = [...reached.keys()].filter(({ kind }) => kind === 'pending')
+  // No edge may lead to it: an absent item that stands last is complete by time alone.
+  for (const state of all) if (state.kind === 'final') reached.set(state, [])
   const names = namesOf([...reached.keys()], steps)
   const nameOf = (state: State) => names.get(state.id) as string
   const textOf = (guard: Guard) => guardText(guard, texts)
   const edges = [...reached].flatMap(([state, flat]) =>
     flat.map((edge) => edgeOf(state, edge, steps, nameOf, textOf)),
   )
+  edges.push(...pending.map((state) => timeEdge(state, pattern.withinMs, nameOf(state))))
   const waiting = [...reached].map(([state, flat]) => stateOf(state, flat, steps, nameOf))
   const states = [...waiting.filter((state) => !isEnd(state)), ...waiting.filter(isEnd)]
   return { automaton: { states, edges }, names }
@@ -145,6 +153,15 @@ function edgeOf(
     condition: textOf(edge.guard),
     completes: step !== null && waysToFinal(target, always).length > 0,
   }
+}
+
+function timeEdge(state: State, withinMs: number | null, from: string): ExplainedEdge {
+  const limits = [
+    ...(state.withinMs > 0 ? [`${formatDuration(state.withinMs)} after the event before`] : []),
+    ...(withinMs === null ? [] : [`${formatDuration(withinMs)} after the first event`]),
+  ]
+  const condition = limits.join(' or ')
+  return { from, to: 'match', action: 'time', step: null, condition, completes: false }
 }
 
 function guardText(guard: Guard, texts: RulePattern['texts']): string {

@@ -34,7 +34,16 @@ function shape({ kind }: ExplainedState): string {
 }
 
 function style({ action }: ExplainedEdge): string {
-  return action === 'take' ? '' : action === 'skip' ? ', style=dashed' : ', arrowhead=tee'
+  switch (action) {
+    case 'take':
+      return ''
+    case 'skip':
+      return ', style=dashed'
+    case 'stop':
+      return ', arrowhead=tee'
+    case 'time':
+      return ', style=bold'
+  }
 }
 
 /** A backslash would begin an escape, a quote would end the text. */

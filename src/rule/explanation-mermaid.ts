@@ -48,6 +48,8 @@ function arrow(edge: ExplainedEdge): string {
   switch (edge.action) {
     case 'take':
       return `-->${label}`
+    case 'time':
+      return `==>${label}`
     case 'skip':
       return `-.->${label}`
     case 'stop':

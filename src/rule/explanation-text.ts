@@ -49,7 +49,8 @@ function stateLines(state: ExplainedState, edges: readonly ExplainedEdge[]): str
 
 function edgeLine({ action, step, to, condition, completes }: ExplainedEdge): string {
   const what = step === null ? action : `take ${step}`
-  return `    ${what} -> ${to}${completes ? ' and match' : ''} if ${condition}`
+  const when = action === 'time' ? 'at' : 'if'
+  return `    ${what} -> ${to}${completes ? ' and match' : ''} ${when} ${condition}`
 }
 
 function conditionLines(condition: ExplainedCondition): string[] {
@@ -65,9 +66,8 @@ function conditionLines(condition: ExplainedCondition): string[] {
 
 function boundLines({ limit, keptMs, perFirst, reasons }: StateBound): string[] {
   const kept = keptMs === null ? 'without end' : `for at most ${formatDuration(keptMs)}`
-  const bound =
-    limit === 0
-      ? '  nothing'
-      : `  ${limit} first events, each with ${perFirst} partial matches, kept ${kept}`
+  const each =
+    perFirst === '1' ? '' : `, each with partial matches in the order of ${perFirst} for n that fit`
+  const bound = limit === 0 ? '  nothing' : `  ${limit} first events${each}, kept ${kept}`
   return [bound, ...reasons.map((reason) => `  - ${reason}`)]
 }
