@@ -120,8 +120,9 @@ function addLooking(program: Command, terminal: Terminal, run: Run): void {
       '--rules <path>',
       'where an id is looked for (default: those of tocsin.yaml, or rules/)',
     )
-    .option('--event <@file>', 'not yet: how far these events got')
-    .option('--key <key>', 'not yet: how far the events of a key got')
+    .option('--event <@file>', 'how far these events got, NDJSON, and what stopped them')
+    .option('--time <field>', 'field of their event time (default: ts)')
+    .option('--key <key>', 'only those of this key; parts with commas between')
     .addOption(formatOption('text', 'mermaid', 'dot', 'json'))
     .action((rule, options) =>
       run(async () => {

@@ -48,7 +48,7 @@ describe('tocsin check', () => {
       ],
     })
     expect(out).toContain('did you mean `by`?')
-    expect(out).toMatch(/not yet.*`absence`|`absence`.*not yet/)
+    expect(out).toContain('not yet: `detect.absence` is known')
   })
 
   it('ends with 1 where there are only doubts', async () => {
@@ -187,6 +187,30 @@ describe('tocsin explain', () => {
     )
     const json = await tocsin('explain', path, '--format', 'json')
     expect(JSON.parse(json.out)).toMatchObject({ rule: 'card-testing', streams: ['payments'] })
+  })
+
+  it('tells how far events got, and what stopped them', async () => {
+    const at = folderWith({
+      'events.ndjson': ndjson(
+        { ts: 0, card: 'c1', status: 'approved', amount: 1, merchant: 'm1' },
+        { ts: 1000, card: 'c1', status: 'approved', amount: 900, merchant: 'm1' },
+        { ts: 2000, card: 'c2', status: 'approved', amount: 5, merchant: 'm1' },
+      ),
+    })
+    const event = `@${join(at, 'events.ndjson')}`
+    const args = ['explain', join(root, 'rules/card-testing.rule.yaml'), '--event', event]
+    const { code, out } = await tocsin(...args, '--key', 'c1')
+    expect([code, out.includes('merchant != probe.merchant'), out.includes('c2')]).toEqual([
+      0,
+      true,
+      false,
+    ])
+    const json = await tocsin(...args, '--format', 'json')
+    expect(JSON.parse(json.out).keys.map(({ by }: { by: unknown }) => by)).toEqual([
+      { card: 'c1' },
+      { card: 'c2' },
+    ])
+    expect((await tocsin(...args, '--key', 'c9')).code).toBe(2)
   })
 
   it('names the near id', async () => {
