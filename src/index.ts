@@ -16,7 +16,7 @@ export type { SuppressedAlert } from './operator/alert-operator.ts'
 export type { RejectedEvent } from './operator/side-output.ts'
 export { joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
-export { type EventLines, readEventLines, readEventLines } from './rule/event-lines.ts'
+export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
 export {
   type EventToExplain,
@@ -24,9 +24,8 @@ export {
   type ExplainedKey,
   type ExplainedRun,
   explainEvents,
-  explainEvents,
 } from './rule/explain-events.ts'
-export { explainedRunText, explainedRunText } from './rule/explained-run-text.ts'
+export { explainedRunText } from './rule/explained-run-text.ts'
 export { explanationDot } from './rule/explanation-dot.ts'
 export { explanationMermaid } from './rule/explanation-mermaid.ts'
 export { explanationText } from './rule/explanation-text.ts'
