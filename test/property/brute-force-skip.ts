@@ -1,4 +1,3 @@
-import type { EmitOrder } from '../../src/nfa/nfa.ts'
 import type { AfterMatchSkipStrategy } from '../../src/pattern/after-match-skip-strategy.ts'
 import type { TakenEvent } from '../../src/stream/event.ts'
 import type { Findings, FoundMatch, Moment } from './brute-force-matcher.ts'
@@ -20,7 +19,7 @@ export interface Emission {
 export function skipByDefinition(
   findings: Findings,
   strategy: AfterMatchSkipStrategy,
-  emitOrder: EmitOrder,
+  emitOrder: 'at_once' | 'start',
 ): Emission[] | null {
   const emissions: Emission[] = []
   const waits = emitOrder === 'start' && strategy.kind !== 'no_skip'
