@@ -121,7 +121,7 @@ export class CepOperator {
     for (let index = 0; index < this.#patterns.length; index++) {
       const pattern = this.#patterns[index] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
-      const state = entry?.slots[index] as NFAState | undefined
+      const state = entry?.get(index) as NFAState | undefined
       const concerns = fitsAny(event, pattern)
       if (state === undefined && pattern.startInert && !concerns) continue
       if (state !== undefined && !concerns && !pattern.nfa.needsEveryEvent(state)) continue
@@ -145,7 +145,7 @@ export class CepOperator {
     state ??= nfa.createState()
     nfa.process(state, event, this.#step)
     this.#collect(entry, index, event.timestamp, event)
-    entry.slots[index] = nfa.isEmpty(state) ? undefined : state
+    entry.set(index, nfa.isEmpty(state) ? undefined : state)
   }
 
   /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
@@ -154,7 +154,7 @@ export class CepOperator {
     let open = false
     let waiting = false
     for (let index = 0; index < patterns.length; index++) {
-      const state = entry.slots[index] as NFAState | undefined
+      const state = entry.get(index) as NFAState | undefined
       if (state === undefined) continue
       open = true
       if (state.completedMatches.length > 0) waiting = true
@@ -178,7 +178,7 @@ export class CepOperator {
   #dueOf(entry: KeyEntry): number {
     let due = Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.slots[index] as NFAState | undefined
+      const state = entry.get(index) as NFAState | undefined
       if (state === undefined) continue
       const { nfa, slackMs } = this.#patterns[index] as RunningPattern
       // The end of a partial match may set free a match that waits for it.
@@ -196,11 +196,11 @@ export class CepOperator {
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.slots[index] as NFAState | undefined
+      const state = entry.get(index) as NFAState | undefined
       if (state === undefined) continue
       const { nfa } = this.#patterns[index] as RunningPattern
       this.#advanceState(entry, index, nfa, state, timestamp)
-      if (nfa.isEmpty(state)) entry.slots[index] = undefined
+      if (nfa.isEmpty(state)) entry.set(index, undefined)
     }
     this.#settle(entry, timestamp)
   }

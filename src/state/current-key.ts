@@ -63,14 +63,13 @@ export class CurrentKey {
   }
 
   #forgetIfEmpty(entry: KeyEntry): void {
-    for (const slot of entry.slots) if (slot !== undefined) return
-    this.#backend.remove(entry)
+    if (entry.isEmpty()) this.#backend.remove(entry)
   }
 
   /** @throws {TocsinError} PROGRAM_INVALID where no key is at hand */
   read(slot: number): unknown {
     this.#demandKey()
-    return this.#entry?.slots[slot]
+    return this.#entry?.get(slot)
   }
 
   /**
@@ -81,10 +80,7 @@ export class CurrentKey {
     this.#demandKey()
     if (this.#entry === undefined && value === undefined) return
     this.#entry ??= this.#backend.findOrCreate(this.#arena, this.#start, this.#end, this.#hash)
-    const { slots } = this.#entry
-    // Slots without state are `undefined`, not holes.
-    while (slots.length <= slot) slots.push(undefined)
-    slots[slot] = value
+    this.#entry.set(slot, value)
   }
 
   entries(): Iterable<KeyEntry> {

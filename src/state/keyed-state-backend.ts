@@ -1,5 +1,5 @@
 /**
- * The state of one key under one keyed operator: slots by state descriptor (D4). `slots[i]` is
+ * The state of one key under one keyed operator: slots by state descriptor (D4). Slot i is
  * undefined where the key has no state of descriptor i.
  */
 export class KeyEntry {
@@ -7,13 +7,38 @@ export class KeyEntry {
   readonly key: string
   /** `hashKey` of the canonical key. */
   readonly hash: number
-  readonly slots: unknown[] = [undefined]
   /** Event time of the earliest timer that is registered for the key; infinity: none. */
   timerAt = Infinity
+  /** Most operators have one slot: it needs no array, and so a key touches less memory. */
+  #first: unknown
+  #others: unknown[] | null = null
 
   constructor(key: string, hash: number) {
     this.key = key
     this.hash = hash | 0
+  }
+
+  get(slot: number): unknown {
+    return slot === 0 ? this.#first : this.#others?.[slot - 1]
+  }
+
+  /** `undefined` clears the slot. */
+  set(slot: number, value: unknown): void {
+    if (slot === 0) {
+      this.#first = value
+      return
+    }
+    if (this.#others === null) {
+      if (value === undefined) return
+      this.#others = []
+    }
+    while (this.#others.length < slot) this.#others.push(undefined)
+    this.#others[slot - 1] = value
+  }
+
+  /** Whether no slot holds anything. */
+  isEmpty(): boolean {
+    return this.#first === undefined && (this.#others?.every((value) => value === undefined) ?? true)
   }
 }
 

@@ -127,12 +127,12 @@ export class KeyedStateStore implements StateAccess {
   }
 
   #sweepEntry(entry: KeyEntry): void {
-    const expired = this.#ageing.some((state) => hasExpired(state, entry.slots[state.slot]))
+    const expired = this.#ageing.some((state) => hasExpired(state, entry.get(state.slot)))
     // An entry that has gone since it was listed has empty slots: nothing of it has expired.
     if (!expired) return
     this.#key.selectEntry(entry)
     for (const state of this.#ageing) {
-      const stored = entry.slots[state.slot]
+      const stored = entry.get(state.slot)
       if (hasExpired(state, stored)) this.#key.write(state.slot, withoutExpired(state, stored))
     }
     this.#key.release()

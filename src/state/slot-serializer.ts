@@ -4,7 +4,7 @@ import type { StateDescriptor } from './state-descriptor.ts'
 
 /**
  * A slot's content as plain JSON data, in the form in which a backend with a disk below keeps it.
- * @param stored what `KeyEntry.slots` has for the descriptor; not `undefined`
+ * @param stored what the slot of the descriptor holds; not `undefined`
  */
 export function serializeSlot(descriptor: StateDescriptor, stored: unknown): JsonValue {
   const one = (value: unknown) => serializeValue(descriptor, value)

@@ -73,7 +73,7 @@ export class TimerIndex {
 
   #fire(entry: KeyEntry, timestamp: number, visit: TimerVisitor): void {
     // An entry that has been forgotten has empty slots; one may also be queued under an older time.
-    const timers = entry.slots[this.#slot] as KeyTimers | undefined
+    const timers = entry.get(this.#slot) as KeyTimers | undefined
     if (timers?.queuedAt !== timestamp) return
     timers.queuedAt = Infinity
     this.#key.selectEntry(entry)

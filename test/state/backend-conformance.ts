@@ -28,10 +28,10 @@ export function backendConformance(make: () => KeyedStateBackend): void {
 
   it('keeps what is put into slots until the key is removed', () => {
     const backend = make()
-    create(backend, 'a', 1).slots[0] = { seen: 3 }
-    expect(find(backend, 'a', 1)?.slots[0]).toEqual({ seen: 3 })
+    create(backend, 'a', 1).set(0, { seen: 3 })
+    expect(find(backend, 'a', 1)?.get(0)).toEqual({ seen: 3 })
     backend.remove(create(backend, 'a', 1))
-    expect([find(backend, 'a', 1), create(backend, 'a', 1).slots[0]]).toEqual([
+    expect([find(backend, 'a', 1), create(backend, 'a', 1).get(0)]).toEqual([
       undefined,
       undefined,
     ])

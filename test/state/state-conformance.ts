@@ -302,7 +302,7 @@ function ttlConformance(make: () => KeyedStateBackend): void {
     }
     second.at('a', () => {
       for (const { descriptor, slot } of first.store.registered) {
-        const form = serializeSlot(descriptor, [...first.key.entries()][0]?.slots[slot])
+        const form = serializeSlot(descriptor, [...first.key.entries()][0]?.get(slot))
         second.key.write(slot, deserializeSlot(descriptor, JSON.parse(JSON.stringify(form))))
       }
     })
