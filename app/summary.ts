@@ -46,46 +46,53 @@ export function runSummary(summary: JobSummary, elapsedMs: number): RunSummary {
 
 /** The summary for people. */
 export function summaryText(summary: RunSummary, terminal: Terminal): string {
-  const seconds = summary.seconds.toFixed(2)
-  const lines = [
-    line('events', summary.events, `in ${seconds} s, ${count(summary.events_per_second)} events/s`),
-    line('late', summary.late),
+  const rows: Row[] = [
+    {
+      title: 'events',
+      value: summary.events,
+      more: `in ${summary.seconds.toFixed(2)} s, ${count(summary.events_per_second)} events/s`,
+    },
+    { title: 'late', value: summary.late },
+    ...optional('late after idle', summary.late_after_idle),
+    { title: 'invalid', value: summary.invalid },
+    ...optional('out of range', summary.out_of_range),
+    { title: 'alerts', value: summary.alerts, bold: true },
+    ...rowsByRule(summary.alerts_by_rule),
+    ...withTotal('suppressed', summary.suppressed_by_rule),
+    ...withTotal('dropped', summary.dropped_by_rule),
+    ...withTotal('refused', summary.refused_by_rule),
+    ...withTotal('expression errors', summary.expression_errors_by_rule),
   ]
-  if (summary.late_after_idle !== undefined) {
-    lines.push(line('late after idle', summary.late_after_idle))
-  }
-  lines.push(line('invalid', summary.invalid))
-  if (summary.out_of_range !== undefined) lines.push(line('out of range', summary.out_of_range))
-  lines.push(paint(line('alerts', summary.alerts), 'bold', terminal.colors.print))
-  lines.push(...byRule(summary.alerts_by_rule))
-  const more = [
-    ['suppressed', summary.suppressed_by_rule],
-    ['dropped', summary.dropped_by_rule],
-    ['refused', summary.refused_by_rule],
-    ['expression errors', summary.expression_errors_by_rule],
-  ] as const
-  for (const [title, counts] of more) {
-    if (counts === undefined) continue
-    const total = Object.values(counts).reduce((sum, each) => sum + each, 0)
-    lines.push(line(title, total), ...byRule(counts))
-  }
-  return `${lines.join('\n')}\n`
+  const width = Math.max(titleWidthMin, ...rows.map(({ title }) => title.length + 1))
+  const lines = rows.map(({ title, value, more = '', bold = false }) => {
+    const line = `${title.padEnd(width)}${count(value).padStart(countWidth)}  ${more}`.trimEnd()
+    return `${paint(line, 'bold', bold && terminal.colors.print)}\n`
+  })
+  return lines.join('')
 }
 
-const titleWidth = 18
+interface Row {
+  readonly title: string
+  readonly value: number
+  readonly more?: string
+  readonly bold?: boolean
+}
+
+const titleWidthMin = 18
 const countWidth = 13
 
-function line(title: string, value: number, more = ''): string {
-  return `${title.padEnd(titleWidth)}${count(value).padStart(countWidth)}  ${more}`.trimEnd()
+function optional(title: string, value: number | undefined): Row[] {
+  return value === undefined ? [] : [{ title, value }]
 }
 
-function byRule(counts: Readonly<Record<string, number>>): string[] {
-  const entries = Object.entries(counts)
-  const width = Math.max(titleWidth - 4, ...entries.map(([rule]) => rule.length)) + 2
-  return entries.map(
-    ([rule, value]) =>
-      `  ${rule.padEnd(width)}${count(value).padStart(titleWidth + countWidth - 4 - (titleWidth - 4))}`,
-  )
+function rowsByRule(counts: Readonly<Record<string, number>>): Row[] {
+  return Object.entries(counts).map(([rule, value]) => ({ title: `  ${rule}`, value }))
+}
+
+function withTotal(title: string, counts: Readonly<Record<string, number>> | undefined): Row[] {
+  if (counts === undefined) return []
+  const value = Object.values(counts).reduce((sum, each) => sum + each, 0)
+  return [{ title, value }, ...rowsByRule(counts)]
 }
 
 function some(
