@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadCheckedRules } from '../../src/rule/rule-loader.ts'
@@ -49,6 +49,15 @@ describe('the reference rules', () => {
     expect(text).toContain(part)
     expect(mismatches(text.replace(part, other))).toEqual([expect.stringContaining(message)])
   })
+})
+
+const shippedFolder = join(import.meta.dirname, '../../rules')
+const shipped = readdirSync(shippedFolder).filter((name) => name.endsWith('.yaml'))
+
+test.each(shipped)('the shipped %s passes its own tests', (name) => {
+  const results = resultsOf(readFileSync(join(shippedFolder, name), 'utf8'))
+  expect(results.length).toBeGreaterThan(0)
+  expect(results.flatMap((result) => result.mismatches)).toEqual([])
 })
 
 describe('events', () => {
