@@ -1,9 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { main } from '../../app/cli.ts'
+
+// Each folder of a test waits for the end of the process.
+process.setMaxListeners(200)
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 const binary = join(root, 'bin/tocsin.js')
@@ -60,9 +71,10 @@ function newestIn(folder: string): number {
   return Math.max(...entries.map((entry) => statSync(join(root, folder, entry)).mtimeMs))
 }
 
-/** A new folder with these files; gives its path. */
+/** A new folder with these files, until the process ends; gives its path. */
 export function folderWith(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tocsin-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)
