@@ -11,12 +11,16 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { afterAll } from 'vitest'
 import { main } from '../../app/cli.ts'
 
-// Each folder of a test waits for the end of the process.
-process.setMaxListeners(200)
-
 export const root = fileURLToPath(new URL('../..', import.meta.url))
+const folders: string[] = []
+afterAll(() => {
+  process.chdir(root)
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 const binary = join(root, 'bin/tocsin.js')
 
 export interface Ran {
@@ -71,10 +75,10 @@ function newestIn(folder: string): number {
   return Math.max(...entries.map((entry) => statSync(join(root, folder, entry)).mtimeMs))
 }
 
-/** A new folder with these files, until the process ends; gives its path. */
+/** A new folder with these files, until the file's tests are done; gives its path. */
 export function folderWith(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tocsin-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), text)

@@ -1,6 +1,6 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { folderWith, ndjson, root, tocsin } from './command-line.ts'
 
 const cli = readFileSync(join(root, 'docs/cli.md'), 'utf8')
@@ -20,8 +20,6 @@ function calls(text: string): string[][] {
     .map((line) => [...line.replace(/ +#.*/, '').matchAll(/'([^']*)'|(\S+)/g)])
     .map((words) => words.map(([, quoted, word]) => quoted ?? (word as string)).slice(2))
 }
-
-afterAll(() => process.chdir(root))
 
 describe('docs/cli.md', () => {
   beforeAll(() => {
