@@ -1,5 +1,5 @@
 import type { FieldPath } from '../stream/column-batch.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import { type Event, inlineFields, type TakenEvent } from '../stream/event.ts'
 import { ClosureCompiler, type EvaluationPlace } from './closure-compiler.ts'
 import { CodeCompiler } from './code-compiler.ts'
 import type { Expression } from './expression.ts'
@@ -20,7 +20,7 @@ export interface CompiledExpression {
   ): unknown
 }
 
-/** Compiles an expression; `fieldSlotOf` gives the slot of a path in `Event.fields`. */
+/** Compiles an expression; `fieldSlotOf` gives the slot of a path in `Event`. */
 export function compileEventExpression(
   expression: Expression,
   fieldSlotOf: (path: FieldPath) => number,
@@ -52,7 +52,7 @@ function eventPlace(fieldSlotOf: (path: FieldPath) => number): EvaluationPlace<E
   return {
     field: (path) => {
       const slot = fieldSlotOf(path)
-      return ({ event }) => event?.fields[slot]
+      return ({ event }) => event?.field(slot)
     },
     eventTime: ({ event }) => (event === null ? undefined : new Timestamp(event.timestamp)),
     stream: ({ event }) => event?.split.stream,
@@ -70,7 +70,7 @@ function eventPlace(fieldSlotOf: (path: FieldPath) => number): EvaluationPlace<E
         eventsOf(taken, step),
     takenField: (path) => {
       const slot = fieldSlotOf(path)
-      return (event) => event.fields[slot]
+      return (event) => event.field(slot)
     },
     takenTime: (event) => new Timestamp(event.timestamp),
   }
@@ -98,10 +98,10 @@ function generate(
   const code = new CodeCompiler<EventContext>(
     {
       field: (path) => ({
-        value: `(e === null ? undefined : e.fields[${fieldSlotOf(path)}])`,
+        value: `(e === null ? undefined : ${slotCode('e', fieldSlotOf(path))})`,
         column: null,
       }),
-      lastField: (step, path) => `field(last(taken, ${step}), ${fieldSlotOf(path)})`,
+      lastField: (step, path) => slotCode(`last(taken, ${step})`, fieldSlotOf(path), '?.'),
       stream: '(e === null ? undefined : e.split.stream)',
       context: 'x',
     },
@@ -115,11 +115,10 @@ function generate(
     ${code.takeLines()}
     return ${value}
   }`
-  return code.build(source, { last: lastOf, field: fieldOf }) as
-    | CompiledExpression['evaluate']
-    | undefined
+  return code.build(source, { last: lastOf }) as CompiledExpression['evaluate'] | undefined
 }
 
-function fieldOf(event: Event | undefined, slot: number): unknown {
-  return event === undefined ? undefined : event.fields[slot]
+/** Reads a slot of an event, without a call where the event holds it itself. */
+function slotCode(event: string, slot: number, access = '.'): string {
+  return slot < inlineFields ? `${event}${access}f${slot}` : `${event}${access}field(${slot})`
 }

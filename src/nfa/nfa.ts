@@ -64,14 +64,11 @@ export class NFA {
     return { only: null, heap: null, completedMatches: noPartialMatches, nextOrdinal: 0 }
   }
 
-  /** Whether nothing is open: the key need not be kept. */
-  isEmpty(state: NFAState): boolean {
-    return state.only === null && state.heap === null && state.completedMatches.length === 0
-  }
-
   /** Whether an event that fits no unary predicate can have an effect on this key. */
   needsEveryEvent(state: NFAState): boolean {
-    return this.partialMatchesOf(state).some((match) => !this.#stateOf(match).inert)
+    const { only, heap } = state
+    if (heap !== null) return heap.some((match) => !this.#stateOf(match).inert)
+    return !this.#stateOf(this.#notStarted).inert || (only !== null && !this.#stateOf(only).inert)
   }
 
   /** Moves time to `timestamp`: drops what ran out, completes what waited for that. */

@@ -33,3 +33,8 @@ export interface NFAState {
   /** Ordinal of the next event. */
   nextOrdinal: number
 }
+
+/** Whether nothing is open: the key need not be kept. */
+export function isEmpty({ only, heap, completedMatches }: NFAState): boolean {
+  return only === null && heap === null && completedMatches.length === 0
+}

@@ -1,6 +1,6 @@
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
+import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter } from '../time/event-time-sorter.ts'
@@ -87,7 +87,9 @@ export class CepOperator {
 
   /** Number of keys with something open. */
   get openKeys(): number {
-    return this.#backend.size
+    let open = 0
+    for (const entry of this.#backend.entries()) if (this.#isOpen(entry)) open++
+    return open
   }
 
   addRun(split: number, run: EventRun): void {
@@ -122,9 +124,10 @@ export class CepOperator {
       const pattern = this.#patterns[index] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
       const state = entry?.get(index) as NFAState | undefined
-      const concerns = fitsAny(event, pattern)
-      if (state === undefined && pattern.startInert && !concerns) continue
-      if (state !== undefined && !concerns && !pattern.nfa.needsEveryEvent(state)) continue
+      if (!fitsAny(event, pattern)) {
+        const inert = state === undefined ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
+        if (inert) continue
+      }
       entry ??= this.#backend.findOrCreate(arena, start, end, hash)
       this.#offer(entry, index, pattern, state, event)
     }
@@ -140,12 +143,14 @@ export class CepOperator {
   ): void {
     const { nfa } = pattern
     let state = known
-    if (state !== undefined) this.#advanceState(entry, index, nfa, state, event.timestamp)
+    if (state !== undefined) this.#advanceState(entry, index, state, event.timestamp)
     if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) state = undefined
-    state ??= nfa.createState()
+    if (state === undefined) {
+      state = nfa.createState()
+      entry.set(index, state)
+    }
     nfa.process(state, event, this.#step)
     this.#collect(entry, index, event.timestamp, event)
-    entry.set(index, nfa.isEmpty(state) ? undefined : state)
   }
 
   /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
@@ -155,14 +160,13 @@ export class CepOperator {
     let waiting = false
     for (let index = 0; index < patterns.length; index++) {
       const state = entry.get(index) as NFAState | undefined
-      if (state === undefined) continue
+      if (state === undefined || isEmpty(state)) continue
       open = true
       if (state.completedMatches.length > 0) waiting = true
     }
     if (!open) {
-      entry.timerAt = Infinity
-      this.#touched.delete(entry)
-      this.#backend.remove(entry)
+      // A key that has a timer is forgotten then: most come back before.
+      if (entry.timerAt === Infinity) this.#forget(entry)
       return
     }
     if (this.#mode === 'watermark') this.#touched.add(entry)
@@ -188,6 +192,18 @@ export class CepOperator {
     return due
   }
 
+  #isOpen(entry: KeyEntry): boolean {
+    return this.#patterns.some((_, index) => {
+      const state = entry.get(index) as NFAState | undefined
+      return state !== undefined && !isEmpty(state)
+    })
+  }
+
+  #forget(entry: KeyEntry): void {
+    this.#touched.delete(entry)
+    this.#backend.remove(entry)
+  }
+
   #advanceTouched(watermark: number): void {
     const touched = [...this.#touched]
     for (const entry of touched) this.#advanceEntry(entry, watermark)
@@ -198,20 +214,13 @@ export class CepOperator {
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = entry.get(index) as NFAState | undefined
       if (state === undefined) continue
-      const { nfa } = this.#patterns[index] as RunningPattern
-      this.#advanceState(entry, index, nfa, state, timestamp)
-      if (nfa.isEmpty(state)) entry.set(index, undefined)
+      this.#advanceState(entry, index, state, timestamp)
     }
     this.#settle(entry, timestamp)
   }
 
-  #advanceState(
-    entry: KeyEntry,
-    index: number,
-    nfa: NFA,
-    state: NFAState,
-    timestamp: number,
-  ): void {
+  #advanceState(entry: KeyEntry, index: number, state: NFAState, timestamp: number): void {
+    const { nfa } = this.#patterns[index] as RunningPattern
     if (this.#mode === 'watermark') {
       nfa.advanceTime(state, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)

@@ -80,12 +80,15 @@ export class KeyedInput implements TimedBatchReceiver {
   readonly #needsEvery: boolean
   readonly #anyMasks: Int32Array
   readonly #errorsSeen: number[] = []
+  /** The fields of the event that is being made; an event copies them. */
+  readonly #fields: unknown[]
   #words = new Int32Array(0)
 
   constructor(exchange: KeyedExchange, options: KeyedInputOptions, sideOutput: SideOutput) {
     this.#exchange = exchange
     this.#options = options
     this.#sideOutput = sideOutput
+    this.#fields = options.fieldColumns.map(() => undefined)
     const unfiltered = options.needs.filter((need) => need.filter === null)
     this.#needsEvery = unfiltered.some((need) => need.anyOf === null)
     this.#anyMasks = masksOf(
@@ -172,7 +175,7 @@ export class KeyedInput implements TimedBatchReceiver {
   #eventOf(row: number, timestamp: number, timed: TimedBatch, split: Split): Event {
     const { fieldColumns, predicates } = this.#options
     const { batch, columns } = timed.columns
-    const fields = new Array<unknown>(fieldColumns.length)
+    const fields = this.#fields
     for (let slot = 0; slot < fieldColumns.length; slot++) {
       const index = fieldColumns[slot] as number
       fields[slot] = index < 0 ? undefined : (columns[index] as Column).value(row)

@@ -146,7 +146,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
     if (timestamp - 1 > this.#timers.watermark) this.#advanceTimers(timestamp - 1)
     this.#key.select(arena, start, end, hash)
     this.#context.begin(timestamp, 'event', timestamp)
-    this.#function.processElement(event.fields[0] as In, this.#context, this.#context)
+    this.#function.processElement(event.field(0) as In, this.#context, this.#context)
     this.#key.release()
   }
 

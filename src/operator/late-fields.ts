@@ -1,6 +1,6 @@
 import { valueAt } from '../expression/value.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import { type Event, inlineFields, type TakenEvent } from '../stream/event.ts'
 
 /**
  * Fields that only alerts read. Most events never see one, so these slots are filled from the
@@ -8,14 +8,15 @@ import type { Event, TakenEvent } from '../stream/event.ts'
  */
 export class LateFields {
   readonly #paths: readonly FieldPath[]
+  /** How many of `Event.moreFields` are carried. */
   readonly #carried: number
 
   /**
    * @param carried number of slots that events carry from arrival on
-   * @param paths the field of each slot behind those
+   * @param paths the fields of the slots from `firstLateSlot(carried)` on
    */
   constructor(carried: number, paths: readonly FieldPath[]) {
-    this.#carried = carried
+    this.#carried = Math.max(carried - inlineFields, 0)
     this.#paths = paths
   }
 
@@ -27,11 +28,15 @@ export class LateFields {
     }
   }
 
-  #completeEvent({ fields, raw }: Event): void {
-    if (fields.length > this.#carried) return
-    const event: unknown = JSON.parse(Buffer.from(raw, 'latin1').toString('utf8'))
-    // The slots behind those of arrival are this class's own.
-    const slots = fields as unknown[]
-    for (const path of this.#paths) slots.push(valueAt(event, path))
+  #completeEvent(event: Event): void {
+    const { moreFields, raw } = event
+    if (moreFields.length > this.#carried) return
+    const value: unknown = JSON.parse(Buffer.from(raw, 'latin1').toString('utf8'))
+    event.moreFields = [...moreFields, ...this.#paths.map((path) => valueAt(value, path))]
   }
+}
+
+/** The first slot of fields that only alerts read: behind all that an event holds itself. */
+export function firstLateSlot(carried: number): number {
+  return Math.max(carried, inlineFields)
 }

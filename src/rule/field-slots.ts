@@ -5,6 +5,11 @@ export class FieldSlots {
   readonly paths: FieldPath[] = []
   readonly #indexes = new Map<string, number>()
 
+  /** The index of a path that has one. */
+  find(path: FieldPath): number | undefined {
+    return this.#indexes.get(JSON.stringify(path))
+  }
+
   readonly indexOf = (path: FieldPath): number => {
     const key = JSON.stringify(path)
     let index = this.#indexes.get(key)

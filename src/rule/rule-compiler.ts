@@ -9,7 +9,7 @@ import { compileNFA } from '../nfa/nfa-compiler.ts'
 import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/alert-operator.ts'
 import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
-import { LateFields } from '../operator/late-fields.ts'
+import { firstLateSlot, LateFields } from '../operator/late-fields.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
@@ -57,14 +57,17 @@ export function compileGroup(rules: readonly CheckedRule[], options: CompileOpti
   // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
   const compiled = compilers.map((compiler) => compiler.compilePattern())
   const carried = fields.paths.length
-  const plans = compilers.map((compiler) => compiler.compilePlan())
+  const late = new FieldSlots()
+  const slotOf = (path: FieldPath) =>
+    fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path)
+  const plans = compilers.map((compiler) => compiler.compilePlan(slotOf))
   return {
     patterns: compiled.map(({ pattern }) => pattern),
     needs: compiled.map(({ need }) => need),
     plans,
     predicates,
-    carriedFields: fields.paths.slice(0, carried),
-    lateFields: new LateFields(carried, fields.paths.slice(carried)),
+    carriedFields: fields.paths,
+    lateFields: new LateFields(carried, late.paths),
   }
 }
 
@@ -75,7 +78,7 @@ class RuleCompiler {
   readonly #checked: CheckedRule
   readonly #rule: Rule
   readonly #predicates: PredicateRegistry
-  readonly #fields: FieldSlots
+  #slotOf: (path: FieldPath) => number
   readonly #options: CompileOptions
 
   constructor(
@@ -87,7 +90,7 @@ class RuleCompiler {
     this.#checked = checked
     this.#rule = checked.rule
     this.#predicates = predicates
-    this.#fields = fields
+    this.#slotOf = fields.indexOf
     this.#options = options
   }
 
@@ -114,7 +117,9 @@ class RuleCompiler {
     return { pattern, need: { filter, anyOf: inert ? concerned : null } }
   }
 
-  compilePlan(): AlertPlan {
+  /** @param slotOf gives fields a slot that only alerts read */
+  compilePlan(slotOf: (path: FieldPath) => number): AlertPlan {
+    this.#slotOf = slotOf
     const { detect } = this.#rule
     if (detect.kind === 'event') return this.#alertPlan([eventStepName], eventOptions.limit)
     const stepNames = stepItemsOf(detect.items).map((step) => step.name)
@@ -147,7 +152,7 @@ class RuleCompiler {
   }
 
   #compile(expression: Expression) {
-    return compileEventExpression(expression, this.#fields.indexOf, this.#options.environment)
+    return compileEventExpression(expression, this.#slotOf, this.#options.environment)
   }
 
   #alertPlan(stepNames: readonly string[], limit: number): AlertPlan {

@@ -1,5 +1,5 @@
 import { type NFA, NFAOutput } from '../nfa/nfa.ts'
-import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
+import { isEmpty, type NFAState, type PartialMatch } from '../nfa/partial-match.ts'
 import {
   CepOperator,
   type CepOutput,
@@ -155,7 +155,7 @@ export class TracingOperator extends CepOperator {
       else this.#end(key, taken, reasonOf(nfa, matches, moment, event))
     }
     this.#passOn(key, moment, event)
-    if (nfa.isEmpty(state)) key.state = null
+    if (isEmpty(state)) key.state = null
   }
 
   #open(key: RunningKey, taken: TakenEvent, matches: readonly PartialMatch[]): void {

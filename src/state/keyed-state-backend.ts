@@ -38,7 +38,9 @@ export class KeyEntry {
 
   /** Whether no slot holds anything. */
   isEmpty(): boolean {
-    return this.#first === undefined && (this.#others?.every((value) => value === undefined) ?? true)
+    return (
+      this.#first === undefined && (this.#others?.every((value) => value === undefined) ?? true)
+    )
   }
 }
 

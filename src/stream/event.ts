@@ -10,8 +10,6 @@ export interface Split {
  * It is immutable, and shared by every partial match that took it.
  */
 export class Event {
-  /** Event time, epoch milliseconds. */
-  readonly timestamp: number
   readonly split: Split
   /** Ordinal of the record within its split; with the split it is the event's position. */
   readonly offset: number
@@ -19,11 +17,23 @@ export class Event {
   readonly predicates: number
   /** The same for predicates from 32 on, 32 to a word. */
   readonly morePredicates: readonly number[]
-  /** Values by field slot; `undefined` is a missing field. */
-  readonly fields: readonly unknown[]
   /** The record's JSON as latin1-decoded bytes (one char a byte): compact, and lossless. */
   readonly raw: string
+  /** The first field slots: read by generated code. */
+  readonly f0: unknown
+  readonly f1: unknown
+  readonly f2: unknown
+  readonly f3: unknown
+  /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
+  moreFields: readonly unknown[]
+  // Events are what most of the heap holds: a double would be an object of its own for each.
+  readonly #timeHigh: number
+  readonly #timeLow: number
 
+  /**
+   * @param timestamp event time, epoch ms, whole
+   * @param fields values by field slot, `undefined` where missing; copied
+   */
   constructor(
     timestamp: number,
     split: Split,
@@ -33,15 +43,47 @@ export class Event {
     fields: readonly unknown[],
     raw: string,
   ) {
-    this.timestamp = timestamp
+    this.#timeHigh = Math.floor(timestamp / timeLowRange)
+    this.#timeLow = timestamp - this.#timeHigh * timeLowRange
     this.split = split
     this.offset = offset
     this.predicates = predicates
     this.morePredicates = morePredicates
-    this.fields = fields
     this.raw = raw
+    this.f0 = fields[0]
+    this.f1 = fields[1]
+    this.f2 = fields[2]
+    this.f3 = fields[3]
+    this.moreFields = fields.length > inlineFields ? fields.slice(inlineFields) : noFields
+  }
+
+  /** Event time, epoch milliseconds. */
+  get timestamp(): number {
+    return this.#timeHigh * timeLowRange + this.#timeLow
+  }
+
+  /** The value of a field slot; `undefined` is a missing field. */
+  field(slot: number): unknown {
+    switch (slot) {
+      case 0:
+        return this.f0
+      case 1:
+        return this.f1
+      case 2:
+        return this.f2
+      case 3:
+        return this.f3
+      default:
+        return this.moreFields[slot - inlineFields]
+    }
   }
 }
+
+/** How many field slots an event holds without an array. */
+export const inlineFields = 4
+
+const noFields: readonly unknown[] = []
+const timeLowRange = 2 ** 20
 
 /** One link of a partial match: an event, the step that took it, and what was taken before. */
 export interface TakenEvent {

@@ -216,9 +216,9 @@ function iterativeCondition(draft: {
     const values = valuesOf(step, taken)
     switch (mode) {
       case 'above_last':
-        return values.length > 0 && (event.fields[0] as number) > (values[0] as number)
+        return values.length > 0 && (event.field(0) as number) > (values[0] as number)
       case 'sum_below':
-        return values.reduce((sum, next) => sum + next, event.fields[0] as number) <= value
+        return values.reduce((sum, next) => sum + next, event.field(0) as number) <= value
       case 'count_below':
         return values.length < value
     }
@@ -232,7 +232,7 @@ function iterativeCondition(draft: {
 function valuesOf(step: number, taken: TakenEvent | null): number[] {
   const values: number[] = []
   for (let link = taken; link !== null; link = link.previous) {
-    if (link.step === step) values.push(link.event.fields[0] as number)
+    if (link.step === step) values.push(link.event.field(0) as number)
   }
   return values
 }

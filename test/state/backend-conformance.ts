@@ -31,10 +31,7 @@ export function backendConformance(make: () => KeyedStateBackend): void {
     create(backend, 'a', 1).set(0, { seen: 3 })
     expect(find(backend, 'a', 1)?.get(0)).toEqual({ seen: 3 })
     backend.remove(create(backend, 'a', 1))
-    expect([find(backend, 'a', 1), create(backend, 'a', 1).get(0)]).toEqual([
-      undefined,
-      undefined,
-    ])
+    expect([find(backend, 'a', 1), create(backend, 'a', 1).get(0)]).toEqual([undefined, undefined])
   })
 
   it('does not hold on to the bytes that a key was made from', () => {
