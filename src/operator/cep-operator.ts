@@ -3,7 +3,7 @@ import { NFAOutput } from '../nfa/nfa.ts'
 import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
-import { type EventRun, EventTimeSorter } from '../time/event-time-sorter.ts'
+import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 
 /** A rule's pattern as a CepOperator runs it. */
@@ -54,12 +54,20 @@ export interface CepOutput {
  */
 export type TimeLimitMode = 'deadline' | 'watermark'
 
+/** Events whose keys are looked up together. */
+const stretchEvents = 256
+
 /**
  * Runs all patterns that share a key and streams (D8) over events in event-time order. A key's
  * entry has one slot a pattern; a key with nothing open has no entry.
  */
 export class CepOperator {
   readonly sorter = new EventTimeSorter()
+  readonly #released = new ReleasedEvents()
+  /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
+  readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
+  /** Keeps the look-ahead from being optimised away. */
+  lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
   readonly #backend: KeyedStateBackend
   readonly #output: CepOutput
@@ -98,7 +106,8 @@ export class CepOperator {
 
   /** Processes the events and time limits up to the watermark, epoch ms. */
   advanceWatermark(watermark: number): void {
-    this.sorter.release(watermark, this.#processElement)
+    this.sorter.release(watermark, this.#released)
+    this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#timers.fireUpTo(watermark, (entry, timestamp) => {
       if (entry.timerAt !== timestamp) return
@@ -112,26 +121,83 @@ export class CepOperator {
     this.#output.results(results)
   }
 
-  readonly #processElement = (
-    event: Event,
-    arena: Buffer,
-    start: number,
-    end: number,
-    hash: number,
-  ): void => {
-    let entry = this.#backend.find(arena, start, end, hash)
-    for (let index = 0; index < this.#patterns.length; index++) {
-      const pattern = this.#patterns[index] as RunningPattern
+  #processReleased(): void {
+    const released = this.#released
+    for (let from = 0; from < released.count; from += stretchEvents) {
+      const to = Math.min(from + stretchEvents, released.count)
+      this.#lookAhead(from, to)
+      for (let index = from; index < to; index++) {
+        this.#processElement(index, this.#entries[index - from])
+      }
+    }
+    released.clear()
+  }
+
+  /**
+   * Finds the entries of a stretch of events and touches what each holds. One key's state lies
+   * anywhere in memory, and waiting for it is most of what an event costs: loads that do not
+   * depend on each other overlap, where one event after the other would wait for each.
+   */
+  #lookAhead(from: number, to: number): void {
+    const entries = this.#entries
+    this.#backend.findAll(this.#released, from, to, entries)
+    let touched = 0
+    for (let index = 0; index < to - from; index++) {
+      if (entries[index]?.get(0) === undefined) touched++
+    }
+    for (let index = 0; index < to - from; index++) {
+      const state = entries[index]?.get(0) as NFAState | undefined
+      if (state !== undefined && state.only === null) touched++
+    }
+    for (let index = 0; index < to - from; index++) {
+      const state = entries[index]?.get(0) as NFAState | undefined
+      const only = state?.only
+      if (only !== undefined && only !== null) touched += only.state
+    }
+    for (let index = 0; index < to - from; index++) {
+      const state = entries[index]?.get(0) as NFAState | undefined
+      const taken = state?.only?.taken
+      if (taken !== undefined && taken !== null) touched += taken.step + taken.event.predicates
+    }
+    this.lookedAt = touched
+  }
+
+  #processElement(index: number, found: KeyEntry | undefined): void {
+    const event = this.#released.events[index] as Event
+    let entry = found
+    if (entry === undefined || entry.removed) entry = this.#find(index)
+    for (let slot = 0; slot < this.#patterns.length; slot++) {
+      const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
-      const state = entry?.get(index) as NFAState | undefined
+      const state = entry?.get(slot) as NFAState | undefined
       if (!fitsAny(event, pattern)) {
         const inert = state === undefined ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
       }
-      entry ??= this.#backend.findOrCreate(arena, start, end, hash)
-      this.#offer(entry, index, pattern, state, event)
+      entry ??= this.#create(index)
+      this.#offer(entry, slot, pattern, state, event)
     }
     if (entry !== undefined) this.#settle(entry, event.timestamp)
+  }
+
+  #find(index: number): KeyEntry | undefined {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    return this.#backend.find(
+      arenas[index] as Buffer,
+      keyStarts[index] as number,
+      keyEnds[index] as number,
+      hashes[index] as number,
+    )
+  }
+
+  #create(index: number): KeyEntry {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    return this.#backend.findOrCreate(
+      arenas[index] as Buffer,
+      keyStarts[index] as number,
+      keyEnds[index] as number,
+      hashes[index] as number,
+    )
   }
 
   #offer(

@@ -8,6 +8,7 @@ import {
 } from '../operator/cep-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
+import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
 /** What became of one partial match, known by what it took. */
 export interface TracedPath {
@@ -77,8 +78,15 @@ export class TracingOperator extends CepOperator {
   }
 
   override advanceWatermark(watermark: number): void {
-    this.sorter.release(watermark, (event, arena, start, end) => {
-      this.#offer(this.#keyOf(arena.toString('latin1', start, end)), event)
+    const released = new ReleasedEvents()
+    this.sorter.release(watermark, released)
+    released.events.forEach((event, index) => {
+      const key = (released.arenas[index] as Buffer).toString(
+        'latin1',
+        released.keyStarts[index],
+        released.keyEnds[index],
+      )
+      this.#offer(this.#keyOf(key), event)
     })
     for (const key of this.#keys.values()) this.#advanceTime(key, watermark)
     const results = this.#results.sort((a, b) => a.moment - b.moment)

@@ -22,8 +22,6 @@ export class Event {
   /** The first field slots: read by generated code. */
   readonly f0: unknown
   readonly f1: unknown
-  readonly f2: unknown
-  readonly f3: unknown
   /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
   moreFields: readonly unknown[]
   // Events are what most of the heap holds: a double would be an object of its own for each.
@@ -52,8 +50,6 @@ export class Event {
     this.raw = raw
     this.f0 = fields[0]
     this.f1 = fields[1]
-    this.f2 = fields[2]
-    this.f3 = fields[3]
     this.moreFields = fields.length > inlineFields ? fields.slice(inlineFields) : noFields
   }
 
@@ -69,18 +65,19 @@ export class Event {
         return this.f0
       case 1:
         return this.f1
-      case 2:
-        return this.f2
-      case 3:
-        return this.f3
       default:
         return this.moreFields[slot - inlineFields]
     }
   }
 }
 
+/** The text of a record whose bytes are given as `Event.raw` has them, one char a byte. */
+export function textOf(raw: string): string {
+  return /[\u0080-\u00ff]/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw
+}
+
 /** How many field slots an event holds without an array. */
-export const inlineFields = 4
+export const inlineFields = 2
 
 const noFields: readonly unknown[] = []
 const timeLowRange = 2 ** 20
