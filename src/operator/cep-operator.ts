@@ -1,3 +1,4 @@
+import { none, notStarted } from '../nfa/match-store.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
@@ -109,14 +110,10 @@ export class CepOperator {
     this.sorter.release(watermark, this.#released)
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
-    this.#timers.fireUpTo(watermark, (entry, timestamp) => {
-      if (entry.timerAt !== timestamp) return
-      entry.timerAt = Infinity
-      this.#advanceEntry(entry, this.#mode === 'watermark' ? watermark : timestamp)
-    })
+    this.#advanceDue(watermark)
     if (this.#results.length === 0) return
     // Keys were visited one after the other: put what they found in order of time.
-    const results = this.#results.sort((a, b) => a.moment - b.moment)
+    const results = this.#results.sort(byMoment)
     this.#results = []
     this.#output.results(results)
   }
@@ -139,25 +136,25 @@ export class CepOperator {
    * depend on each other overlap, where one event after the other would wait for each.
    */
   #lookAhead(from: number, to: number): void {
-    const entries = this.#entries
-    this.#backend.findAll(this.#released, from, to, entries)
+    this.#backend.findAll(this.#released, from, to, this.#entries)
+    this.#touch(this.#entries, 0, to - from)
+  }
+
+  /** @see #lookAhead */
+  #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
+    const { store } = (this.#patterns[0] as RunningPattern).nfa
     let touched = 0
-    for (let index = 0; index < to - from; index++) {
-      if (entries[index]?.get(0) === undefined) touched++
-    }
-    for (let index = 0; index < to - from; index++) {
+    for (let index = from; index < to; index++) {
       const state = entries[index]?.get(0) as NFAState | undefined
-      if (state !== undefined && state.only === null) touched++
+      if (state !== undefined && state.only === none && state.heap !== null) touched++
     }
-    for (let index = 0; index < to - from; index++) {
+    for (let index = from; index < to; index++) {
       const state = entries[index]?.get(0) as NFAState | undefined
-      const only = state?.only
-      if (only !== undefined && only !== null) touched += only.state
+      if (state !== undefined) touched += store.touch(oneOf(state))
     }
-    for (let index = 0; index < to - from; index++) {
+    for (let index = from; index < to; index++) {
       const state = entries[index]?.get(0) as NFAState | undefined
-      const taken = state?.only?.taken
-      if (taken !== undefined && taken !== null) touched += taken.step + taken.event.predicates
+      if (state !== undefined) touched += store.touchEvent(oneOf(state))
     }
     this.lookedAt = touched
   }
@@ -210,7 +207,10 @@ export class CepOperator {
     const { nfa } = pattern
     let state = known
     if (state !== undefined) this.#advanceState(entry, index, state, event.timestamp)
-    if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) state = undefined
+    if (state !== undefined && pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
+      nfa.release(state)
+      state = undefined
+    }
     if (state === undefined) {
       state = nfa.createState()
       entry.set(index, state)
@@ -276,6 +276,26 @@ export class CepOperator {
     this.#touched.clear()
   }
 
+  /** Looks at the keys whose timers are due. */
+  #advanceDue(watermark: number): void {
+    const entries = this.#entries
+    for (;;) {
+      let count = 0
+      while (count < stretchEvents && this.#timers.isDue(watermark)) {
+        entries[count++] = this.#timers.poll()
+      }
+      if (count === 0) return
+      this.#touch(entries, 0, count)
+      for (let index = 0; index < count; index++) {
+        const entry = entries[index] as KeyEntry
+        // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
+        if (entry.removed || entry.timerAt > watermark) continue
+        entry.timerAt = Infinity
+        this.#advanceEntry(entry, watermark)
+      }
+    }
+  }
+
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = entry.get(index) as NFAState | undefined
@@ -286,7 +306,8 @@ export class CepOperator {
   }
 
   #advanceState(entry: KeyEntry, index: number, state: NFAState, timestamp: number): void {
-    const { nfa } = this.#patterns[index] as RunningPattern
+    const { nfa, timeouts } = this.#patterns[index] as RunningPattern
+    this.#step.keepsTimeouts = timeouts
     if (this.#mode === 'watermark') {
       nfa.advanceTime(state, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)
@@ -312,6 +333,17 @@ export class CepOperator {
     if (step.dropped > 0) this.#output.droppedMatches(pattern, step.dropped)
     step.clear()
   }
+}
+
+/** One of the partial matches of a key. */
+function oneOf({ only, heap }: NFAState): number {
+  if (heap !== null) return heap[0] as number
+  return only === none ? notStarted : only
+}
+
+/** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
+function byMoment(a: CepResult, b: CepResult): number {
+  return a.moment - b.moment
 }
 
 interface RunningPattern extends CepPattern {

@@ -1,8 +1,10 @@
+import { assert } from '../errors.ts'
+
 /** Width of a bucket of far timers, ms. */
 const bucketMs = 1024
 
 /**
- * Timers by time, fired in order of (time, registration). Most are far off and many are obsolete
+ * Timers by time, taken in order of (time, registration). Most are far off and many are obsolete
  * before they fire, so those beyond the nearest bucket lie unsorted (a calendar queue): registering
  * one costs a push, and a bucket is sorted when its time comes.
  */
@@ -52,20 +54,20 @@ export class TimerQueue<T> {
     )
   }
 
-  /**
-   * Fires what is due at or before `time`, timers that firing registers included.
-   * @param fire gets the timer's own time
-   */
-  fireUpTo(time: number, fire: (item: T, timestamp: number) => void): void {
-    while (this.#size > 0) {
-      const timestamp = this.peek()
-      if (timestamp > time) return
-      this.#size--
-      // What was registered late comes after all of its time that was not.
-      if (timestamp === this.#timestamps[this.#cursor]) {
-        fire(this.#items[this.#cursor++] as T, timestamp)
-      } else fire((pop(this.#late, before) as Timer<T>).item, timestamp)
-    }
+  /** Whether some timer is due at or before `time`, epoch ms. */
+  isDue(time: number): boolean {
+    return this.#size > 0 && this.peek() <= time
+  }
+
+  /** Takes the next timer out of the queue; `peek` has said when it is due. */
+  poll(): T {
+    const timestamp = this.peek()
+    assert(timestamp < Infinity, 'a timer is polled where there is one')
+    this.#size--
+    // What was registered late comes after all of its time that was not.
+    return timestamp === this.#timestamps[this.#cursor]
+      ? (this.#items[this.#cursor++] as T)
+      : (pop(this.#late, before) as Timer<T>).item
   }
 
   /** Sorts the next bucket, now that its time has come; the one before is used up. */
