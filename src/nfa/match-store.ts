@@ -1,5 +1,13 @@
 import { assert } from '../errors.ts'
-import { Event, inlineFields, type Split, type TakenEvent } from '../stream/event.ts'
+import {
+  type ArrivedEvent,
+  type Event,
+  eventOf,
+  inlineFields,
+  type Split,
+  type TakenEvent,
+} from '../stream/event.ts'
+import { TextStore } from './text-store.ts'
 
 /** Stands for "none" where an id is expected. */
 export const none = -1
@@ -35,7 +43,7 @@ export class MatchStore {
   #linkCount = 0
   readonly #events = new EventStore()
   /** The event that was taken last: kept while others may take it as well. */
-  #lastEvent: Event | null = null
+  #lastEvent: ArrivedEvent | null = null
   #lastEventId = none
 
   constructor() {
@@ -84,7 +92,7 @@ export class MatchStore {
     this.#matches[at + 2] = start
     this.#matches[at + 3] = firstTimestamp
     this.#deadlines[match] = Infinity
-    this.#links[link * linkWidth + 3]!++
+    this.#retainLink(link)
     return match
   }
 
@@ -95,7 +103,7 @@ export class MatchStore {
   }
 
   /** A link with no reference yet: the partial match that is made with it is its first. */
-  addLink(event: Event, step: number, previous: number, ordinal: number): number {
+  addLink(event: ArrivedEvent, step: number, previous: number, ordinal: number): number {
     const link = this.#freeLinks.pop() ?? this.#growLinks()
     const at = link * linkWidth
     const id = this.#idOf(event)
@@ -105,7 +113,7 @@ export class MatchStore {
     this.#links[at + 2] = previous
     this.#links[at + 3] = 0
     this.#ordinals[link] = ordinal
-    if (previous !== none) this.#links[previous * linkWidth + 3]!++
+    if (previous !== none) this.#retainLink(previous)
     return link
   }
 
@@ -169,7 +177,7 @@ export class MatchStore {
     return link === none ? 0 : this.#events.touch(this.#links[link * linkWidth] as number)
   }
 
-  #idOf(event: Event): number {
+  #idOf(event: ArrivedEvent): number {
     if (event === this.#lastEvent) return this.#lastEventId
     if (this.#lastEventId !== none) this.#events.release(this.#lastEventId)
     this.#lastEvent = event
@@ -177,11 +185,18 @@ export class MatchStore {
     return this.#lastEventId
   }
 
+  #retainLink(link: number): void {
+    const at = link * linkWidth + 3
+    this.#links[at] = (this.#links[at] as number) + 1
+  }
+
   #freeLink(first: number): void {
     let link = first
     while (link !== none) {
       const at = link * linkWidth
-      if (--this.#links[at + 3]! > 0) return
+      const references = (this.#links[at + 3] as number) - 1
+      this.#links[at + 3] = references
+      if (references > 0) return
       this.#events.release(this.#links[at] as number)
       this.#freeLinks.push(link)
       link = this.#links[at + 2] as number
@@ -215,7 +230,9 @@ class EventStore {
   #offsets = new Float64Array(1024)
   #references = new Int32Array(1024)
   readonly #splits: Split[] = []
-  readonly #texts: string[] = []
+  readonly #texts = new TextStore()
+  #textAddresses = new Float64Array(1024)
+  #textLengths = new Int32Array(1024)
   readonly #f0: unknown[] = []
   readonly #f1: unknown[] = []
   readonly #more: (readonly unknown[])[] = []
@@ -224,13 +241,15 @@ class EventStore {
   readonly #fields: unknown[] = []
 
   /** Stores an event, with one reference. */
-  add(event: Event): number {
+  add(event: ArrivedEvent): number {
     const id = this.#free.pop() ?? this.#grow()
     this.#timestamps[id] = event.timestamp
     this.#offsets[id] = event.offset
     this.#references[id] = 1
     this.#splits[id] = event.split
-    this.#texts[id] = event.raw
+    const { text, textStart, textEnd } = event
+    this.#textAddresses[id] = this.#texts.add(text.bytes, textStart, textEnd)
+    this.#textLengths[id] = textEnd - textStart
     this.#f0[id] = event.f0
     this.#f1[id] = event.f1
     this.#more[id] = event.moreFields
@@ -238,12 +257,14 @@ class EventStore {
   }
 
   retain(id: number): void {
-    this.#references[id]!++
+    this.#references[id] = (this.#references[id] as number) + 1
   }
 
   release(id: number): void {
-    if (--this.#references[id]! > 0) return
-    this.#texts[id] = ''
+    const references = (this.#references[id] as number) - 1
+    this.#references[id] = references
+    if (references > 0) return
+    this.#texts.free(this.#textAddresses[id] as number, this.#textLengths[id] as number)
     this.#free.push(id)
   }
 
@@ -258,14 +279,14 @@ class EventStore {
     fields[0] = this.#f0[id]
     fields[1] = this.#f1[id]
     for (let index = 0; index < more.length; index++) fields.push(more[index])
-    return new Event(
+    return eventOf(
       this.#timestamps[id] as number,
       this.#splits[id] as Split,
       this.#offsets[id] as number,
       0,
       noWords,
       fields,
-      this.#texts[id] as string,
+      this.textOf(id),
     )
   }
 
@@ -278,7 +299,7 @@ class EventStore {
   }
 
   textOf(id: number): string {
-    return this.#texts[id] as string
+    return this.#texts.textAt(this.#textAddresses[id] as number, this.#textLengths[id] as number)
   }
 
   f0Of(id: number): unknown {
@@ -303,6 +324,10 @@ class EventStore {
       const references = new Int32Array(this.#references.length * 2)
       references.set(this.#references)
       this.#references = references
+      const lengths = new Int32Array(this.#textLengths.length * 2)
+      lengths.set(this.#textLengths)
+      this.#textLengths = lengths
+      this.#textAddresses = grown(this.#textAddresses)
       this.#timestamps = grown(this.#timestamps)
       this.#offsets = grown(this.#offsets)
     }

@@ -1,6 +1,6 @@
 import { TocsinError } from '../errors.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, TakenEvent } from '../stream/event.ts'
 import { type MatchStore, none, notStarted } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
 import type { NFAState, PartialMatch } from './partial-match.ts'
@@ -102,7 +102,7 @@ export class NFA {
   }
 
   /** Offers an event to every partial match. Time must have been advanced to its timestamp. */
-  process(state: NFAState, event: Event, output: NFAOutput): void {
+  process(state: NFAState, event: ArrivedEvent, output: NFAOutput): void {
     const ordinal = state.nextOrdinal++
     this.#clearWorkplace()
     const { heap, only } = state
@@ -151,7 +151,7 @@ export class NFA {
   }
 
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(state: NFAState, event: Event, ordinal: number, output: NFAOutput): void {
+  #begin(state: NFAState, event: ArrivedEvent, ordinal: number, output: NFAOutput): void {
     const { store } = this
     const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
@@ -174,7 +174,7 @@ export class NFA {
     this.#remaining.offer(notStarted)
   }
 
-  #continue(match: number, event: Event, ordinal: number): void {
+  #continue(match: number, event: ArrivedEvent, ordinal: number): void {
     const { store } = this
     const state = this.#stateOf(match)
     const { edges } = state

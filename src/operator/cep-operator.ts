@@ -3,7 +3,7 @@ import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 
@@ -160,7 +160,7 @@ export class CepOperator {
   }
 
   #processElement(index: number, found: KeyEntry | undefined): void {
-    const event = this.#released.events[index] as Event
+    const event = this.#released.events[index] as ArrivedEvent
     let entry = found
     if (entry === undefined || entry.removed) entry = this.#find(index)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
@@ -202,7 +202,7 @@ export class CepOperator {
     index: number,
     pattern: RunningPattern,
     known: NFAState | undefined,
-    event: Event,
+    event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
     let state = known

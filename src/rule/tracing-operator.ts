@@ -7,7 +7,7 @@ import {
   type CepResult,
 } from '../operator/cep-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
 /** What became of one partial match, known by what it took. */
@@ -113,7 +113,7 @@ export class TracingOperator extends CepOperator {
     return known
   }
 
-  #offer(key: RunningKey, event: Event): void {
+  #offer(key: RunningKey, event: ArrivedEvent): void {
     const { nfa, filter, cancelledBy } = this.#pattern
     const exists = filter === null || fits(event, filter)
     key.events.push({ event, exists })

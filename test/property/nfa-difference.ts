@@ -3,7 +3,7 @@ import { MatchStore } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
-import type { Event, TakenEvent } from '../../src/stream/event.ts'
+import type { ArrivedEvent, TakenEvent } from '../../src/stream/event.ts'
 import { type FoundMatch, findByBruteForce } from './brute-force-matcher.ts'
 import { type Emission, skipByDefinition } from './brute-force-skip.ts'
 
@@ -24,7 +24,7 @@ export interface Difference {
  */
 export function nfaDifference(
   pattern: Pattern,
-  events: readonly Event[],
+  events: readonly ArrivedEvent[],
   emitOrder: EmitOrder,
 ): Difference | null | undefined {
   const findings = findByBruteForce(pattern, events)
@@ -55,7 +55,11 @@ export function matchTexts(matches: readonly FoundMatch[]): string[] {
 }
 
 /** Time limits are looked at one by one, as the operator does. */
-function runNFA(pattern: Pattern, events: readonly Event[], emitOrder: EmitOrder): NFAOutput {
+function runNFA(
+  pattern: Pattern,
+  events: readonly ArrivedEvent[],
+  emitOrder: EmitOrder,
+): NFAOutput {
   const options = { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 }
   const nfa = new NFA(compileNFA(pattern), options, new MatchStore())
   const output = new NFAOutput()
