@@ -2,12 +2,11 @@ import { assert } from '../errors.ts'
 import {
   type ArrivedEvent,
   type Event,
-  eventOf,
   inlineFields,
   type Split,
   type TakenEvent,
 } from '../stream/event.ts'
-import { TextStore } from './text-store.ts'
+import { EventStore, grown } from './event-store.ts'
 
 /** Stands for "none" where an id is expected. */
 export const none = -1
@@ -18,10 +17,10 @@ export const notStarted = 0
 /** Start of the partial match that has taken nothing: after all others. */
 const startOfNotStarted = Number.MAX_SAFE_INTEGER
 
-/** Doubles of a partial match: state, link, start, time of the first event. */
-const matchWidth = 4
-/** Integers of a link: event, step, link before, references. */
-const linkWidth = 4
+/** Numbers of a partial match: state, link, start, time of the first event, deadline. */
+const matchWidth = 5
+/** Numbers of a link: event, step, link before, references, ordinal. */
+const linkWidth = 5
 
 /**
  * Where the partial matches of an operator live: numbers in a few long arrays, not objects. There
@@ -34,25 +33,29 @@ const linkWidth = 4
  */
 export class MatchStore {
   #matches = new Float64Array(matchWidth * 1024)
-  #deadlines = new Float64Array(1024)
   #freeMatches: number[] = []
   #matchCount = 1
-  #links = new Int32Array(linkWidth * 1024)
-  #ordinals = new Float64Array(1024)
+  #links = new Float64Array(linkWidth * 1024)
   readonly #freeLinks: number[] = []
   #linkCount = 0
   readonly #events = new EventStore()
+  #ordinals = 0
   /** The event that was taken last: kept while others may take it as well. */
   #lastEvent: ArrivedEvent | null = null
   #lastEventId = none
 
   constructor() {
-    this.#matches.set([none, none, startOfNotStarted, Infinity])
+    this.#matches.set([none, none, startOfNotStarted, Infinity, Infinity])
   }
 
   /** Number of partial matches that are stored. */
   get size(): number {
     return this.#matchCount - 1 - this.#freeMatches.length
+  }
+
+  /** The next number in the order of the events that are offered to the operator. */
+  nextOrdinal(): number {
+    return this.#ordinals++
   }
 
   /** Index of the state that the partial match waits in. */
@@ -64,7 +67,7 @@ export class MatchStore {
     return this.#matches[match * matchWidth + 1] as number
   }
 
-  /** Ordinal of the first event among those of the key: orders partial matches by their start. */
+  /** Ordinal of the first event: orders partial matches by their start. */
   startOf(match: number): number {
     return this.#matches[match * matchWidth + 2] as number
   }
@@ -76,11 +79,11 @@ export class MatchStore {
 
   /** When a time limit completed the match, epoch ms; infinity: an event did. */
   deadlineOf(match: number): number {
-    return this.#deadlines[match] as number
+    return this.#matches[match * matchWidth + 4] as number
   }
 
   setDeadline(match: number, deadline: number): void {
-    this.#deadlines[match] = deadline
+    this.#matches[match * matchWidth + 4] = deadline
   }
 
   /** A new partial match, which shares what `link` has taken. */
@@ -91,7 +94,7 @@ export class MatchStore {
     this.#matches[at + 1] = link
     this.#matches[at + 2] = start
     this.#matches[at + 3] = firstTimestamp
-    this.#deadlines[match] = Infinity
+    this.#matches[at + 4] = Infinity
     this.#retainLink(link)
     return match
   }
@@ -112,7 +115,7 @@ export class MatchStore {
     this.#links[at + 1] = step
     this.#links[at + 2] = previous
     this.#links[at + 3] = 0
-    this.#ordinals[link] = ordinal
+    this.#links[at + 4] = ordinal
     if (previous !== none) this.#retainLink(previous)
     return link
   }
@@ -126,7 +129,7 @@ export class MatchStore {
   }
 
   ordinalOf(link: number): number {
-    return this.#ordinals[link] as number
+    return this.#links[link * linkWidth + 4] as number
   }
 
   timestampOf(link: number): number {
@@ -205,133 +208,14 @@ export class MatchStore {
 
   #growMatches(): number {
     const match = this.#matchCount++
-    if (match === this.#deadlines.length) {
-      this.#matches = grown(this.#matches)
-      this.#deadlines = grown(this.#deadlines)
-    }
+    if (this.#matchCount * matchWidth > this.#matches.length) this.#matches = grown(this.#matches)
     return match
   }
 
   #growLinks(): number {
     const link = this.#linkCount++
-    if (link === this.#ordinals.length) {
-      const links = new Int32Array(this.#links.length * 2)
-      links.set(this.#links)
-      this.#links = links
-      this.#ordinals = grown(this.#ordinals)
-    }
+    if (this.#linkCount * linkWidth > this.#links.length) this.#links = grown(this.#links)
     return link
-  }
-}
-
-/** The events that partial matches have taken, column by column. */
-class EventStore {
-  #timestamps = new Float64Array(1024)
-  #offsets = new Float64Array(1024)
-  #references = new Int32Array(1024)
-  readonly #splits: Split[] = []
-  readonly #texts = new TextStore()
-  #textAddresses = new Float64Array(1024)
-  #textLengths = new Int32Array(1024)
-  readonly #f0: unknown[] = []
-  readonly #f1: unknown[] = []
-  readonly #more: (readonly unknown[])[] = []
-  readonly #free: number[] = []
-  #count = 0
-  readonly #fields: unknown[] = []
-
-  /** Stores an event, with one reference. */
-  add(event: ArrivedEvent): number {
-    const id = this.#free.pop() ?? this.#grow()
-    this.#timestamps[id] = event.timestamp
-    this.#offsets[id] = event.offset
-    this.#references[id] = 1
-    this.#splits[id] = event.split
-    const { text, textStart, textEnd } = event
-    this.#textAddresses[id] = this.#texts.add(text.bytes, textStart, textEnd)
-    this.#textLengths[id] = textEnd - textStart
-    this.#f0[id] = event.f0
-    this.#f1[id] = event.f1
-    this.#more[id] = event.moreFields
-    return id
-  }
-
-  retain(id: number): void {
-    this.#references[id] = (this.#references[id] as number) + 1
-  }
-
-  release(id: number): void {
-    const references = (this.#references[id] as number) - 1
-    this.#references[id] = references
-    if (references > 0) return
-    this.#texts.free(this.#textAddresses[id] as number, this.#textLengths[id] as number)
-    this.#free.push(id)
-  }
-
-  timestampOf(id: number): number {
-    return this.#timestamps[id] as number
-  }
-
-  eventOf(id: number): Event {
-    const more = this.#more[id] as readonly unknown[]
-    const fields = this.#fields
-    fields.length = inlineFields
-    fields[0] = this.#f0[id]
-    fields[1] = this.#f1[id]
-    for (let index = 0; index < more.length; index++) fields.push(more[index])
-    return eventOf(
-      this.#timestamps[id] as number,
-      this.#splits[id] as Split,
-      this.#offsets[id] as number,
-      0,
-      noWords,
-      fields,
-      this.textOf(id),
-    )
-  }
-
-  splitOf(id: number): Split {
-    return this.#splits[id] as Split
-  }
-
-  offsetOf(id: number): number {
-    return this.#offsets[id] as number
-  }
-
-  textOf(id: number): string {
-    return this.#texts.textAt(this.#textAddresses[id] as number, this.#textLengths[id] as number)
-  }
-
-  f0Of(id: number): unknown {
-    return this.#f0[id]
-  }
-
-  f1Of(id: number): unknown {
-    return this.#f1[id]
-  }
-
-  moreOf(id: number): readonly unknown[] {
-    return this.#more[id] as readonly unknown[]
-  }
-
-  touch(id: number): number {
-    return this.#f0[id] === undefined ? 1 : 0
-  }
-
-  #grow(): number {
-    const id = this.#count++
-    if (id === this.#references.length) {
-      const references = new Int32Array(this.#references.length * 2)
-      references.set(this.#references)
-      this.#references = references
-      const lengths = new Int32Array(this.#textLengths.length * 2)
-      lengths.set(this.#textLengths)
-      this.#textLengths = lengths
-      this.#textAddresses = grown(this.#textAddresses)
-      this.#timestamps = grown(this.#timestamps)
-      this.#offsets = grown(this.#offsets)
-    }
-    return id
   }
 }
 
@@ -416,9 +300,3 @@ class StoredTakenEvent implements TakenEvent {
 }
 
 const noWords: readonly number[] = []
-
-function grown(array: Float64Array): Float64Array<ArrayBuffer> {
-  const longer = new Float64Array(array.length * 2)
-  longer.set(array)
-  return longer
-}

@@ -1,7 +1,8 @@
 import { assert } from '../../src/errors.ts'
-import { MatchStore } from '../../src/nfa/match-store.ts'
+import { MatchStore, none } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
+import type { NFAState } from '../../src/nfa/partial-match.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
 import type { ArrivedEvent, TakenEvent } from '../../src/stream/event.ts'
 import { type FoundMatch, findByBruteForce } from './brute-force-matcher.ts'
@@ -63,16 +64,16 @@ function runNFA(
   const options = { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 }
   const nfa = new NFA(compileNFA(pattern), options, new MatchStore())
   const output = new NFAOutput()
-  const state = nfa.createState()
+  let state: NFAState = none
   const advanceTo = (timestamp: number) => {
     for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
       if (at === Infinity) return
-      nfa.advanceTime(state, at, output)
+      state = nfa.advanceTime(state, at, output)
     }
   }
   for (const event of events) {
     advanceTo(event.timestamp)
-    nfa.process(state, event, output)
+    state = nfa.process(state, event, output)
   }
   advanceTo(Infinity)
   nfa.release(state)
