@@ -5,6 +5,7 @@ import { ProgramInput } from '../operator/program-input.ts'
 import type { RejectedEvent } from '../operator/side-output.ts'
 import { SourceOperator, type SourceOperatorOptions } from '../operator/source-operator.ts'
 import { RecordOutput } from '../operator/stream-record.ts'
+import { defaultSorterCapBytes, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { ColumnBatch } from '../stream/column-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
@@ -24,6 +25,10 @@ export interface EnvironmentOptions {
   readonly scheduler: Scheduler
   /** Told of each event that is left out, whatever outputs there are for it. */
   readonly onRejected?: (rejected: RejectedEvent) => void
+  /** What may wait for the watermark in all keyed operators, roughly, bytes; default 256 MiB. */
+  readonly sorterCapBytes?: number
+  /** Told once, when more had to wait though only the split furthest behind was read. */
+  readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
 }
 
 /**
@@ -37,8 +42,12 @@ export class StreamExecutionEnvironment {
   readonly #scheduler: Scheduler
   #stopped = false
 
-  constructor({ clock, scheduler, onRejected = () => undefined }: EnvironmentOptions) {
-    this.#program = new Program(clock, onRejected)
+  constructor(options: EnvironmentOptions) {
+    const { clock, scheduler, onRejected = () => undefined } = options
+    this.#program = new Program(clock, onRejected, {
+      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
+      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
+    })
     this.#scheduler = scheduler
   }
 
