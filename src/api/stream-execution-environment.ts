@@ -8,6 +8,7 @@ import { RecordOutput } from '../operator/stream-record.ts'
 import { defaultSorterCapBytes, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { ColumnBatch } from '../stream/column-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { isTimestamp } from '../time/event-timestamp.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
 import { type ElementOptions, elementOf, elementSource } from './element-source.ts'
 import { Program, type ProgramSummary } from './program.ts'
@@ -151,8 +152,8 @@ function assignedTime<T>(
   if (parsed.kind === 'rejected') return parsed.reason
   try {
     const timestamp = time(parsed.value)
-    if (Number.isSafeInteger(timestamp)) return timestamp
-    return `the assigned time is no whole number of ms: ${timestamp}`
+    if (isTimestamp(timestamp)) return timestamp
+    return `the assigned time is no whole number of ms in range: ${timestamp}`
   } catch (error) {
     return `no time could be assigned: ${error instanceof Error ? error.message : error}`
   }

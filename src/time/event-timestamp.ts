@@ -42,7 +42,8 @@ function millisecondsOf(value: number, unit: TimeUnit): number {
     case 's':
       return wholeMilliseconds(value * 1000)
     case 'us':
-      return Math.floor(value / 1000)
+      // Without its fraction the quotient cannot round up to the next millisecond.
+      return Math.floor(Math.floor(value) / 1000)
     default:
       return Math.floor(value)
   }
