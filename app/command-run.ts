@@ -36,6 +36,7 @@ export async function runCommand(options: RunOptions, terminal: Terminal): Promi
       sideOutput: new SideOutputFiles(config.stateDirectory),
       terminal,
       showsProgress: true,
+      sorterCapBytes: config.sorterCapBytes,
     })
     if (run.summary !== null) await delivery.close()
   } catch (error) {
