@@ -146,7 +146,7 @@ function onlyDeadLetters({ stream, partition, offset, reason }: RejectedEvent): 
 }
 
 function sorterCapText({ bufferedBytes, capBytes }: SorterCapExceeded): string {
-  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
   return (
     `${mebibytes(bufferedBytes)} of events wait to be put in order of time, more than state.sorter_cap ` +
     `(${mebibytes(capBytes)}), and pausing partitions does not help: out_of_orderness holds them`
