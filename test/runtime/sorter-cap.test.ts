@@ -14,8 +14,8 @@ function traffic(from: number, batches: number, stepMs: number): MemoryPoll[] {
 }
 
 const silence = (polls: number): MemoryPoll[] => Array(polls).fill('idle')
-/** Roughly: a batch of such events is 3 kB. */
-const batchBytes = 3000
+/** Roughly: a batch of such events is 4 kB. */
+const batchBytes = 4000
 const never = Number.POSITIVE_INFINITY
 
 describe('the cap of the sorters', () => {
