@@ -12,6 +12,7 @@ import {
   runRuleJob,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
+import type { Interrupt } from './interrupt.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
 import { paint, type Terminal } from './terminal.ts'
@@ -26,6 +27,7 @@ export interface BoundedRunOptions {
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
+  readonly interrupt: Interrupt
   readonly showsProgress: boolean
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
@@ -40,20 +42,16 @@ export interface BoundedRun {
   readonly elapsedMs: number
 }
 
-/** How long a batch that is under way may take after Ctrl-C, ms. */
-const interruptGraceMs = 500
-
 /**
  * Runs rules over streams to their end, or until the user asks to stop.
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
-  const { rules, streams, redact = new Map(), sideOutput, terminal, from, to } = options
+  const { rules, streams, redact = new Map(), sideOutput, terminal, interrupt, from, to } = options
   const shown = [...redact.values()].some((fields) => fields.length > 0)
   const eventText = shown ? redactingEventText(redact) : plainEventText
   const progress = new ProgressBar(terminal)
   const said = new Set<string>()
-  const interrupt = watchInterrupt(terminal)
   const startedAt = performance.now()
   try {
     const job = runRuleJob({
@@ -90,38 +88,8 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       elapsedMs: performance.now() - startedAt,
     }
   } finally {
-    interrupt.end()
     progress.clear()
     sideOutput?.close()
-  }
-}
-
-interface Interrupt {
-  isRaised(): boolean
-  /** Resolves some time after it is raised: a source that waits does not see it. */
-  readonly isOver: Promise<null>
-  end(): void
-}
-
-function watchInterrupt(terminal: Terminal): Interrupt {
-  let raised = false
-  let timer: NodeJS.Timeout | undefined
-  let stop = () => {}
-  const isOver = new Promise<null>((resolve) => {
-    stop = terminal.onInterrupt(() => {
-      raised = true
-      // A second Ctrl-C ends the process at once.
-      stop()
-      timer = setTimeout(() => resolve(null), interruptGraceMs)
-    })
-  })
-  return {
-    isRaised: () => raised,
-    isOver,
-    end: () => {
-      stop()
-      clearTimeout(timer)
-    },
   }
 }
 

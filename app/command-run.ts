@@ -4,6 +4,7 @@ import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
 import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
+import { type Interrupt, withInterrupt } from './interrupt.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { readConfig } from './read-config.ts'
 import { jobStream } from './replay-streams.ts'
@@ -19,7 +20,15 @@ export interface RunOptions {
  * `tocsin run`: the streams of the configuration through its rules to its sinks, until every
  * stream has ended. What was left out lies in the state folder afterwards.
  */
-export async function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+export function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+  return withInterrupt(terminal, (interrupt) => runStreams(options, terminal, interrupt))
+}
+
+async function runStreams(
+  options: RunOptions,
+  terminal: Terminal,
+  interrupt: Interrupt,
+): Promise<ExitCode> {
   const config = readConfig(options.config, terminal)
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
@@ -35,6 +44,7 @@ export async function runCommand(options: RunOptions, terminal: Terminal): Promi
       deliver: (alerts) => delivery.write(alerts),
       sideOutput: new SideOutputFiles(config.stateDirectory),
       terminal,
+      interrupt,
       showsProgress: true,
     })
     if (run.summary !== null) await delivery.close()
