@@ -11,7 +11,7 @@ export interface ExpressionReads {
   /** Steps whose events it reads or counts. */
   readonly steps: readonly number[]
   readonly tables: readonly string[]
-  /** Names that must be given at evaluation, `key` too. */
+  /** Names that must be given at evaluation. */
   readonly names: readonly string[]
   /** Reads the current event, its stream and time, tables and constants only. */
   readonly unary: boolean

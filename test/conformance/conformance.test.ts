@@ -17,10 +17,14 @@ describe("sequences give Flink CEP's answers", () => {
     expect(Object.fromEntries(counts)).toEqual({ 'flink-cep': 132, 'flink-fuzz': 1691 })
   })
 
-  it.each(files)('%s', (file) => {
-    const failing = readCases(join(cases, file))
-      .filter((testCase) => runCase(testCase).length > 0)
-      .map(({ name }) => name)
-    expect(failing).toEqual([])
-  }, 120_000)
+  it.each(files)(
+    '%s',
+    (file) => {
+      const failing = readCases(join(cases, file))
+        .filter((testCase) => runCase(testCase).length > 0)
+        .map(({ name }) => name)
+      expect(failing).toEqual([])
+    },
+    120_000,
+  )
 })
