@@ -4,6 +4,7 @@ import { paint, type Terminal } from './terminal.ts'
 
 /** What a run found, in the terms of the command line; names are stable. */
 export interface RunSummary {
+  /** Each record that was read is one of events, late, invalid and out of range. */
   readonly events: number
   readonly late: number
   readonly late_after_idle?: number

@@ -41,7 +41,7 @@ export interface SourceOperatorOptions {
   readonly to: number
 }
 
-/** What a stream brought, by what became of it. */
+/** What a stream brought, by what became of it: each record counts once. */
 export interface SourceCounts {
   events: number
   late: number
@@ -105,6 +105,7 @@ export class SourceOperator {
     }
     for (const { row, reason } of columns.rejected) this.#reject('dead_letter', timed, row, reason)
     this.#assignTimestamps(state, timed)
+    const rejectedHere = timed.rejectedRows.size
     for (let i = 0; i < this.#receivers.length; i++) {
       const receiver = this.#receivers[i] as TimedBatchReceiver
       const channel = state.channels[i] as number
@@ -112,6 +113,8 @@ export class SourceOperator {
       receiver.advanceWatermark(channel, state.watermark.current)
     }
     this.counts.deadLetters += timed.rejectedRows.size
+    // What a receiver has put into dead letters was counted as an event: a record is one of both.
+    this.counts.events -= timed.rejectedRows.size - rejectedHere
   }
 
   /** The split no longer holds time. */

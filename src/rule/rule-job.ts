@@ -62,7 +62,7 @@ export interface JobProgress {
 
 /** What became of everything that a job read. */
 export interface JobSummary {
-  /** Events that were offered to the rules. */
+  /** Events that were offered to the rules: those without the key of one are dead letters. */
   readonly events: number
   readonly late: number
   readonly lateAfterIdle: number
