@@ -3,12 +3,11 @@ import {
   type CheckedRule,
   createScannerDecoder,
   type ExpressionErrorReport,
+  eventTextOf,
   type JobAlert,
   type JobProgress,
   type JobStream,
   type JobSummary,
-  plainEventText,
-  redactingEventText,
   runRuleJob,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
@@ -21,8 +20,6 @@ export interface BoundedRunOptions {
   /** Disabled ones are left out. */
   readonly rules: readonly CheckedRule[]
   readonly streams: ReadonlyMap<string, JobStream>
-  /** Stream → fields that are never shown. */
-  readonly redact?: ReadonlyMap<string, readonly string[]>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
   readonly sideOutput: SideOutputFiles | null
@@ -47,9 +44,8 @@ export interface BoundedRun {
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
-  const { rules, streams, redact = new Map(), sideOutput, terminal, interrupt, from, to } = options
-  const shown = [...redact.values()].some((fields) => fields.length > 0)
-  const eventText = shown ? redactingEventText(redact) : plainEventText
+  const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
+  const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
   const said = new Set<string>()
   const startedAt = performance.now()
@@ -78,7 +74,6 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         options.onProgress?.(state)
       },
       isStopped: interrupt.isRaised,
-      eventText,
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
     })

@@ -104,7 +104,6 @@ function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'inte
   return {
     rules,
     streams: streamsOf(rules, declared),
-    redact: new Map((config?.streams ?? []).map(({ name, redact }) => [name, redact])),
     terminal,
     showsProgress: true,
     config,

@@ -40,7 +40,6 @@ async function runStreams(
     run = await runBounded({
       rules,
       streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
-      redact: new Map(config.streams.map(({ name, redact }) => [name, redact])),
       deliver: (alerts) => delivery.write(alerts),
       sideOutput: new SideOutputFiles(config.stateDirectory),
       terminal,

@@ -66,7 +66,11 @@ const stream = keywords(
     time: described(time, 'Event time.', { field: 'ts', out_of_orderness: '5s' }),
     schema: described(text, 'A JSON Schema of the events: a path.', 'schemas/payment.json'),
     partitioned_by: described(text, 'The key that the producer partitions by.', 'card'),
-    redact: described(listOf(text), 'Fields that are never shown in alerts.', ['pan']),
+    redact: described(
+      listOf(text),
+      'Fields that are never shown: names, wherever they stand, or paths with dots.',
+      ['pan'],
+    ),
   },
   ['source', 'time'],
 )

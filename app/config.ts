@@ -66,26 +66,73 @@ const checkSchema = createSchemaCheck(configSchema, 'CONFIG_INVALID')
 
 /** Reads a configuration; `file` names it in problems, and its folder is where paths start. */
 export function parseConfig(file: string, text: string): ConfigResult {
-  const { documents, problems, warnings } = parseYAMLDocuments(file, text, 'CONFIG_INVALID')
-  if (problems.length > 0) return { kind: 'invalid', problems }
-  const [document, second] = documents
-  if (document === undefined) {
-    const message = 'the file is empty: expected at least `streams`'
-    const problem = { code: 'CONFIG_INVALID', file, line: 1, column: 1, path: '', message } as const
-    return { kind: 'invalid', problems: [problem] }
-  }
-  if (second !== undefined) {
-    const problem = problemAt(second, '', 'a second document: a configuration is one document')
-    return { kind: 'invalid', problems: [problem] }
-  }
-  const wrong = checkDocument(document)
-  if (wrong.length > 0) return { kind: 'invalid', problems: sortProblems(wrong) }
+  const { document, problems, warnings } = parseDocument(file, text)
+  if (document === null || problems.length > 0) return { kind: 'invalid', problems }
   const built = new ConfigBuilder(document, dirname(resolve(file)))
   const config = built.build()
   if (built.problems.length > 0) {
     return { kind: 'invalid', problems: sortProblems(built.problems) }
   }
   return { kind: 'valid', config, warnings }
+}
+
+/** What a command needs to know that looks at events which it is given, and opens nothing. */
+export interface ConfigOutline {
+  /** Path of the rules' folder or file. */
+  readonly rulesPath: string
+  readonly streams: ReadonlyMap<string, StreamOutline>
+}
+
+export interface StreamOutline {
+  /** Dots go down. */
+  readonly timeField: string
+  readonly timeUnit: TimeUnit
+  readonly redact: readonly string[]
+}
+
+/** The outline of a configuration; what it names that is not built yet makes no difference. */
+export function parseConfigOutline(
+  file: string,
+  text: string,
+): ConfigOutline | { readonly problems: readonly RuleProblem[] } {
+  const { document, problems } = parseDocument(file, text)
+  const mistakes = problems.filter(({ code }) => code !== 'RULE_NOT_YET')
+  if (document === null || mistakes.length > 0) return { problems: mistakes }
+  const root = sectionOf(document.value)
+  const streams = Object.entries(sectionOf(root.streams)).map(
+    ([name, value]): [string, StreamOutline] => [name, outlineOf(sectionOf(value))],
+  )
+  return { rulesPath: rulesPathOf(root, dirname(resolve(file))), streams: new Map(streams) }
+}
+
+function outlineOf({ time, redact }: Section): StreamOutline {
+  const { field, unit } = sectionOf(time)
+  return {
+    timeField: field as string,
+    timeUnit: (unit as TimeUnit | undefined) ?? 'ms',
+    redact: (redact as readonly string[] | undefined) ?? [],
+  }
+}
+
+function rulesPathOf({ rules }: Section, directory: string): string {
+  return resolve(directory, (rules as string | undefined) ?? 'rules/')
+}
+
+/** The one document of a configuration; `null` where there is none, which is a problem. */
+function parseDocument(file: string, text: string) {
+  const { documents, problems, warnings } = parseYAMLDocuments(file, text, 'CONFIG_INVALID')
+  const [document, second] = documents
+  if (problems.length > 0) return { document: null, problems, warnings }
+  if (document === undefined) {
+    const message = 'the file is empty: expected at least `streams`'
+    const problem = { code: 'CONFIG_INVALID', file, line: 1, column: 1, path: '', message } as const
+    return { document: null, problems: [problem], warnings }
+  }
+  if (second !== undefined) {
+    const problem = problemAt(second, '', 'a second document: a configuration is one document')
+    return { document: null, problems: [problem], warnings }
+  }
+  return { document, problems: sortProblems(checkDocument(document)), warnings }
 }
 
 type Section = Readonly<Record<string, unknown>>
@@ -156,7 +203,7 @@ class ConfigBuilder {
     return {
       streams: streams.flatMap(([name, value]) => this.#stream(name, sectionOf(value))),
       sinks: sinks.flatMap(([name, value]) => this.#sink(name, sectionOf(value))),
-      rulesPath: resolve(this.#directory, (root.rules as string | undefined) ?? 'rules/'),
+      rulesPath: rulesPathOf(root, this.#directory),
       stateDirectory: resolve(this.#directory, stateDirectory),
     }
   }
@@ -175,18 +222,19 @@ class ConfigBuilder {
       connectors.get(source.name)?.source?.create(source.options, { directory: this.#directory }),
     )
     const schema = value.schema as string | undefined
+    const { timeField, timeUnit, redact } = outlineOf(value)
     const config = {
       name,
       connector: source.name,
       time: {
-        field: time.field as string,
-        unit: (time.unit as TimeUnit | undefined) ?? 'ms',
+        field: timeField,
+        unit: timeUnit,
         outOfOrdernessMs: this.#duration(timePath, time, 'out_of_orderness') ?? 0,
         idleAfterMs: this.#duration(timePath, time, 'idle_after'),
       },
       schemaPath: schema === undefined ? null : resolve(this.#directory, schema),
       partitionedBy: (value.partitioned_by as string | undefined) ?? null,
-      redact: (value.redact as readonly string[] | undefined) ?? [],
+      redact,
     }
     return made === undefined ? [] : [{ ...config, source: made }]
   }

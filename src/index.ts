@@ -42,7 +42,11 @@ export {
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
-export type { ExpressionErrorReport, StreamTime } from './rule/rule-pipeline.ts'
+export {
+  type ExpressionErrorReport,
+  eventTextOf,
+  type StreamTime,
+} from './rule/rule-pipeline.ts'
 export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-problem.ts'
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
@@ -64,12 +68,7 @@ export { createSchemaCheck } from './rule/schema-problems.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
-export {
-  type Alert,
-  alertDocument,
-  plainEventText,
-  redactingEventText,
-} from './stream/alert.ts'
+export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
 export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

@@ -4,6 +4,7 @@ import { explainAutomaton } from './explain-automaton.ts'
 import type { CheckedRule } from './expression-check.ts'
 import { type ConditionJudge, type FailedConjunct, NearMissJudge } from './near-miss.ts'
 import { rulePatternOf } from './rule-pattern.ts'
+import { eventTextOf } from './rule-pipeline.ts'
 import type { TracedKey, TracedOutcome, TracedPath } from './tracing-operator.ts'
 
 /** How far a partial match got, and why no further. */
@@ -60,7 +61,8 @@ export class PathReader {
 
   constructor(checked: CheckedRule, compiled: CompiledPattern) {
     this.#compiled = compiled
-    const judge = new NearMissJudge(compiled.steps.map(({ name }) => name))
+    const stepNames = compiled.steps.map(({ name }) => name)
+    const judge = new NearMissJudge(stepNames, eventTextOf([checked]))
     const pattern = rulePatternOf(checked)
     this.#judges = pattern.steps.map((condition) => judge.judgeOf(condition))
     this.#stateNames = explainAutomaton(pattern).names

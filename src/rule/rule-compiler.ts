@@ -13,7 +13,7 @@ import { firstLateSlot, LateFields } from '../operator/late-fields.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
-import { FieldSlots } from './field-slots.ts'
+import { FieldSlots, LateSlots } from './field-slots.ts'
 import {
   compilePattern,
   compileTest,
@@ -22,6 +22,7 @@ import {
   predicatesOf,
 } from './pattern-compiler.ts'
 import { PredicateRegistry } from './predicate-registry.ts'
+import { redactedKeysOf } from './redacted-reads.ts'
 import {
   type AlertBlock,
   type ExpressionText,
@@ -57,18 +58,28 @@ export function compileGroup(rules: readonly CheckedRule[], options: CompileOpti
   // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
   const compiled = compilers.map((compiler) => compiler.compilePattern())
   const carried = fields.paths.length
-  const late = new FieldSlots()
-  const slotOf = (path: FieldPath) =>
-    fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path)
-  const plans = compilers.map((compiler) => compiler.compilePlan(slotOf))
+  const late = new LateSlots()
+  const slots = {
+    read: (path: FieldPath) =>
+      fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path, false),
+    // What conditions read is not redacted: that has slots of its own.
+    show: (path: FieldPath) => firstLateSlot(carried) + late.indexOf(path, true),
+  }
+  const plans = compilers.map((compiler) => compiler.compilePlan(slots))
   return {
     patterns: compiled.map(({ pattern }) => pattern),
     needs: compiled.map(({ need }) => need),
     plans,
     predicates,
     carriedFields: fields.paths,
-    lateFields: new LateFields(carried, late.paths),
+    lateFields: new LateFields(carried, late.fields),
   }
+}
+
+/** The slots of fields in the places of an alert: where they are read only, and shown. */
+interface AlertSlots {
+  readonly read: (path: FieldPath) => number
+  readonly show: (path: FieldPath) => number
 }
 
 /** Sequences have limits of their own; a rule of single events keeps nothing open. */
@@ -79,6 +90,7 @@ class RuleCompiler {
   readonly #rule: Rule
   readonly #predicates: PredicateRegistry
   #slotOf: (path: FieldPath) => number
+  #shownSlotOf: (path: FieldPath) => number
   readonly #options: CompileOptions
 
   constructor(
@@ -91,6 +103,7 @@ class RuleCompiler {
     this.#rule = checked.rule
     this.#predicates = predicates
     this.#slotOf = fields.indexOf
+    this.#shownSlotOf = fields.indexOf
     this.#options = options
   }
 
@@ -117,9 +130,9 @@ class RuleCompiler {
     return { pattern, need: { filter, anyOf: inert ? concerned : null } }
   }
 
-  /** @param slotOf gives fields a slot that only alerts read */
-  compilePlan(slotOf: (path: FieldPath) => number): AlertPlan {
-    this.#slotOf = slotOf
+  compilePlan({ read, show }: AlertSlots): AlertPlan {
+    this.#slotOf = read
+    this.#shownSlotOf = this.#checked.redact.size === 0 ? read : show
     const { detect } = this.#rule
     if (detect.kind === 'event') return this.#alertPlan([eventStepName], eventOptions.limit)
     const stepNames = stepItemsOf(detect.items).map((step) => step.name)
@@ -151,8 +164,8 @@ class RuleCompiler {
     }
   }
 
-  #compile(expression: Expression) {
-    return compileEventExpression(expression, this.#slotOf, this.#options.environment)
+  #compile(expression: Expression, slotOf = this.#slotOf) {
+    return compileEventExpression(expression, slotOf, this.#options.environment)
   }
 
   #alertPlan(stepNames: readonly string[], limit: number): AlertPlan {
@@ -164,6 +177,7 @@ class RuleCompiler {
       mode: rule.mode,
       tags: rule.tags,
       keyNames: rule.by.map(({ name }) => name),
+      redactedKeys: new Set(redactedKeysOf(rule, this.#checked.redact).keys()),
       stepNames,
       match: this.#blockPlan(rule.alert),
       timeout: rule.onTimeout === null ? null : this.#blockPlan(rule.onTimeout),
@@ -182,7 +196,9 @@ class RuleCompiler {
     return {
       severity: block.severity ?? this.#rule.severity,
       title: this.#title(block.title ?? this.#rule.title),
-      fields: new Map([...fields].map(([name, text]) => [name, this.#matchExpression(text)])),
+      fields: new Map(
+        [...fields].map(([name, text]) => [name, this.#matchExpression(text, this.#shownSlotOf)]),
+      ),
       dedupe:
         dedupe === null
           ? null
@@ -191,8 +207,8 @@ class RuleCompiler {
     }
   }
 
-  #matchExpression(part: ExpressionText): MatchExpression {
-    const compiled = this.#compile(expressionOf(this.#checked, part))
+  #matchExpression(part: ExpressionText, slotOf = this.#slotOf): MatchExpression {
+    const compiled = this.#compile(expressionOf(this.#checked, part), slotOf)
     return (taken, names) => jsonOf(compiled.evaluate(null, taken, names))
   }
 
@@ -200,7 +216,7 @@ class RuleCompiler {
     const template = this.#checked.templates.get(path)
     assert(template !== undefined, `the title at ${path} is parsed`)
     const compiled = template.parts.map((part) =>
-      part.kind === 'text' ? part.text : this.#compile(part.expression),
+      part.kind === 'text' ? part.text : this.#compile(part.expression, this.#shownSlotOf),
     )
     return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
       compiled

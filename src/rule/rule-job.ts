@@ -7,7 +7,7 @@ import type { SideOutput } from '../operator/side-output.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
-import type { Alert, EventText } from '../stream/alert.ts'
+import type { Alert } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckedRule } from './expression-check.ts'
 import {
@@ -38,7 +38,6 @@ export interface RuleJobOptions {
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
   readonly isStopped: () => boolean
-  readonly eventText?: EventText
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number

@@ -8,10 +8,11 @@ import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
-import { type EventText, plainEventText } from '../stream/alert.ts'
+import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Split } from '../stream/event.ts'
 import { KeyEncoder } from '../stream/key.ts'
+import { redactingEventText } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { TimeUnit } from '../time/event-timestamp.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
@@ -47,8 +48,6 @@ export interface RulePipelineOptions {
   readonly metrics: MetricGroup
   /** Called once for each predicate, with its first error. */
   readonly onExpressionError: (report: ExpressionErrorReport) => void
-  /** Default: events as they came. */
-  readonly eventText?: EventText
   /** Only events in [from, to) count, epoch ms; default all. */
   readonly from?: number
   readonly to?: number
@@ -82,9 +81,14 @@ export function compileRules(
   options: RulePipelineOptions,
 ): RulePipeline {
   const groups = groupRules(rules.filter(({ rule }) => rule.mode !== 'disabled'))
-  const builder = new PipelineBuilder(options)
+  const builder = new PipelineBuilder(options, eventTextOf(rules))
   for (const group of groups) builder.addGroup(group)
   return builder.build()
+}
+
+/** Shows events as alerts of these rules may: without what their streams redact. */
+export function eventTextOf(rules: readonly CheckedRule[]): EventText {
+  return redactingEventText(new Map(rules.flatMap(({ redact }) => [...redact])))
 }
 
 /** Rules that share key and streams. */
@@ -107,12 +111,14 @@ function byName(a: readonly [string, unknown], b: readonly [string, unknown]): n
 
 class PipelineBuilder {
   readonly #options: RulePipelineOptions
+  readonly #eventText: EventText
   readonly #columns = new Map<string, FieldSlots>()
   readonly #inputs = new Map<string, KeyedInput[]>()
   readonly #operators: CepOperator[] = []
 
-  constructor(options: RulePipelineOptions) {
+  constructor(options: RulePipelineOptions, eventText: EventText) {
     this.#options = options
+    this.#eventText = eventText
     for (const [stream, time] of options.streams) {
       const columns = new FieldSlots()
       columns.indexOf(time.field)
@@ -128,7 +134,7 @@ class PipelineBuilder {
       group.plans,
       options.alerts,
       options.clock,
-      options.eventText ?? plainEventText,
+      this.#eventText,
       group.lateFields,
     )
     const operator =
