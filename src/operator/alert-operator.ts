@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Counter } from '../metrics.ts'
 import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
@@ -114,10 +114,18 @@ export class AlertOperator implements CepOutput {
     const id = hashOf([plan.rule, plan.fingerprint, 'limit', which, String(hour)])
     const shown = [...by].map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', ')
     this.#send({
-      ...this.#common(plan, id, key, by),
+      id,
+      rule: plan.rule,
+      version: plan.version,
+      mode: plan.mode,
       severity: 'medium',
       title: `Rule ${plan.rule}: ${plan.limit} first events are open for ${shown}; more are refused`,
+      state: 'firing',
+      sequence: 1,
+      key,
+      by,
       eventTime: event.timestamp,
+      detectedAt: this.#clock.now(),
       tags: ['tocsin.health'],
       fields: new Map<string, JsonValue>([['limit', plan.limit]]),
       steps: new Map(),
@@ -143,10 +151,18 @@ export class AlertOperator implements CepOutput {
       if (value !== undefined) fields.set(name, value as JsonValue)
     }
     const alert: Alert = {
-      ...this.#common(plan, idOf(result, plan, steps), key, shownKey(plan, by)),
+      id: idOf(result, plan, steps),
+      rule: plan.rule,
+      version: plan.version,
+      mode: plan.mode,
       severity: block.severity,
       title: block.title(taken, by),
+      state: 'firing',
+      sequence: 1,
+      key,
+      by: shownKey(plan, by),
       eventTime,
+      detectedAt: this.#clock.now(),
       tags: plan.tags,
       fields,
       steps,
@@ -181,20 +197,6 @@ export class AlertOperator implements CepOutput {
     return false
   }
 
-  #common(plan: AlertPlan, id: string, key: string, by: ReadonlyMap<string, JsonValue>) {
-    return {
-      id,
-      rule: plan.rule,
-      version: plan.version,
-      mode: plan.mode,
-      state: 'firing' as const,
-      sequence: 1,
-      key,
-      by,
-      detectedAt: this.#clock.now(),
-    }
-  }
-
   #send(alert: Alert): void {
     this.#output.alert(alert, () => alertDocument(alert, this.#eventText))
   }
@@ -202,7 +204,11 @@ export class AlertOperator implements CepOutput {
 
 function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {
   const values = decodeKey(key)
-  return new Map(plan.keyNames.map((name, part) => [name, values[part] as JsonValue]))
+  const by = new Map<string, JsonValue>()
+  for (let part = 0; part < values.length; part++) {
+    by.set(plan.keyNames[part] as string, values[part] as JsonValue)
+  }
+  return by
 }
 
 /** The key as alerts show it. */
@@ -244,6 +250,7 @@ function idOf(
 
 /** 128 bits of SHA-256 over the parts, each with its length before it. */
 function hashOf(parts: readonly string[]): string {
-  const text = parts.map((part) => `${part.length}:${part}`).join('')
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  let text = ''
+  for (const part of parts) text += `${part.length}:${part}`
+  return hash('sha256', text, 'hex').slice(0, 32)
 }

@@ -1,7 +1,7 @@
 import { valueAt } from '../expression/value.ts'
 import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import { type Event, inlineFields, type TakenEvent } from '../stream/event.ts'
+import { type Event, inlineFields, type TakenEvent, textOf } from '../stream/event.ts'
 
 /** A field that only alerts read. */
 export interface LateField {
@@ -16,6 +16,7 @@ export interface LateField {
  */
 export class LateFields {
   readonly #fields: readonly LateField[]
+  readonly #anyShown: boolean
   /** How many of `Event.moreFields` are carried. */
   readonly #carried: number
 
@@ -26,6 +27,7 @@ export class LateFields {
   constructor(carried: number, fields: readonly LateField[]) {
     this.#carried = Math.max(carried - inlineFields, 0)
     this.#fields = fields
+    this.#anyShown = fields.some(({ isShown }) => isShown)
   }
 
   /** Completes all events of a match; `eventText` gives them as alerts show them. */
@@ -39,14 +41,12 @@ export class LateFields {
   #completeEvent(event: Event, eventText: EventText): void {
     const { moreFields, raw } = event
     if (moreFields.length > this.#carried) return
-    const value: unknown = JSON.parse(Buffer.from(raw, 'latin1').toString('utf8'))
-    const shown: unknown = this.#fields.some(({ isShown }) => isShown)
-      ? JSON.parse(eventText(event))
-      : null
-    event.moreFields = [
-      ...moreFields,
-      ...this.#fields.map(({ path, isShown }) => valueAt(isShown ? shown : value, path)),
-    ]
+    const value: unknown = JSON.parse(textOf(raw))
+    const shown: unknown = this.#anyShown ? JSON.parse(eventText(event)) : null
+    const fields = moreFields.slice()
+    for (const { path, isShown } of this.#fields)
+      fields.push(valueAt(isShown ? shown : value, path))
+    event.moreFields = fields
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Event } from './event.ts'
+import { type Event, textOf } from './event.ts'
 
 export type AlertState = 'firing' | 'resolved'
 
@@ -87,10 +87,6 @@ function takenEventText(event: Event, eventText: EventText): string {
 
 /** The event's own JSON text, without line breaks. */
 export function plainEventText(event: Event): string {
-  const text = isASCII(event.raw) ? event.raw : Buffer.from(event.raw, 'latin1').toString('utf8')
+  const text = textOf(event.raw)
   return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
-}
-
-function isASCII(text: string): boolean {
-  return !/[\u0080-\u00ff]/.test(text)
 }

@@ -7,9 +7,11 @@ export interface Split {
 /**
  * An event that was offered to a keyed operator: its identity, its time, the outcome of the unary
  * predicates, the field values that later predicates and the alert read, and its JSON text.
- * It is immutable, and shared by every partial match that took it.
+ * It is immutable; what partial matches take of it is copied into their store.
  */
 export class Event {
+  /** Event time, epoch ms, whole. */
+  readonly timestamp: number
   readonly split: Split
   /** Ordinal of the record within its split; with the split it is the event's position. */
   readonly offset: number
@@ -22,18 +24,10 @@ export class Event {
   /** The first field slots: read by generated code. */
   readonly f0: unknown
   readonly f1: unknown
-  readonly f2: unknown
-  readonly f3: unknown
   /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
   moreFields: readonly unknown[]
-  // Events are what most of the heap holds: a double would be an object of its own for each.
-  readonly #timeHigh: number
-  readonly #timeLow: number
 
-  /**
-   * @param timestamp event time, epoch ms, whole
-   * @param fields values by field slot, `undefined` where missing; copied
-   */
+  /** @param fields values by field slot, `undefined` where missing; copied */
   constructor(
     timestamp: number,
     split: Split,
@@ -43,8 +37,7 @@ export class Event {
     fields: readonly unknown[],
     raw: string,
   ) {
-    this.#timeHigh = Math.floor(timestamp / timeLowRange)
-    this.#timeLow = timestamp - this.#timeHigh * timeLowRange
+    this.timestamp = timestamp
     this.split = split
     this.offset = offset
     this.predicates = predicates
@@ -52,14 +45,7 @@ export class Event {
     this.raw = raw
     this.f0 = fields[0]
     this.f1 = fields[1]
-    this.f2 = fields[2]
-    this.f3 = fields[3]
     this.moreFields = fields.length > inlineFields ? fields.slice(inlineFields) : noFields
-  }
-
-  /** Event time, epoch milliseconds. */
-  get timestamp(): number {
-    return this.#timeHigh * timeLowRange + this.#timeLow
   }
 
   /** The value of a field slot; `undefined` is a missing field. */
@@ -69,21 +55,21 @@ export class Event {
         return this.f0
       case 1:
         return this.f1
-      case 2:
-        return this.f2
-      case 3:
-        return this.f3
       default:
         return this.moreFields[slot - inlineFields]
     }
   }
 }
 
+/** The text of a record whose bytes are given as `Event.raw` has them, one char a byte. */
+export function textOf(raw: string): string {
+  return /[\u0080-\u00ff]/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw
+}
+
 /** How many field slots an event holds without an array. */
-export const inlineFields = 4
+export const inlineFields = 2
 
 const noFields: readonly unknown[] = []
-const timeLowRange = 2 ** 20
 
 /** One link of a partial match: an event, the step that took it, and what was taken before. */
 export interface TakenEvent {

@@ -1,5 +1,6 @@
 import { type EventText, plainEventText } from './alert.ts'
 import type { FieldPath } from './column-batch.ts'
+import { textOf } from './event.ts'
 
 /** Stands for a redacted value. */
 export const redacted = '[redacted]'
@@ -49,7 +50,7 @@ export function redactingEventText(redact: ReadonlyMap<string, Redaction>): Even
   return (event) => {
     const redaction = redact.get(event.split.stream)
     if (redaction === undefined) return plainEventText(event)
-    const text = redaction.textOf(Buffer.from(event.raw, 'latin1').toString('utf8'))
+    const text = redaction.textOf(textOf(event.raw))
     // Outside of strings only, as no string has a line break: a document is one line.
     return text.replace(/[\r\n]+/g, ' ')
   }
@@ -112,7 +113,7 @@ class RedactingScan {
           if (awaitsName && frame !== undefined) {
             const name = nameOf(json.slice(this.#at, end))
             depth = frame.depth + 1
-            path = depth > depthMax ? null : frame.path === '' ? name : `${frame.path}.${name}`
+            path = depth > depthMax ? null : frame.depth === 0 ? name : `${frame.path}.${name}`
             awaitsName = false
             this.#at = json.indexOf(':', end) + 1
             if (this.#isHidden(name, path)) this.#replaceValue()

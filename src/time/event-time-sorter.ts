@@ -1,13 +1,48 @@
 import type { Event } from '../stream/event.ts'
 
-/** Receives released events; the key is `arena[start .. end)`. */
-export type ReleasedEventVisitor = (
-  event: Event,
-  arena: Buffer,
-  start: number,
-  end: number,
-  hash: number,
-) => void
+/**
+ * Released events in order, each with its key: parallel arrays, so that a keyed operator can look
+ * up many keys at once. The same object is filled again and again.
+ */
+export class ReleasedEvents {
+  count = 0
+  readonly events: Event[] = []
+  /** The key of event i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
+  readonly arenas: Buffer[] = []
+  keyStarts = new Int32Array(1024)
+  keyEnds = new Int32Array(1024)
+  hashes = new Int32Array(1024)
+
+  /** Lets go of the events. */
+  clear(): void {
+    this.count = 0
+    this.events.length = 0
+    this.arenas.length = 0
+  }
+
+  /** Appends event `index` of a run. */
+  add({ events, keys, arena }: EventRun, index: number): void {
+    const at = this.count++
+    if (at === this.hashes.length) this.#grow()
+    this.events.push(events[index] as Event)
+    this.arenas.push(arena)
+    this.keyStarts[at] = keys[3 * index] as number
+    this.keyEnds[at] = keys[3 * index + 1] as number
+    this.hashes[at] = keys[3 * index + 2] as number
+  }
+
+  #grow(): void {
+    this.keyStarts = twiceAsLong(this.keyStarts)
+    this.keyEnds = twiceAsLong(this.keyEnds)
+    this.hashes = twiceAsLong(this.hashes)
+  }
+}
+
+function twiceAsLong(array: Int32Array): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(array.length * 2)
+  longer.set(array)
+  return longer
+}
 
 /** Events of one batch of one split with their keys, before they are handed to the sorter. */
 export class EventRun {
@@ -67,13 +102,13 @@ export class EventTimeSorter {
   }
 
   /** Releases every event with a timestamp at or below the watermark. */
-  release(watermark: number, visit: ReleasedEventVisitor): void {
+  release(watermark: number, released: ReleasedEvents): void {
     if (watermark <= this.#watermark) return
     this.#watermark = watermark
     const due: Due[] = []
     for (let split = 0; split < this.#runs.length; split++) this.#collect(split, watermark, due)
-    if (areInOrder(due)) for (const slice of due) visitSlice(slice, visit)
-    else visitMerged(due, visit)
+    if (areInOrder(due)) for (const slice of due) releaseSlice(slice, released)
+    else releaseMerged(due, released)
   }
 
   #collect(split: number, watermark: number, due: Due[]): void {
@@ -139,22 +174,13 @@ function timeAt({ run, order }: SortedRun, at: number): number {
   return (run.events[order === null ? at : (order[at] as number)] as Event).timestamp
 }
 
-function visitSlice({ sorted, from, to }: Due, visit: ReleasedEventVisitor): void {
-  const { run, order } = sorted
-  const { events, keys, arena } = run
+function releaseSlice({ sorted: { run, order }, from, to }: Due, released: ReleasedEvents): void {
   for (let at = from; at < to; at++) {
-    const i = order === null ? at : (order[at] as number)
-    visit(
-      events[i] as Event,
-      arena,
-      keys[3 * i] as number,
-      keys[3 * i + 1] as number,
-      keys[3 * i + 2] as number,
-    )
+    released.add(run, order === null ? at : (order[at] as number))
   }
 }
 
-function visitMerged(due: readonly Due[], visit: ReleasedEventVisitor): void {
+function releaseMerged(due: readonly Due[], released: ReleasedEvents): void {
   let count = 0
   for (const { from, to } of due) count += to - from
   const owners = new Uint32Array(count)
@@ -170,15 +196,8 @@ function visitMerged(due: readonly Due[], visit: ReleasedEventVisitor): void {
     }
   })
   for (const position of sortedIndexes(count, (i) => timestamps[i] as number)) {
-    const { events, keys, arena } = (due[owners[position] as number] as Due).sorted.run
-    const i = indexes[position] as number
-    visit(
-      events[i] as Event,
-      arena,
-      keys[3 * i] as number,
-      keys[3 * i + 1] as number,
-      keys[3 * i + 2] as number,
-    )
+    const { run } = (due[owners[position] as number] as Due).sorted
+    released.add(run, indexes[position] as number)
   }
 }
 

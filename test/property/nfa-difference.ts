@@ -1,3 +1,5 @@
+import { assert } from '../../src/errors.ts'
+import { MatchStore } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
@@ -54,7 +56,8 @@ export function matchTexts(matches: readonly FoundMatch[]): string[] {
 
 /** Time limits are looked at one by one, as the operator does. */
 function runNFA(pattern: Pattern, events: readonly Event[], emitOrder: EmitOrder): NFAOutput {
-  const nfa = new NFA(compileNFA(pattern), { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 })
+  const options = { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 }
+  const nfa = new NFA(compileNFA(pattern), options, new MatchStore())
   const output = new NFAOutput()
   const state = nfa.createState()
   const advanceTo = (timestamp: number) => {
@@ -68,6 +71,8 @@ function runNFA(pattern: Pattern, events: readonly Event[], emitOrder: EmitOrder
     nfa.process(state, event, output)
   }
   advanceTo(Infinity)
+  nfa.release(state)
+  assert(nfa.store.size === 0, 'what is not open is not stored')
   return output
 }
 
