@@ -47,7 +47,6 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
   const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
   const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
-  const said = new Set<string>()
   const startedAt = performance.now()
   try {
     const job = runRuleJob({
@@ -63,11 +62,9 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       },
       sideOutput: (rejected) => sideOutput?.rejected(rejected),
       onExpressionError: (report) => {
-        const text = expressionErrorText(report)
-        if (said.has(text)) return
-        said.add(text)
         progress.clear()
-        terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+        const label = paint('warning:', 'yellow', terminal.colors.say)
+        terminal.say(`${label} ${expressionErrorText(report)}\n`)
       },
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
@@ -88,11 +85,13 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
   }
 }
 
-/** Several predicates of a rule may fail on one event: that is one text. */
-function expressionErrorText({ rules, stream, partition, offset }: ExpressionErrorReport): string {
-  const what = rules.length === 1 ? `rule ${rules[0]}` : `rules ${rules.join(', ')}`
+/** The first error of a condition: the summary has how many came. */
+function expressionErrorText(report: ExpressionErrorReport): string {
+  const { rule, place, expression, reasons, location, stream, partition, offset } = report
+  const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
   return (
-    `${what}: an expression has no value for event ${stream}/${partition}/${offset} ` +
-    '(a field is missing or of another type); that counts as false, and further ones are only counted'
+    `${location.file}:${location.line}:${location.column}: rule ${rule}, ${place}: ` +
+    `\`${expression}\` has no value for event ${stream}/${partition}/${offset}${why}; ` +
+    'that counts as false, and further ones are only counted'
   )
 }

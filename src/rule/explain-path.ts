@@ -3,8 +3,8 @@ import type { Event, TakenEvent } from '../stream/event.ts'
 import { explainAutomaton } from './explain-automaton.ts'
 import type { CheckedRule } from './expression-check.ts'
 import { type ConditionJudge, type FailedConjunct, NearMissJudge } from './near-miss.ts'
+import { eventTextOf } from './redacted-reads.ts'
 import { rulePatternOf } from './rule-pattern.ts'
-import { eventTextOf } from './rule-pipeline.ts'
 import type { TracedKey, TracedOutcome, TracedPath } from './tracing-operator.ts'
 
 /** How far a partial match got, and why no further. */

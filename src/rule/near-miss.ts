@@ -102,8 +102,8 @@ export class NearMissJudge {
     const links: TakenEvent[] = []
     for (let link = taken; link !== null; link = link.previous) links.push(link)
     let whole: TakenEvent | null = null
-    for (const link of links.reverse()) {
-      whole = { ...link, event: this.#wholeOf(link.event, known), previous: whole }
+    for (const { event, step, ordinal } of links.reverse()) {
+      whole = { event: this.#wholeOf(event, known), step, ordinal, previous: whole }
     }
     return whole
   }

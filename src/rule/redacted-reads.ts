@@ -1,6 +1,8 @@
 import type { Expression } from '../expression/expression.ts'
 import { readsOf } from '../expression/expression-analysis.ts'
-import type { Redaction } from '../stream/redaction.ts'
+import type { EventText } from '../stream/alert.ts'
+import { type Redaction, redactingEventText } from '../stream/redaction.ts'
+import type { CheckedRule } from './expression-check.ts'
 import { type Rule, stepItemsOf } from './rule.ts'
 
 /** Something that an expression reads and no alert may show. */
@@ -61,4 +63,9 @@ export function redactedKeysOf(
     }
   }
   return keys
+}
+
+/** Shows events as alerts of these rules may: without what their streams redact. */
+export function eventTextOf(rules: readonly CheckedRule[]): EventText {
+  return redactingEventText(new Map(rules.flatMap(({ redact }) => [...redact])))
 }

@@ -14,6 +14,7 @@ import { firstLateSlot, LateFields } from '../operator/late-fields.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
+import type { ConditionPlace, ExpressionErrors, PlaceErrors } from './expression-errors.ts'
 import { FieldSlots, LateSlots } from './field-slots.ts'
 import {
   compilePattern,
@@ -48,6 +49,7 @@ export interface RuleGroup {
 export interface CompileOptions {
   readonly environment: ExpressionEnvironment
   readonly metrics: MetricGroup
+  readonly errors: ExpressionErrors
   readonly throwOnMiss?: boolean
 }
 
@@ -121,9 +123,10 @@ class RuleCompiler {
     const compiled = compileNFA(compilePattern(detect, context))
     const sequence = detect.kind === 'sequence' ? detect : null
     const nfa = new NFA(compiled, sequence ?? eventOptions, this.#store)
-    const filter = this.#predicates.indexOf([context.filter], rule.id)
+    const errors = this.#errorsAt({ kind: 'filter', name: '', text: rule.filter })
+    const filter = this.#predicates.indexOf([context.filter], errors)
     const cancelling = sequence?.cancelledBy ?? null
-    const cancel = cancelling === null ? null : compileTest(cancelling, context)
+    const cancel = cancelling === null ? null : compileTest(cancelling, 'cancelled_by', '', context)
     const predicates = predicatesOf(compiled.pattern.items)
     const pattern = {
       nfa,
@@ -152,7 +155,8 @@ class RuleCompiler {
       predicates: this.#predicates,
       filter: this.#expressionOf(this.#rule.filter),
       expressionOf: (part) => this.#expressionOf(part),
-      compileTest: (expression) => this.#compileTest(expression),
+      errorsAt: (place) => this.#errorsAt(place),
+      compileTest: (expression, errors) => this.#compileTest(expression, errors),
       throwOnMiss: this.#options.throwOnMiss ?? false,
     }
   }
@@ -161,12 +165,18 @@ class RuleCompiler {
     return part === null ? null : expressionOf(this.#checked, part)
   }
 
-  #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
+  #errorsAt(place: ConditionPlace): PlaceErrors {
+    return this.#options.errors.at(this.#checked, place)
+  }
+
+  #compileTest(
+    expression: Expression,
+    errors: PlaceErrors | null,
+  ): ReturnType<PatternContext['compileTest']> {
     const evaluate = this.#compile(expression)
-    const errors = this.#options.metrics.counter(`expression_errors.${this.#rule.id}`)
     return (event, taken) => {
       const value = evaluate.evaluate(event, taken)
-      if (value === undefined) errors.increment()
+      if (value === undefined) errors?.noteIterative(event, taken)
       return value === true
     }
   }
@@ -190,7 +200,7 @@ class RuleCompiler {
       timeout: rule.onTimeout === null ? null : this.#blockPlan(rule.onTimeout),
       exceptions: rule.exceptions.map(({ name, where, expires }) => ({
         name,
-        holds: this.#matchExpression(where),
+        holds: this.#exceptionTest(name, where),
         expires: expires ?? Infinity,
         hits: this.#options.metrics.counter(`exception_hits.${rule.id}.${name}`),
       })),
@@ -211,6 +221,16 @@ class RuleCompiler {
           ? null
           : { by: dedupe.by.map((text) => this.#matchExpression(text)), forMs: dedupe.forMs },
       to: block.to,
+    }
+  }
+
+  #exceptionTest(name: string, where: ExpressionText): MatchExpression {
+    const compiled = this.#compile(expressionOf(this.#checked, where))
+    const errors = this.#errorsAt({ kind: 'exception', name, text: where })
+    return (taken, names) => {
+      const value = compiled.evaluate(null, taken, names)
+      if (value === undefined) errors.noteIterative(taken.event, taken)
+      return value
     }
   }
 

@@ -10,12 +10,8 @@ import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckedRule } from './expression-check.ts'
-import {
-  compileRules,
-  type ExpressionErrorReport,
-  type RulePipeline,
-  type StreamTime,
-} from './rule-pipeline.ts'
+import type { ExpressionErrorReport } from './expression-errors.ts'
+import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
 export interface JobStream {
@@ -71,6 +67,8 @@ export interface JobSummary {
   readonly alertsByRule: ReadonlyMap<string, number>
   readonly suppressedByRule: ReadonlyMap<string, number>
   readonly metrics: ReadonlyMap<string, number>
+  /** Conditions that had no value for some events, in order of rules. */
+  readonly expressionErrors: readonly ExpressionErrorReport[]
   /** Keys with something open at the end. */
   readonly openKeys: number
 }
@@ -187,6 +185,7 @@ class RuleJob {
       alertsByRule: this.#alertsByRule,
       suppressedByRule: this.#suppressedByRule,
       metrics: this.#metrics.snapshot(),
+      expressionErrors: this.#pipeline.expressionErrors(),
       openKeys: this.#pipeline.openKeys(),
     }
   }

@@ -1,7 +1,7 @@
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import { compileColumnPredicates } from '../expression/column-predicates.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
-import type { Counter, MetricGroup } from '../metrics.ts'
+import type { MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
 import { CepOperator, type CepOutput, type TimeLimitMode } from '../operator/cep-operator.ts'
 import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
@@ -10,14 +10,19 @@ import { SourceOperator } from '../operator/source-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import type { Split } from '../stream/event.ts'
+import type { Event } from '../stream/event.ts'
 import { KeyEncoder } from '../stream/key.ts'
-import { redactingEventText } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { TimeUnit } from '../time/event-timestamp.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import type { CheckedRule } from './expression-check.ts'
+import {
+  type ExpressionErrorReport,
+  ExpressionErrors,
+  type PlaceErrors,
+} from './expression-errors.ts'
 import { FieldSlots } from './field-slots.ts'
+import { eventTextOf } from './redacted-reads.ts'
 import type { Rule } from './rule.ts'
 import { compileGroup, type RuleGroup } from './rule-compiler.ts'
 
@@ -26,14 +31,6 @@ export interface StreamTime {
   readonly field: FieldPath
   readonly unit: TimeUnit
   readonly watermarks: WatermarkStrategy
-}
-
-/** An expression of a rule whose value was CEL's error. */
-export interface ExpressionErrorReport {
-  readonly rules: readonly string[]
-  readonly stream: string
-  readonly partition: number
-  readonly offset: number
 }
 
 export interface RulePipelineOptions {
@@ -46,7 +43,7 @@ export interface RulePipelineOptions {
   readonly sideOutput: SideOutput
   /** `expression_errors.RULE` and `exception_hits.RULE.NAME`. */
   readonly metrics: MetricGroup
-  /** Called once for each predicate, with its first error. */
+  /** Called once for each condition, with its first error. */
   readonly onExpressionError: (report: ExpressionErrorReport) => void
   /** Only events in [from, to) count, epoch ms; default all. */
   readonly from?: number
@@ -69,6 +66,8 @@ export interface RulePipeline {
   /** Keys with something open, over all operators. */
   openKeys(): number
   lateAfterIdle(): number
+  /** Conditions that had no value for some events. */
+  expressionErrors(): ExpressionErrorReport[]
 }
 
 /**
@@ -84,11 +83,6 @@ export function compileRules(
   const builder = new PipelineBuilder(options, eventTextOf(rules))
   for (const group of groups) builder.addGroup(group)
   return builder.build()
-}
-
-/** Shows events as alerts of these rules may: without what their streams redact. */
-export function eventTextOf(rules: readonly CheckedRule[]): EventText {
-  return redactingEventText(new Map(rules.flatMap(({ redact }) => [...redact])))
 }
 
 /** Rules that share key and streams. */
@@ -112,6 +106,7 @@ function byName(a: readonly [string, unknown], b: readonly [string, unknown]): n
 class PipelineBuilder {
   readonly #options: RulePipelineOptions
   readonly #eventText: EventText
+  readonly #errors: ExpressionErrors
   readonly #columns = new Map<string, FieldSlots>()
   readonly #inputs = new Map<string, KeyedInput[]>()
   readonly #operators: CepOperator[] = []
@@ -119,6 +114,7 @@ class PipelineBuilder {
   constructor(options: RulePipelineOptions, eventText: EventText) {
     this.#options = options
     this.#eventText = eventText
+    this.#errors = new ExpressionErrors(options.metrics, options.onExpressionError)
     for (const [stream, time] of options.streams) {
       const columns = new FieldSlots()
       columns.indexOf(time.field)
@@ -129,7 +125,7 @@ class PipelineBuilder {
 
   addGroup(rules: readonly CheckedRule[]): void {
     const options = this.#options
-    const group = compileGroup(rules, options)
+    const group = compileGroup(rules, { ...options, errors: this.#errors })
     const alerts = new AlertOperator(
       group.plans,
       options.alerts,
@@ -153,23 +149,24 @@ class PipelineBuilder {
     }
     const operators = this.#operators
     const inputs = [...this.#inputs.values()].flat()
+    const errors = this.#errors
     return {
       sources,
       openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
+      expressionErrors: () => errors.reports,
       lateAfterIdle: () => inputs.reduce((sum, input) => sum + input.lateAfterIdle, 0),
     }
   }
 
   #addInput(stream: string, rule: Rule, group: RuleGroup, exchange: KeyedExchange): void {
     const columns = this.#columns.get(stream) as FieldSlots
-    const { environment, metrics, sideOutput, onExpressionError } = this.#options
+    const { environment, sideOutput } = this.#options
     const predicates = compileColumnPredicates(
       group.predicates.expressions,
       columns.indexOf,
       environment,
     )
-    const users = group.predicates.users.map((set) => [...set])
-    const counters = users.map((names) => names.map((name) => errorCounter(metrics, name)))
+    const { users } = group.predicates
     const input = new KeyedInput(
       exchange,
       {
@@ -180,10 +177,8 @@ class PipelineBuilder {
         ),
         keyNames: rule.by.map(({ name }) => name),
         fieldColumns: group.carriedFields.map(columns.indexOf),
-        onPredicateErrors: (predicate: number, count: number, split: Split, offset: number) => {
-          for (const counter of counters[predicate] ?? []) counter.increment(count)
-          onExpressionError({ rules: users[predicate] ?? [], ...split, offset })
-        },
+        onPredicateErrors: (predicate: number, count: number, first: Event) =>
+          noteErrors(users[predicate] ?? [], count, first),
       },
       sideOutput,
     )
@@ -211,7 +206,10 @@ class PipelineBuilder {
 
 const everyEvent = [{ filter: null, anyOf: null }]
 
-/** Counts the evaluations of a rule's expressions whose value was CEL's error. */
-export function errorCounter(metrics: MetricGroup, rule: string): Counter {
-  return metrics.counter(`expression_errors.${rule}`)
+/** Errors of a predicate count once for each rule that uses it, in whatever places. */
+function noteErrors(users: readonly PlaceErrors[], count: number, first: Event): void {
+  const noted = new Set<string>()
+  for (const place of users) {
+    if (!noted.has(place.rule) && place.noteUnary(count, first)) noted.add(place.rule)
+  }
 }

@@ -101,8 +101,11 @@ class TestRun {
       metrics: new MetricGroup(),
       tiesByArrival: true,
       sideOutput: ({ offset, reason }) => this.notes.push(`event ${offset} is left out: ${reason}`),
-      onExpressionError: ({ offset }) =>
-        this.notes.push(`a condition has no value for event ${offset}: it counts as false`),
+      onExpressionError: ({ place, expression, reasons, offset }) => {
+        const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
+        const what = `\`${expression}\` of ${place} has no value for event ${offset}${why}`
+        this.notes.push(`${what}: it counts as false`)
+      },
       alerts: {
         alert: (alert) => this.alerts.push(this.#testAlertOf(alert)),
         suppressed: (suppressed) => this.notes.push(this.#suppressionText(suppressed)),

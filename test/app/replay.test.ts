@@ -69,17 +69,25 @@ describe('tocsin replay', () => {
         'alerts                        1\n' +
         '  twice                       1\n' +
         'expression errors             2\n' +
-        '  twice                       2\n',
+        '  twice                       2\n' +
+        `    step a                    1  n > 0 (${at}/rules/twice.yaml:9:25), first for payments/0/3\n` +
+        `    step b                    1  n > a.n (${at}/rules/twice.yaml:10:25), first for payments/0/3\n`,
     })
+    const told = 'that counts as false, and further ones are only counted'
     expect(err).toBe(
-      'warning: rule twice: an expression has no value for event payments/0/3 (a field is missing ' +
-        'or of another type); that counts as false, and further ones are only counted\n',
+      `warning: ${at}/rules/twice.yaml:9:25: rule twice, step a: \`n > 0\` has no value for event ` +
+        `payments/0/3 (n is a text); ${told}\n` +
+        `warning: ${at}/rules/twice.yaml:10:25: rule twice, step b: \`n > a.n\` has no value for event ` +
+        `payments/0/3 (n is a text, a.n is a number); ${told}\n`,
     )
   })
 
   it('gives the same as one JSON document', async () => {
-    const { out } = await replay(folder(), '--format', 'json')
+    const at = folder()
+    const { out } = await replay(at, '--format', 'json')
     const { seconds, events_per_second, ...summary } = JSON.parse(out)
+    const first = { stream: 'payments', partition: 0, offset: 3 }
+    const shared = { rule: 'twice', file: join(at, 'rules/twice.yaml'), column: 25, count: 1 }
     expect(summary).toEqual({
       events: 5,
       late: 1,
@@ -87,6 +95,22 @@ describe('tocsin replay', () => {
       alerts: 1,
       alerts_by_rule: { twice: 1 },
       expression_errors_by_rule: { twice: 2 },
+      expression_errors: [
+        {
+          ...shared,
+          place: 'step a',
+          expression: 'n > 0',
+          line: 9,
+          first: { ...first, reasons: ['n is a text'] },
+        },
+        {
+          ...shared,
+          place: 'step b',
+          expression: 'n > a.n',
+          line: 10,
+          first: { ...first, reasons: ['n is a text', 'a.n is a number'] },
+        },
+      ],
     })
     expect([seconds > 0, events_per_second > 0]).toEqual([true, true])
   })
