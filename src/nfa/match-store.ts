@@ -1,5 +1,12 @@
 import { assert } from '../errors.ts'
-import { Event, inlineFields, type Split, type TakenEvent } from '../stream/event.ts'
+import {
+  type ArrivedEvent,
+  type Event,
+  inlineFields,
+  type Split,
+  type TakenEvent,
+} from '../stream/event.ts'
+import { EventStore, grown } from './event-store.ts'
 
 /** Stands for "none" where an id is expected. */
 export const none = -1
@@ -10,10 +17,10 @@ export const notStarted = 0
 /** Start of the partial match that has taken nothing: after all others. */
 const startOfNotStarted = Number.MAX_SAFE_INTEGER
 
-/** Doubles of a partial match: state, link, start, time of the first event. */
-const matchWidth = 4
-/** Integers of a link: event, step, link before, references. */
-const linkWidth = 4
+/** Numbers of a partial match: state, link, start, time of the first event, deadline. */
+const matchWidth = 5
+/** Numbers of a link: event, step, link before, references, ordinal. */
+const linkWidth = 5
 
 /**
  * Where the partial matches of an operator live: numbers in a few long arrays, not objects. There
@@ -26,25 +33,29 @@ const linkWidth = 4
  */
 export class MatchStore {
   #matches = new Float64Array(matchWidth * 1024)
-  #deadlines = new Float64Array(1024)
   #freeMatches: number[] = []
   #matchCount = 1
-  #links = new Int32Array(linkWidth * 1024)
-  #ordinals = new Float64Array(1024)
+  #links = new Float64Array(linkWidth * 1024)
   readonly #freeLinks: number[] = []
   #linkCount = 0
   readonly #events = new EventStore()
+  #ordinals = 0
   /** The event that was taken last: kept while others may take it as well. */
-  #lastEvent: Event | null = null
+  #lastEvent: ArrivedEvent | null = null
   #lastEventId = none
 
   constructor() {
-    this.#matches.set([none, none, startOfNotStarted, Infinity])
+    this.#matches.set([none, none, startOfNotStarted, Infinity, Infinity])
   }
 
   /** Number of partial matches that are stored. */
   get size(): number {
     return this.#matchCount - 1 - this.#freeMatches.length
+  }
+
+  /** The next number in the order of the events that are offered to the operator. */
+  nextOrdinal(): number {
+    return this.#ordinals++
   }
 
   /** Index of the state that the partial match waits in. */
@@ -56,7 +67,7 @@ export class MatchStore {
     return this.#matches[match * matchWidth + 1] as number
   }
 
-  /** Ordinal of the first event among those of the key: orders partial matches by their start. */
+  /** Ordinal of the first event: orders partial matches by their start. */
   startOf(match: number): number {
     return this.#matches[match * matchWidth + 2] as number
   }
@@ -68,11 +79,11 @@ export class MatchStore {
 
   /** When a time limit completed the match, epoch ms; infinity: an event did. */
   deadlineOf(match: number): number {
-    return this.#deadlines[match] as number
+    return this.#matches[match * matchWidth + 4] as number
   }
 
   setDeadline(match: number, deadline: number): void {
-    this.#deadlines[match] = deadline
+    this.#matches[match * matchWidth + 4] = deadline
   }
 
   /** A new partial match, which shares what `link` has taken. */
@@ -83,8 +94,8 @@ export class MatchStore {
     this.#matches[at + 1] = link
     this.#matches[at + 2] = start
     this.#matches[at + 3] = firstTimestamp
-    this.#deadlines[match] = Infinity
-    this.#links[link * linkWidth + 3]!++
+    this.#matches[at + 4] = Infinity
+    this.#retainLink(link)
     return match
   }
 
@@ -95,7 +106,7 @@ export class MatchStore {
   }
 
   /** A link with no reference yet: the partial match that is made with it is its first. */
-  addLink(event: Event, step: number, previous: number, ordinal: number): number {
+  addLink(event: ArrivedEvent, step: number, previous: number, ordinal: number): number {
     const link = this.#freeLinks.pop() ?? this.#growLinks()
     const at = link * linkWidth
     const id = this.#idOf(event)
@@ -104,8 +115,8 @@ export class MatchStore {
     this.#links[at + 1] = step
     this.#links[at + 2] = previous
     this.#links[at + 3] = 0
-    this.#ordinals[link] = ordinal
-    if (previous !== none) this.#links[previous * linkWidth + 3]!++
+    this.#links[at + 4] = ordinal
+    if (previous !== none) this.#retainLink(previous)
     return link
   }
 
@@ -118,7 +129,7 @@ export class MatchStore {
   }
 
   ordinalOf(link: number): number {
-    return this.#ordinals[link] as number
+    return this.#links[link * linkWidth + 4] as number
   }
 
   timestampOf(link: number): number {
@@ -169,7 +180,7 @@ export class MatchStore {
     return link === none ? 0 : this.#events.touch(this.#links[link * linkWidth] as number)
   }
 
-  #idOf(event: Event): number {
+  #idOf(event: ArrivedEvent): number {
     if (event === this.#lastEvent) return this.#lastEventId
     if (this.#lastEventId !== none) this.#events.release(this.#lastEventId)
     this.#lastEvent = event
@@ -177,11 +188,18 @@ export class MatchStore {
     return this.#lastEventId
   }
 
+  #retainLink(link: number): void {
+    const at = link * linkWidth + 3
+    this.#links[at] = (this.#links[at] as number) + 1
+  }
+
   #freeLink(first: number): void {
     let link = first
     while (link !== none) {
       const at = link * linkWidth
-      if (--this.#links[at + 3]! > 0) return
+      const references = (this.#links[at + 3] as number) - 1
+      this.#links[at + 3] = references
+      if (references > 0) return
       this.#events.release(this.#links[at] as number)
       this.#freeLinks.push(link)
       link = this.#links[at + 2] as number
@@ -190,123 +208,14 @@ export class MatchStore {
 
   #growMatches(): number {
     const match = this.#matchCount++
-    if (match === this.#deadlines.length) {
-      this.#matches = grown(this.#matches)
-      this.#deadlines = grown(this.#deadlines)
-    }
+    if (this.#matchCount * matchWidth > this.#matches.length) this.#matches = grown(this.#matches)
     return match
   }
 
   #growLinks(): number {
     const link = this.#linkCount++
-    if (link === this.#ordinals.length) {
-      const links = new Int32Array(this.#links.length * 2)
-      links.set(this.#links)
-      this.#links = links
-      this.#ordinals = grown(this.#ordinals)
-    }
+    if (this.#linkCount * linkWidth > this.#links.length) this.#links = grown(this.#links)
     return link
-  }
-}
-
-/** The events that partial matches have taken, column by column. */
-class EventStore {
-  #timestamps = new Float64Array(1024)
-  #offsets = new Float64Array(1024)
-  #references = new Int32Array(1024)
-  readonly #splits: Split[] = []
-  readonly #texts: string[] = []
-  readonly #f0: unknown[] = []
-  readonly #f1: unknown[] = []
-  readonly #more: (readonly unknown[])[] = []
-  readonly #free: number[] = []
-  #count = 0
-  readonly #fields: unknown[] = []
-
-  /** Stores an event, with one reference. */
-  add(event: Event): number {
-    const id = this.#free.pop() ?? this.#grow()
-    this.#timestamps[id] = event.timestamp
-    this.#offsets[id] = event.offset
-    this.#references[id] = 1
-    this.#splits[id] = event.split
-    this.#texts[id] = event.raw
-    this.#f0[id] = event.f0
-    this.#f1[id] = event.f1
-    this.#more[id] = event.moreFields
-    return id
-  }
-
-  retain(id: number): void {
-    this.#references[id]!++
-  }
-
-  release(id: number): void {
-    if (--this.#references[id]! > 0) return
-    this.#texts[id] = ''
-    this.#free.push(id)
-  }
-
-  timestampOf(id: number): number {
-    return this.#timestamps[id] as number
-  }
-
-  eventOf(id: number): Event {
-    const more = this.#more[id] as readonly unknown[]
-    const fields = this.#fields
-    fields.length = inlineFields
-    fields[0] = this.#f0[id]
-    fields[1] = this.#f1[id]
-    for (let index = 0; index < more.length; index++) fields.push(more[index])
-    return new Event(
-      this.#timestamps[id] as number,
-      this.#splits[id] as Split,
-      this.#offsets[id] as number,
-      0,
-      noWords,
-      fields,
-      this.#texts[id] as string,
-    )
-  }
-
-  splitOf(id: number): Split {
-    return this.#splits[id] as Split
-  }
-
-  offsetOf(id: number): number {
-    return this.#offsets[id] as number
-  }
-
-  textOf(id: number): string {
-    return this.#texts[id] as string
-  }
-
-  f0Of(id: number): unknown {
-    return this.#f0[id]
-  }
-
-  f1Of(id: number): unknown {
-    return this.#f1[id]
-  }
-
-  moreOf(id: number): readonly unknown[] {
-    return this.#more[id] as readonly unknown[]
-  }
-
-  touch(id: number): number {
-    return this.#f0[id] === undefined ? 1 : 0
-  }
-
-  #grow(): number {
-    const id = this.#count++
-    if (id === this.#references.length) {
-      const references = new Int32Array(this.#references.length * 2)
-      references.set(this.#references)
-      this.#references = references
-      this.#timestamps = grown(this.#timestamps)
-      this.#offsets = grown(this.#offsets)
-    }
-    return id
   }
 }
 
@@ -391,9 +300,3 @@ class StoredTakenEvent implements TakenEvent {
 }
 
 const noWords: readonly number[] = []
-
-function grown(array: Float64Array): Float64Array<ArrayBuffer> {
-  const longer = new Float64Array(array.length * 2)
-  longer.set(array)
-  return longer
-}

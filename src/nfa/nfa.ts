@@ -1,9 +1,9 @@
 import { TocsinError } from '../errors.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, TakenEvent } from '../stream/event.ts'
 import { type MatchStore, none, notStarted } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
-import type { NFAState, PartialMatch } from './partial-match.ts'
+import type { NFAState, OpenMatches, PartialMatch } from './partial-match.ts'
 import { noPartialMatches, PartialMatchQueue } from './partial-match-queue.ts'
 
 /** When a match comes out under a skip strategy: see D7. */
@@ -63,26 +63,21 @@ export class NFA {
     this.#emitting = new PartialMatchQueue(store)
   }
 
-  createState(): NFAState {
-    return { only: none, heap: null, completedMatches: noPartialMatches, nextOrdinal: 0 }
-  }
-
-  /** Lets go of all that a key has open; its state must not be used again. */
-  release({ only, heap, completedMatches }: NFAState): void {
-    if (only !== none) this.store.freeMatch(only)
-    if (heap !== null) for (const match of heap) this.store.freeMatch(match)
-    for (const match of completedMatches) this.store.freeMatch(match)
+  /** Lets go of all that a key has open. */
+  release(state: NFAState): void {
+    for (const match of this.#openOf(state)) this.store.freeMatch(match)
+    for (const match of completedOf(state)) this.store.freeMatch(match)
   }
 
   /** Whether an event that fits no unary predicate can have an effect on this key. */
-  needsEveryEvent({ only, heap }: NFAState): boolean {
-    if (heap !== null) return heap.some((match) => !this.#stateOf(match).inert)
-    return !this.#stateOf(notStarted).inert || (only !== none && !this.#stateOf(only).inert)
+  needsEveryEvent(state: NFAState): boolean {
+    if (typeof state !== 'number') return state.heap.some((match) => !this.#stateOf(match).inert)
+    return !this.#stateOf(notStarted).inert || (state !== none && !this.#stateOf(state).inert)
   }
 
   /** Moves time to `timestamp`: drops what ran out, completes what waited for that. */
-  advanceTime(state: NFAState, timestamp: number, output: NFAOutput): void {
-    if (this.nextDeadline(state) > timestamp) return
+  advanceTime(state: NFAState, timestamp: number, output: NFAOutput): NFAState {
+    if (this.nextDeadline(state) > timestamp) return state
     const { store } = this
     this.#clearWorkplace()
     for (const match of this.#openOf(state)) {
@@ -98,30 +93,34 @@ export class NFA {
         store.freeMatch(match)
       }
     }
-    this.#conclude(state, output)
+    return this.#conclude(state, output)
   }
 
-  /** Offers an event to every partial match. Time must have been advanced to its timestamp. */
-  process(state: NFAState, event: Event, output: NFAOutput): void {
-    const ordinal = state.nextOrdinal++
+  /**
+   * Offers an event to every partial match. Time must have been advanced to its timestamp.
+   * @returns the state that the key has now; the one before must not be used again
+   */
+  process(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
+    const ordinal = this.store.nextOrdinal()
     this.#clearWorkplace()
-    const { heap, only } = state
-    if (heap === null) {
-      if (only !== none) this.#continue(only, event, ordinal)
+    if (typeof state === 'number') {
+      if (state !== none) this.#continue(state, event, ordinal)
       this.#begin(state, event, ordinal, output)
     } else {
+      const { heap } = state
       for (let index = 0; index < heap.length; index++) {
         const match = heap[index] as number
         if (match === notStarted) this.#begin(state, event, ordinal, output)
         else this.#continue(match, event, ordinal)
       }
     }
-    this.#conclude(state, output)
+    return this.#conclude(state, output)
   }
 
   /** The earliest moment at which a time limit runs out for this key, epoch ms; infinity: never. */
-  nextDeadline({ only, heap }: NFAState): number {
-    if (heap === null) return only === none ? Infinity : this.#deadlineOf(only)
+  nextDeadline(state: NFAState): number {
+    if (typeof state === 'number') return state === none ? Infinity : this.#deadlineOf(state)
+    const { heap } = state
     if (!this.compiled.hasStepLimits) return this.#deadlineOf(heap[0] as number)
     let earliest = Infinity
     for (const match of heap) earliest = Math.min(earliest, this.#deadlineOf(match))
@@ -134,8 +133,8 @@ export class NFA {
   }
 
   /** Matches that wait while a partial match that began earlier is open. */
-  heldMatchesOf({ completedMatches }: NFAState): PartialMatch[] {
-    return this.#viewsOf(completedMatches)
+  heldMatchesOf(state: NFAState): PartialMatch[] {
+    return this.#viewsOf(completedOf(state))
   }
 
   #viewsOf(matches: readonly number[]): PartialMatch[] {
@@ -146,12 +145,13 @@ export class NFA {
     }))
   }
 
-  #openOf({ only, heap }: NFAState): readonly number[] {
-    return heap ?? (only === none ? [notStarted] : [only, notStarted])
+  #openOf(state: NFAState): readonly number[] {
+    if (typeof state !== 'number') return state.heap
+    return state === none ? [notStarted] : [state, notStarted]
   }
 
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(state: NFAState, event: Event, ordinal: number, output: NFAOutput): void {
+  #begin(state: NFAState, event: ArrivedEvent, ordinal: number, output: NFAOutput): void {
     const { store } = this
     const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
@@ -174,7 +174,7 @@ export class NFA {
     this.#remaining.offer(notStarted)
   }
 
-  #continue(match: number, event: Event, ordinal: number): void {
+  #continue(match: number, event: ArrivedEvent, ordinal: number): void {
     const { store } = this
     const state = this.#stateOf(match)
     const { edges } = state
@@ -224,19 +224,25 @@ export class NFA {
     this.#completed.size = 0
   }
 
-  /** Takes over what the partial matches have become, and emits what is complete. */
-  #conclude(state: NFAState, output: NFAOutput): void {
-    if (this.#completed.size > 0 || state.completedMatches.length > 0) this.#emit(state, output)
+  /** What the partial matches have become; emits what is complete. */
+  #conclude(state: NFAState, output: NFAOutput): NFAState {
+    const waiting = completedOf(state)
+    const held =
+      this.#completed.size > 0 || waiting.length > 0 ? this.#emit(waiting, output) : waiting
     const { items, size } = this.#remaining
-    const started = size === 2 && items[1] === notStarted
-    state.only = started ? (items[0] as number) : none
-    state.heap =
-      started || size < 2 ? null : this.#remaining.intoArray(state.heap ?? noPartialMatches)
+    if (held.length === 0) {
+      if (size < 2) return none
+      if (size === 2 && items[1] === notStarted) return items[0] as number
+    }
+    if (typeof state === 'number') return { heap: items.slice(0, size), completedMatches: held }
+    state.heap = this.#remaining.intoArray(state.heap)
+    state.completedMatches = held
+    return state
   }
 
   #isFull(state: NFAState): boolean {
     const { limit } = this.options
-    const matches = state.heap?.length ?? 2
+    const matches = typeof state === 'number' ? 2 : state.heap.length
     if (matches <= limit) return false
     const starts = new Set<number>()
     for (const match of this.#openOf(state)) starts.add(this.store.startOf(match))
@@ -244,13 +250,13 @@ export class NFA {
   }
 
   /** Emits complete matches in order of their starts and drops what the skip strategy drops. */
-  #emit(state: NFAState, output: NFAOutput): void {
+  #emit(waiting: number[], output: NFAOutput): number[] {
     const { store } = this
     const { afterMatch } = this.compiled.pattern
     const waits = this.options.emitOrder === 'start' && afterMatch.kind !== 'no_skip'
     const open = this.#remaining
     const completed = this.#emitting
-    completed.reset(state.completedMatches)
+    completed.reset(waiting)
     for (let index = 0; index < this.#completed.size; index++) {
       completed.offer(this.#completed.items[index] as number)
     }
@@ -274,7 +280,7 @@ export class NFA {
       } else output.dropped++
       store.freeMatch(match)
     }
-    state.completedMatches = completed.intoArray(state.completedMatches)
+    return completed.intoArray(waiting)
   }
 
   /** When the partial match runs out, if nothing happens; infinity: never. */
@@ -307,6 +313,10 @@ export class NFA {
     const { states, start } = this.compiled
     return states[match === notStarted ? start : this.store.stateOf(match)] as CompiledState
   }
+}
+
+function completedOf(state: NFAState): OpenMatches['completedMatches'] {
+  return typeof state === 'number' ? noPartialMatches : state.completedMatches
 }
 
 /** Which partial matches a match drops, by their start; `null`: none. */

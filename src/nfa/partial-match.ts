@@ -1,5 +1,4 @@
 import type { TakenEvent } from '../stream/event.ts'
-import { none } from './match-store.ts'
 
 /** A partial match to look at: the state it waits in and what it has taken. */
 export interface PartialMatch {
@@ -10,22 +9,16 @@ export interface PartialMatch {
 }
 
 /**
- * What one rule knows of one key: ids of partial matches in the operator's `MatchStore`. It lives
- * in keyed state; the NFA itself is immutable and shared. Most keys have one partial match open,
- * and then no array.
+ * What one rule knows of one key, in ids of the operator's `MatchStore`: the only partial match
+ * that has started, `none` if none has, or several. It lives in keyed state; the NFA itself is
+ * immutable and shared. Most keys have one open, and then nothing but a small number.
  */
-export interface NFAState {
-  /** The only partial match that has started, where `heap` is null; `none`: none has. */
-  only: number
-  /** All partial matches, a heap by start, the one that has not started among them. */
-  heap: number[] | null
+export type NFAState = number | OpenMatches
+
+/** The partial matches of a key that has more than one, or matches that wait. */
+export interface OpenMatches {
+  /** A heap by start, the one that has not started among them. */
+  heap: number[]
   /** Matches that wait while a partial match that began earlier is open (emit order `start`). */
   completedMatches: number[]
-  /** Ordinal of the next event. */
-  nextOrdinal: number
-}
-
-/** Whether nothing is open: the key need not be kept. */
-export function isEmpty({ only, heap, completedMatches }: NFAState): boolean {
-  return only === none && heap === null && completedMatches.length === 0
 }

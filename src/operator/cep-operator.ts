@@ -1,9 +1,9 @@
 import { none, notStarted } from '../nfa/match-store.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
+import type { NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 
@@ -144,31 +144,22 @@ export class CepOperator {
   #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
     const { store } = (this.#patterns[0] as RunningPattern).nfa
     let touched = 0
-    for (let index = from; index < to; index++) {
-      const state = entries[index]?.get(0) as NFAState | undefined
-      if (state !== undefined && state.only === none && state.heap !== null) touched++
-    }
-    for (let index = from; index < to; index++) {
-      const state = entries[index]?.get(0) as NFAState | undefined
-      if (state !== undefined) touched += store.touch(oneOf(state))
-    }
-    for (let index = from; index < to; index++) {
-      const state = entries[index]?.get(0) as NFAState | undefined
-      if (state !== undefined) touched += store.touchEvent(oneOf(state))
-    }
+    for (let index = from; index < to; index++) touched += oneOf(entries[index])
+    for (let index = from; index < to; index++) touched += store.touch(oneOf(entries[index]))
+    for (let index = from; index < to; index++) touched += store.touchEvent(oneOf(entries[index]))
     this.lookedAt = touched
   }
 
   #processElement(index: number, found: KeyEntry | undefined): void {
-    const event = this.#released.events[index] as Event
+    const event = this.#released.events[index] as ArrivedEvent
     let entry = found
     if (entry === undefined || entry.removed) entry = this.#find(index)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
-      const state = entry?.get(slot) as NFAState | undefined
+      const state = (entry?.get(slot) ?? none) as NFAState
       if (!fitsAny(event, pattern)) {
-        const inert = state === undefined ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
+        const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
       }
       entry ??= this.#create(index)
@@ -201,21 +192,20 @@ export class CepOperator {
     entry: KeyEntry,
     index: number,
     pattern: RunningPattern,
-    known: NFAState | undefined,
-    event: Event,
+    known: NFAState,
+    event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
     let state = known
-    if (state !== undefined) this.#advanceState(entry, index, state, event.timestamp)
-    if (state !== undefined && pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
-      nfa.release(state)
-      state = undefined
+    if (state !== none) {
+      state = this.#advanceState(entry, index, state, event.timestamp)
+      if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
+        nfa.release(state)
+        state = none
+      }
     }
-    if (state === undefined) {
-      state = nfa.createState()
-      entry.set(index, state)
-    }
-    nfa.process(state, event, this.#step)
+    state = nfa.process(state, event, this.#step)
+    if (state !== known) entry.set(index, state)
     this.#collect(entry, index, event.timestamp, event)
   }
 
@@ -225,10 +215,10 @@ export class CepOperator {
     let open = false
     let waiting = false
     for (let index = 0; index < patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined || isEmpty(state)) continue
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
       open = true
-      if (state.completedMatches.length > 0) waiting = true
+      if (isWaiting(state)) waiting = true
     }
     if (!open) {
       // A key that has a timer is forgotten then: most come back before.
@@ -248,21 +238,18 @@ export class CepOperator {
   #dueOf(entry: KeyEntry): number {
     let due = Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined) continue
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
       const { nfa, slackMs } = this.#patterns[index] as RunningPattern
       // The end of a partial match may set free a match that waits for it.
-      const slack = state.completedMatches.length > 0 ? 0 : slackMs
+      const slack = isWaiting(state) ? 0 : slackMs
       due = Math.min(due, nfa.nextDeadline(state) + slack)
     }
     return due
   }
 
   #isOpen(entry: KeyEntry): boolean {
-    return this.#patterns.some((_, index) => {
-      const state = entry.get(index) as NFAState | undefined
-      return state !== undefined && !isEmpty(state)
-    })
+    return this.#patterns.some((_, index) => (entry.get(index) ?? none) !== none)
   }
 
   #forget(entry: KeyEntry): void {
@@ -298,24 +285,28 @@ export class CepOperator {
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined) continue
-      this.#advanceState(entry, index, state, timestamp)
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
+      const next = this.#advanceState(entry, index, state, timestamp)
+      if (next !== state) entry.set(index, next)
     }
     this.#settle(entry, timestamp)
   }
 
-  #advanceState(entry: KeyEntry, index: number, state: NFAState, timestamp: number): void {
+  /** @returns the state that the key has then */
+  #advanceState(entry: KeyEntry, index: number, known: NFAState, timestamp: number): NFAState {
     const { nfa, timeouts } = this.#patterns[index] as RunningPattern
     this.#step.keepsTimeouts = timeouts
     if (this.#mode === 'watermark') {
-      nfa.advanceTime(state, timestamp, this.#step)
+      const state = nfa.advanceTime(known, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)
-      return
+      return state
     }
-    for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
-      if (at === Infinity) return
-      nfa.advanceTime(state, at, this.#step)
+    let state = known
+    for (;;) {
+      const at = nfa.nextDeadline(state)
+      if (at > timestamp || at === Infinity) return state
+      state = nfa.advanceTime(state, at, this.#step)
       this.#collect(entry, index, at, null)
     }
   }
@@ -335,10 +326,16 @@ export class CepOperator {
   }
 }
 
+/** Whether a finished match waits for one that began earlier. */
+function isWaiting(state: NFAState): boolean {
+  return typeof state !== 'number' && state.completedMatches.length > 0
+}
+
 /** One of the partial matches of a key. */
-function oneOf({ only, heap }: NFAState): number {
-  if (heap !== null) return heap[0] as number
-  return only === none ? notStarted : only
+function oneOf(entry: KeyEntry | undefined): number {
+  const state = entry?.get(0) as NFAState | undefined
+  if (typeof state === 'object') return state.heap[0] as number
+  return state === undefined || state === none ? notStarted : state
 }
 
 /** By the moment at which they were known; a time limit at T comes before the events of T (D3). */

@@ -2,7 +2,7 @@ import { CurrentKey } from '../state/current-key.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { KeyedStateStore } from '../state/keyed-state-store.ts'
-import { Event, type Split } from '../stream/event.ts'
+import { type ArrivedEvent, eventOf, type Split } from '../stream/event.ts'
 import { canonicalKey, type KeyFailure } from '../stream/key.ts'
 import { hashKey } from '../stream/key-group.ts'
 import type { Clock } from '../time/clock.ts'
@@ -103,7 +103,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
       const start = keys.length === 0 ? 0 : (run.keys[run.keys.length - 2] as number)
       keys.push(key)
       // The sorter carries the value as the event's one field.
-      const event = new Event(timestamp, split, offset, 0, noWords, [value], '')
+      const event = eventOf(timestamp, split, offset, 0, noWords, [value], '')
       run.add(event, start, start + key.length, hashKey(key) | 0)
     }
   }
@@ -139,7 +139,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
   #processReleased(): void {
     const { count, events, arenas, keyStarts, keyEnds, hashes } = this.#released
     for (let index = 0; index < count; index++) {
-      const event = events[index] as Event
+      const event = events[index] as ArrivedEvent
       const { timestamp } = event
       // Timers before the event go first; those at its own time wait for all events of that time.
       if (timestamp - 1 > this.#timers.watermark) this.#advanceTimers(timestamp - 1)

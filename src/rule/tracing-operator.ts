@@ -1,5 +1,6 @@
+import { none } from '../nfa/match-store.ts'
 import { type NFA, NFAOutput } from '../nfa/nfa.ts'
-import { isEmpty, type NFAState, type PartialMatch } from '../nfa/partial-match.ts'
+import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
 import {
   CepOperator,
   type CepOutput,
@@ -7,7 +8,7 @@ import {
   type CepResult,
 } from '../operator/cep-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
 /** What became of one partial match, known by what it took. */
@@ -50,7 +51,7 @@ export interface TracedKey {
 }
 
 interface RunningKey extends TracedKey {
-  state: NFAState | null
+  state: NFAState
   /** The open ones. */
   readonly open: Map<TakenEvent, TracedPath>
 }
@@ -105,7 +106,7 @@ export class TracingOperator extends CepOperator {
         paths: [],
         refused: [],
         held: new Set(),
-        state: null,
+        state: none,
         open: new Map(),
       }
       this.#keys.set(key, known)
@@ -113,7 +114,7 @@ export class TracingOperator extends CepOperator {
     return known
   }
 
-  #offer(key: RunningKey, event: Event): void {
+  #offer(key: RunningKey, event: ArrivedEvent): void {
     const { nfa, filter, cancelledBy } = this.#pattern
     const exists = filter === null || fits(event, filter)
     key.events.push({ event, exists })
@@ -123,22 +124,22 @@ export class TracingOperator extends CepOperator {
       for (const path of key.open.values()) path.outcome = { kind: 'cancelled', event }
       key.open.clear()
       key.held.clear()
-      key.state = null
+      nfa.release(key.state)
+      key.state = none
     }
-    key.state ??= nfa.createState()
     const before = this.#openOf(key)
-    nfa.process(key.state, event, this.#step)
+    key.state = nfa.process(key.state, event, this.#step)
     if (this.#step.refused > 0) key.refused.push(event)
     this.#note(key, before, event.timestamp, event)
   }
 
   #advanceTime(key: RunningKey, timestamp: number): void {
     const { nfa } = this.#pattern
-    while (key.state !== null) {
+    while (key.state !== none) {
       const deadline = nfa.nextDeadline(key.state)
       if (deadline === Infinity || deadline > timestamp) return
       const before = this.#openOf(key)
-      nfa.advanceTime(key.state, deadline, this.#step)
+      key.state = nfa.advanceTime(key.state, deadline, this.#step)
       this.#note(key, before, deadline, null)
     }
   }
@@ -152,7 +153,6 @@ export class TracingOperator extends CepOperator {
   ): void {
     const { nfa } = this.#pattern
     const step = this.#step
-    const state = key.state as NFAState
     const after = byTaken(this.#openOf(key))
     const matches = step.matches.map(({ taken, at }) => ({ taken: this.#same(key, taken), at }))
     const timeouts = step.timeouts.map(({ taken, at }) => ({ taken: this.#same(key, taken), at }))
@@ -167,12 +167,11 @@ export class TracingOperator extends CepOperator {
       else this.#end(key, taken, reasonOf(nfa, waiting, moment, event))
     }
     this.#passOn(key, moment, event)
-    if (isEmpty(state)) key.state = null
   }
 
   /** The key's partial matches, with the same object for the same events taken. */
   #openOf(key: RunningKey): PartialMatch[] {
-    return this.#pattern.nfa.partialMatchesOf(key.state as NFAState).map(({ state, taken }) => ({
+    return this.#pattern.nfa.partialMatchesOf(key.state).map(({ state, taken }) => ({
       state,
       taken: taken === null ? null : this.#same(key, taken),
     }))
@@ -216,7 +215,7 @@ export class TracingOperator extends CepOperator {
       } else this.#end(key, taken, outcome)
     }
     key.held.clear()
-    for (const { taken } of this.#pattern.nfa.heldMatchesOf(key.state as NFAState)) {
+    for (const { taken } of this.#pattern.nfa.heldMatchesOf(key.state)) {
       if (taken !== null) key.held.add(this.#same(key, taken))
     }
   }

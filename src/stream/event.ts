@@ -5,11 +5,10 @@ export interface Split {
 }
 
 /**
- * An event that was offered to a keyed operator: its identity, its time, the outcome of the unary
+ * An event as conditions and alerts see it: its identity, its time, the outcome of the unary
  * predicates, the field values that later predicates and the alert read, and its JSON text.
- * It is immutable; what partial matches take of it is copied into their store.
  */
-export class Event {
+export interface Event {
   /** Event time, epoch ms, whole. */
   readonly timestamp: number
   readonly split: Split
@@ -26,6 +25,31 @@ export class Event {
   readonly f1: unknown
   /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
   moreFields: readonly unknown[]
+  /** The value of a field slot; `undefined` is a missing field. */
+  field(slot: number): unknown
+}
+
+/** Bytes in which the texts of the events of a batch lie. */
+export interface EventText {
+  bytes: Buffer
+}
+
+/**
+ * An event that is offered to a keyed operator. What partial matches take of it is copied into
+ * their store; its text is that of the batch as long as it is not kept longer than that.
+ */
+export class ArrivedEvent implements Event {
+  readonly timestamp: number
+  readonly split: Split
+  readonly offset: number
+  readonly predicates: number
+  readonly morePredicates: readonly number[]
+  readonly f0: unknown
+  readonly f1: unknown
+  moreFields: readonly unknown[]
+  readonly text: EventText
+  textStart: number
+  textEnd: number
 
   /** @param fields values by field slot, `undefined` where missing; copied */
   constructor(
@@ -35,30 +59,55 @@ export class Event {
     predicates: number,
     morePredicates: readonly number[],
     fields: readonly unknown[],
-    raw: string,
+    text: EventText,
+    textStart: number,
+    textEnd: number,
   ) {
     this.timestamp = timestamp
     this.split = split
     this.offset = offset
     this.predicates = predicates
     this.morePredicates = morePredicates
-    this.raw = raw
     this.f0 = fields[0]
     this.f1 = fields[1]
     this.moreFields = fields.length > inlineFields ? fields.slice(inlineFields) : noFields
+    this.text = text
+    this.textStart = textStart
+    this.textEnd = textEnd
   }
 
-  /** The value of a field slot; `undefined` is a missing field. */
-  field(slot: number): unknown {
-    switch (slot) {
-      case 0:
-        return this.f0
-      case 1:
-        return this.f1
-      default:
-        return this.moreFields[slot - inlineFields]
-    }
+  get raw(): string {
+    return this.text.bytes.toString('latin1', this.textStart, this.textEnd)
   }
+
+  field(slot: number): unknown {
+    if (slot === 0) return this.f0
+    return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
+  }
+}
+
+/** An event whose text stands for itself. @param raw one char a byte */
+export function eventOf(
+  timestamp: number,
+  split: Split,
+  offset: number,
+  predicates: number,
+  morePredicates: readonly number[],
+  fields: readonly unknown[],
+  raw: string,
+): ArrivedEvent {
+  const text = { bytes: Buffer.from(raw, 'latin1') }
+  return new ArrivedEvent(
+    timestamp,
+    split,
+    offset,
+    predicates,
+    morePredicates,
+    fields,
+    text,
+    0,
+    raw.length,
+  )
 }
 
 /** The text of a record whose bytes are given as `Event.raw` has them, one char a byte. */

@@ -1,4 +1,4 @@
-import type { Event } from '../stream/event.ts'
+import type { ArrivedEvent, EventText } from '../stream/event.ts'
 
 /**
  * Released events in order, each with its key: parallel arrays, so that a keyed operator can look
@@ -6,7 +6,7 @@ import type { Event } from '../stream/event.ts'
  */
 export class ReleasedEvents {
   count = 0
-  readonly events: Event[] = []
+  readonly events: ArrivedEvent[] = []
   /** The key of event i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
   readonly arenas: Buffer[] = []
   keyStarts = new Int32Array(1024)
@@ -21,10 +21,12 @@ export class ReleasedEvents {
   }
 
   /** Appends event `index` of a run. */
-  add({ events, keys, arena }: EventRun, index: number): void {
+  add(run: EventRun, index: number): void {
+    const { events, keys, arena } = run
+    run.held--
     const at = this.count++
     if (at === this.hashes.length) this.#grow()
-    this.events.push(events[index] as Event)
+    this.events.push(events[index] as ArrivedEvent)
     this.arenas.push(arena)
     this.keyStarts[at] = keys[3 * index] as number
     this.keyEnds[at] = keys[3 * index + 1] as number
@@ -46,18 +48,47 @@ function twiceAsLong(array: Int32Array): Int32Array<ArrayBuffer> {
 
 /** Events of one batch of one split with their keys, before they are handed to the sorter. */
 export class EventRun {
-  readonly events: Event[] = []
+  readonly events: ArrivedEvent[] = []
   /** Three numbers an event: start and end of its key in the arena, and the key's hash. */
   readonly keys: number[] = []
   arena: Buffer = Buffer.alloc(0)
+  /** Where the texts of the events lie: bytes of their batch. */
+  readonly text: EventText
   bytes = 0
+  /** Events that have not been released. */
+  held = 0
 
-  add(event: Event, start: number, end: number, hash: number): void {
+  /** @param bytes those of the batch; `keepText` copies what is needed of them */
+  constructor(bytes: Buffer = noBytes) {
+    this.text = { bytes }
+  }
+
+  add(event: ArrivedEvent, start: number, end: number, hash: number): void {
     this.events.push(event)
     this.keys.push(start, end, hash)
-    this.bytes += event.raw.length + eventOverheadBytes
+    this.bytes += event.textEnd - event.textStart + eventOverheadBytes
+    this.held++
+  }
+
+  /** The batch is about to be given back: copies the texts of what is held. */
+  keepText(): void {
+    if (this.held === 0) return
+    const { text, events } = this
+    let length = 0
+    for (const { textStart, textEnd } of events) length += textEnd - textStart
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let at = 0
+    for (const event of events) {
+      const copied = text.bytes.copy(bytes, at, event.textStart, event.textEnd)
+      event.textStart = at
+      at += copied
+      event.textEnd = at
+    }
+    text.bytes = bytes
   }
 }
+
+const noBytes = Buffer.alloc(0)
 
 /** What an event costs beside its text, roughly. */
 const eventOverheadBytes = 150
@@ -137,13 +168,13 @@ interface Due {
   readonly to: number
 }
 
-function orderOf(events: readonly Event[]): Uint32Array | null {
+function orderOf(events: readonly ArrivedEvent[]): Uint32Array | null {
   let inOrder = true
   for (let i = 1; i < events.length && inOrder; i++) {
-    inOrder = (events[i] as Event).timestamp >= (events[i - 1] as Event).timestamp
+    inOrder = (events[i] as ArrivedEvent).timestamp >= (events[i - 1] as ArrivedEvent).timestamp
   }
   if (inOrder) return null
-  return sortedIndexes(events.length, (i) => (events[i] as Event).timestamp)
+  return sortedIndexes(events.length, (i) => (events[i] as ArrivedEvent).timestamp)
 }
 
 /** The cursor behind the last event at or below the watermark: a search from the cursor on. */
@@ -153,7 +184,7 @@ function countUpTo({ run, order, cursor }: SortedRun, watermark: number): number
   let high = events.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const event = events[order === null ? middle : (order[middle] as number)] as Event
+    const event = events[order === null ? middle : (order[middle] as number)] as ArrivedEvent
     if (event.timestamp <= watermark) low = middle + 1
     else high = middle
   }
@@ -171,7 +202,7 @@ function areInOrder(due: readonly Due[]): boolean {
 }
 
 function timeAt({ run, order }: SortedRun, at: number): number {
-  return (run.events[order === null ? at : (order[at] as number)] as Event).timestamp
+  return (run.events[order === null ? at : (order[at] as number)] as ArrivedEvent).timestamp
 }
 
 function releaseSlice({ sorted: { run, order }, from, to }: Due, released: ReleasedEvents): void {
@@ -192,7 +223,7 @@ function releaseMerged(due: readonly Due[], released: ReleasedEvents): void {
       const index = sorted.order === null ? i : (sorted.order[i] as number)
       owners[at] = owner
       indexes[at] = index
-      timestamps[at] = (sorted.run.events[index] as Event).timestamp
+      timestamps[at] = (sorted.run.events[index] as ArrivedEvent).timestamp
     }
   })
   for (const position of sortedIndexes(count, (i) => timestamps[i] as number)) {
