@@ -8,7 +8,9 @@ import {
   type JobProgress,
   type JobStream,
   type JobSummary,
+  type RejectedEvent,
   runRuleJob,
+  type SorterCapExceeded,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
 import type { Interrupt } from './interrupt.ts'
@@ -26,6 +28,8 @@ export interface BoundedRunOptions {
   readonly terminal: Terminal
   readonly interrupt: Interrupt
   readonly showsProgress: boolean
+  /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
+  readonly sorterCapBytes?: number | null
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -45,8 +49,14 @@ export interface BoundedRun {
  */
 export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
   const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
+  const sorterCapBytes = options.sorterCapBytes ?? null
   const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
+  let firstDeadLetter: RejectedEvent | null = null
+  const warn = (text: string) => {
+    progress.clear()
+    terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+  }
   const startedAt = performance.now()
   try {
     const job = runRuleJob({
@@ -60,12 +70,14 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       onSuppressed: (suppressed) => {
         sideOutput?.suppressed(suppressed, alertDocument(suppressed.alert, eventText))
       },
-      sideOutput: (rejected) => sideOutput?.rejected(rejected),
-      onExpressionError: (report) => {
-        progress.clear()
-        const label = paint('warning:', 'yellow', terminal.colors.say)
-        terminal.say(`${label} ${expressionErrorText(report)}\n`)
+      sideOutput: (rejected) => {
+        if (rejected.kind === 'dead_letter') firstDeadLetter ??= rejected
+        sideOutput?.rejected(rejected)
       },
+      onExpressionError: (report) => {
+        warn(expressionErrorText(report))
+      },
+      onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
@@ -73,8 +85,10 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       isStopped: interrupt.isRaised,
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
+      ...(sorterCapBytes === null ? {} : { sorterCapBytes }),
     })
     const summary = await Promise.race([job, interrupt.isOver])
+    if (summary?.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
     return {
       summary: interrupt.isRaised() ? null : summary,
       elapsedMs: performance.now() - startedAt,
@@ -83,6 +97,19 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
     progress.clear()
     sideOutput?.close()
   }
+}
+
+/** Most likely a wrong file, or a wrong time field. */
+function onlyDeadLetters({ stream, partition, offset, reason }: RejectedEvent): string {
+  return `no record was an event; the first dead letter is ${stream}/${partition}/${offset}: ${reason}`
+}
+
+function sorterCapText({ bufferedBytes, capBytes }: SorterCapExceeded): string {
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  return (
+    `${mebibytes(bufferedBytes)} of events wait to be put in order of time, more than state.sorter_cap ` +
+    `(${mebibytes(capBytes)}), and pausing partitions does not help: out_of_orderness holds them`
+  )
 }
 
 /** The first error of a condition: the summary has how many came. */

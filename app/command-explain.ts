@@ -14,7 +14,7 @@ import {
   type StreamTime,
   TocsinError,
 } from '../src/index.ts'
-import type { ConfigOutline, StreamOutline } from './config.ts'
+import type { ConfigOutline, StreamOutline } from './config-outline.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { loadRulesToRun } from './load-rules.ts'
 import { readConfigOutline, redactOf } from './read-config.ts'

@@ -106,6 +106,7 @@ function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'inte
     streams: streamsOf(rules, declared),
     terminal,
     showsProgress: true,
+    sorterCapBytes: config?.sorterCapBytes ?? null,
     config,
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),

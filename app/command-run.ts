@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { type CheckedRule, type JobAlert, TocsinError } from '../src/index.ts'
 import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
@@ -33,7 +32,8 @@ async function runStreams(
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
   const delivery = new Delivery(config, rules, terminal)
-  mkdirSync(config.stateDirectory, { recursive: true })
+  // Opened first: sinks may lie in the folder of the state.
+  const sideOutput = new SideOutputFiles(config.stateDirectory)
   await delivery.open()
   let run: BoundedRun
   try {
@@ -41,10 +41,11 @@ async function runStreams(
       rules,
       streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
       deliver: (alerts) => delivery.write(alerts),
-      sideOutput: new SideOutputFiles(config.stateDirectory),
+      sideOutput,
       terminal,
       interrupt,
       showsProgress: true,
+      sorterCapBytes: config.sorterCapBytes,
     })
     if (run.summary !== null) await delivery.close()
   } catch (error) {

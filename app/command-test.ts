@@ -7,7 +7,7 @@ import {
   runRuleTests,
   TocsinError,
 } from '../src/index.ts'
-import type { ConfigOutline } from './config.ts'
+import type { ConfigOutline } from './config-outline.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { junitReport } from './junit-report.ts'
 import { InvalidInput } from './load-rules.ts'

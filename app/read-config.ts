@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { TocsinError } from '../src/index.ts'
-import { type Config, type ConfigOutline, parseConfig, parseConfigOutline } from './config.ts'
+import { type Config, parseConfig } from './config.ts'
+import { type ConfigOutline, parseConfigOutline } from './config-outline.ts'
 import { InvalidInput, sayWarnings } from './load-rules.ts'
 import { readText } from './rule-folder.ts'
 import type { Terminal } from './terminal.ts'

@@ -11,10 +11,12 @@ export type { Sink } from './connector/sink.ts'
 export type { PollResult, Source, SourceReader } from './connector/source.ts'
 export { createScannerDecoder } from './decode/json-scanner.ts'
 export { type ErrorCode, errorCodes, TocsinError } from './errors.ts'
+export { compileEventCheck, type EventCheck } from './expression/event-schema.ts'
 export { nearName } from './expression/near-name.ts'
 export type { SuppressedAlert } from './operator/alert-operator.ts'
-export type { RejectedEvent } from './operator/side-output.ts'
-export { joinPath } from './rule/document-path.ts'
+export type { DeadLetterCause, RejectedEvent } from './operator/side-output.ts'
+export { parseByteSize } from './rule/byte-size.ts'
+export { isWithin, joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
 export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
@@ -49,6 +51,7 @@ export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-probl
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
 export {
+  byteSize,
   count,
   described,
   duration,
@@ -66,6 +69,7 @@ export { createSchemaCheck } from './rule/schema-problems.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
+export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'

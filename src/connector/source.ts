@@ -1,10 +1,13 @@
 import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 
-/** What a reader has just done. `idle` means: nothing now, more may come. */
+/**
+ * What a reader has just done. `idle` means: nothing now, more may come. With `backlog` the outside
+ * has records that have not come yet, as with a slow broker: the split does not count as idle.
+ */
 export type PollResult =
   | { readonly kind: 'batch'; readonly batch: RecordBatch }
-  | { readonly kind: 'idle'; readonly untilMs: number }
+  | { readonly kind: 'idle'; readonly untilMs: number; readonly backlog?: boolean }
   | { readonly kind: 'end' }
 
 /** Reads the records of one split, in offset order. */
@@ -12,7 +15,7 @@ export interface SourceReader {
   readonly split: Split
   /**
    * The next records. A batch is at most a few hundred KiB, so that one batch is processed within
-   * its time budget.
+   * its time budget. Where nothing is at hand it waits some 50 ms for more before it says `idle`.
    * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position.
    */
   pollBatch(): Promise<PollResult>
@@ -25,6 +28,11 @@ export interface SourceReader {
 export interface Source {
   /** Whether it ends: a bounded job ends with its sources. */
   readonly bounded: boolean
+  /**
+   * Whether records are read as they happen, default false: their time of ingest is noted, and one
+   * whose event time is far beyond it goes to dead letters. Of files nothing is known.
+   */
+  readonly live?: boolean
   /** One reader a split of the stream. */
   open(stream: string): Promise<readonly SourceReader[]>
 }

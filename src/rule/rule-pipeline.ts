@@ -1,5 +1,6 @@
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import { compileColumnPredicates } from '../expression/column-predicates.ts'
+import type { EventCheck } from '../expression/event-schema.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import type { MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
@@ -31,6 +32,8 @@ export interface StreamTime {
   readonly field: FieldPath
   readonly unit: TimeUnit
   readonly watermarks: WatermarkStrategy
+  /** The stream's schema; without it every JSON object with a time is an event. */
+  readonly check?: EventCheck
 }
 
 export interface RulePipelineOptions {
@@ -65,9 +68,10 @@ export interface RulePipeline {
   readonly sources: ReadonlyMap<string, SourceOperator>
   /** Keys with something open, over all operators. */
   openKeys(): number
-  lateAfterIdle(): number
   /** Conditions that had no value for some events. */
   expressionErrors(): ExpressionErrorReport[]
+  /** What the sorters of all operators hold, roughly, bytes. */
+  bufferedBytes(): number
 }
 
 /**
@@ -148,13 +152,12 @@ class PipelineBuilder {
       sources.set(stream, this.#buildSource(stream, time))
     }
     const operators = this.#operators
-    const inputs = [...this.#inputs.values()].flat()
     const errors = this.#errors
     return {
       sources,
       openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
       expressionErrors: () => errors.reports,
-      lateAfterIdle: () => inputs.reduce((sum, input) => sum + input.lateAfterIdle, 0),
+      bufferedBytes: () => operators.reduce((sum, { sorter }) => sum + sorter.bytes, 0),
     }
   }
 
@@ -195,6 +198,7 @@ class PipelineBuilder {
         timeField: time.field.join('.'),
         timeUnit: time.unit,
         watermarks: time.watermarks,
+        ...(time.check === undefined ? {} : { check: time.check }),
         from,
         to,
       },

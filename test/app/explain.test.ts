@@ -85,7 +85,7 @@ describe('the event time of explained events', () => {
     source: { kafka: { brokers: ["localhost:9092"], topic: s } }
     time: { field: when, unit: s, max_drift: 1m }
 rules: mine/
-state: { backend: rocksdb }
+state: { backend: rocksdb, dir: "\${TOCSIN_TEST_UNSET}" }
 `
     const at = folderWith({
       'tocsin.yaml': kafka,
@@ -101,6 +101,17 @@ state: { backend: rocksdb }
       '',
     ])
     expect(await tocsin('test')).toMatchObject({ code: 0 })
+  })
+
+  it('is refused where it is a reference to nothing', async () => {
+    const at = folderWith({
+      'c.yaml': config('{ field: "file:nowhere" }'),
+      'pair.yaml': rule,
+    })
+    const { code, err } = await tocsin(
+      ...['explain', join(at, 'pair.yaml'), '--config', join(at, 'c.yaml')],
+    )
+    expect([code, err.includes('streams.s.time.field')]).toEqual([2, true])
   })
 
   it('is refused with a configuration that is wrong', async () => {
