@@ -1,10 +1,4 @@
-import {
-  type ArrivedEvent,
-  type Event,
-  eventOf,
-  inlineFields,
-  type Split,
-} from '../stream/event.ts'
+import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
 import { TextStore } from './text-store.ts'
 
 /**
@@ -25,7 +19,6 @@ export class EventStore {
   readonly #splits: Split[] = []
   readonly #free: number[] = []
   #count = 0
-  readonly #fields: unknown[] = []
 
   /** Stores an event, with one reference. */
   add(event: ArrivedEvent): number {
@@ -95,13 +88,15 @@ export class EventStore {
 
   /** A copy that outlives the stored event. */
   eventOf(id: number): Event {
-    const fields = this.#fields
-    fields.length = inlineFields
-    fields[0] = this.f0Of(id)
-    fields[1] = this.f1Of(id)
-    for (const field of this.moreOf(id)) fields.push(field)
-    const timestamp = this.timestampOf(id)
-    return eventOf(timestamp, this.splitOf(id), this.offsetOf(id), 0, [], fields, this.textOf(id))
+    return new EventCopy(
+      this.timestampOf(id),
+      this.splitOf(id),
+      this.offsetOf(id),
+      this.f0Of(id),
+      this.f1Of(id),
+      this.moreOf(id),
+      this.textOf(id),
+    )
   }
 
   touch(id: number): number {
@@ -120,6 +115,45 @@ export class EventStore {
     return id
   }
 }
+
+/** An event of a match. */
+class EventCopy implements Event {
+  readonly timestamp: number
+  readonly split: Split
+  readonly offset: number
+  readonly f0: unknown
+  readonly f1: unknown
+  moreFields: readonly unknown[]
+  readonly raw: string
+  /** Predicates are asked of events as they come. */
+  readonly predicates = 0
+  readonly morePredicates: readonly number[] = noWords
+
+  constructor(
+    timestamp: number,
+    split: Split,
+    offset: number,
+    f0: unknown,
+    f1: unknown,
+    moreFields: readonly unknown[],
+    raw: string,
+  ) {
+    this.timestamp = timestamp
+    this.split = split
+    this.offset = offset
+    this.f0 = f0
+    this.f1 = f1
+    this.moreFields = moreFields
+    this.raw = raw
+  }
+
+  field(slot: number): unknown {
+    if (slot === 0) return this.f0
+    return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
+  }
+}
+
+const noWords: readonly number[] = []
 
 /** Twice as long, with the same beginning. */
 export function grown(array: Float64Array): Float64Array<ArrayBuffer> {

@@ -227,9 +227,9 @@ export class CepOperator {
     }
     if (this.#mode === 'watermark') this.#touched.add(entry)
     // What was open before has its timer, what is new is due no earlier than this.
-    if (!waiting && entry.timerAt <= now + this.#leastLimitMs) return
+    if (!waiting && entry.hasTimerBy(now + this.#leastLimitMs)) return
     const due = this.#dueOf(entry)
-    if (due >= entry.timerAt) return
+    if (entry.hasTimerBy(due)) return
     entry.timerAt = due
     this.#timers.register(due, entry)
   }
@@ -276,7 +276,7 @@ export class CepOperator {
       for (let index = 0; index < count; index++) {
         const entry = entries[index] as KeyEntry
         // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
-        if (entry.removed || entry.timerAt > watermark) continue
+        if (entry.removed || !entry.hasTimerBy(watermark)) continue
         entry.timerAt = Infinity
         this.#advanceEntry(entry, watermark)
       }

@@ -1,6 +1,6 @@
 import type { ColumnPredicates } from '../expression/column-predicates.ts'
 import type { Column } from '../stream/column-batch.ts'
-import { ArrivedEvent, type Event, type EventText, type Split } from '../stream/event.ts'
+import { ArrivedEvent, type Event, type EventBytes, type Split } from '../stream/event.ts'
 import type { KeyEncoder } from '../stream/key.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import { WatermarkValve } from '../time/watermark-valve.ts'
@@ -180,7 +180,7 @@ export class KeyedInput implements TimedBatchReceiver {
     timestamp: number,
     timed: TimedBatch,
     split: Split,
-    text: EventText,
+    text: EventBytes,
   ): ArrivedEvent {
     const { fieldColumns, predicates } = this.#options
     const { batch, columns } = timed.columns

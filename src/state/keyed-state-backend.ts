@@ -31,6 +31,11 @@ export class KeyEntry {
     this.#timerLow = timestamp === Infinity ? 0 : timestamp - this.#timerHigh * timerLowRange
   }
 
+  /** Whether a timer is registered for `timestamp` or before it; makes no double of its own. */
+  hasTimerBy(timestamp: number): boolean {
+    return this.#timerHigh * timerLowRange + this.#timerLow <= timestamp
+  }
+
   get(slot: number): unknown {
     return slot === 0 ? this.#first : this.#others?.[slot - 1]
   }

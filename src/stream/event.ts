@@ -30,7 +30,7 @@ export interface Event {
 }
 
 /** Bytes in which the texts of the events of a batch lie. */
-export interface EventText {
+export interface EventBytes {
   bytes: Buffer
 }
 
@@ -47,7 +47,7 @@ export class ArrivedEvent implements Event {
   readonly f0: unknown
   readonly f1: unknown
   moreFields: readonly unknown[]
-  readonly text: EventText
+  readonly text: EventBytes
   textStart: number
   textEnd: number
 
@@ -59,7 +59,7 @@ export class ArrivedEvent implements Event {
     predicates: number,
     morePredicates: readonly number[],
     fields: readonly unknown[],
-    text: EventText,
+    text: EventBytes,
     textStart: number,
     textEnd: number,
   ) {

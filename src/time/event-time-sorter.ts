@@ -1,4 +1,4 @@
-import type { ArrivedEvent, EventText } from '../stream/event.ts'
+import type { ArrivedEvent, EventBytes } from '../stream/event.ts'
 
 /**
  * Released events in order, each with its key: parallel arrays, so that a keyed operator can look
@@ -52,7 +52,7 @@ export class EventRun {
   readonly keys: number[] = []
   arena: Buffer = Buffer.alloc(0)
   /** Where the texts of the events lie: bytes of their batch. */
-  readonly text: EventText
+  readonly text: EventBytes
   bytes = 0
 
   /** @param bytes those of the batch: see `EventTimeSorter.keepText` */
