@@ -1,4 +1,4 @@
-import type { PollResult, SourceReader } from '../src/connector/source.ts'
+import type { PollResult, SourcePosition, SourceReader } from '../src/connector/source.ts'
 import { TocsinError } from '../src/errors.ts'
 import type { Split } from '../src/stream/event.ts'
 import type { RecordBatch } from '../src/stream/record-batch.ts'
@@ -17,12 +17,24 @@ export interface ByteInput {
   close(): Promise<void>
 }
 
-/** Limits of a line reader. */
-export interface LineReaderLimits {
+/** Where a line reader starts, and its limits. */
+export interface LineReaderOptions {
+  /** The line and the byte that the input gives first. Default: 0 and 0. */
+  readonly start?: LinePosition
+  /** What a position holds, from the line and the byte that come next. Default: both. */
+  readonly positionAt?: (next: LinePosition) => SourcePosition
   /** Bytes of a block, and so about the size of a batch. Default 256 KiB. */
   readonly blockBytes?: number
   /** A longer line is refused. Default 16 MiB. */
   readonly lineBytesMax?: number
+}
+
+/** The beginning of a line. */
+export interface LinePosition {
+  /** Ordinal of the line. */
+  readonly offset: number
+  /** Bytes before it. */
+  readonly byte: number
 }
 
 const NEWLINE = 0x0a
@@ -49,19 +61,24 @@ export class LineReader implements SourceReader {
   #pending: Block | null = null
   /** What the last block left over, when no next block is under way. */
   #rest: Buffer = Buffer.alloc(0)
-  /** Ordinal of the line that comes next. */
-  #line = 0
+  /** Ordinal of the line that comes next, and the bytes of the input before it. */
+  #line: number
+  #byte: number
+  readonly #positionAt: (next: LinePosition) => SourcePosition
   #ended = false
   /** Positions of one block's records; kept between blocks, so that they grow once. */
   #starts = new Int32Array(4096)
   #ends = new Int32Array(4096)
   #offsets = new Float64Array(4096)
 
-  constructor(split: Split, input: ByteInput, limits: LineReaderLimits = {}) {
+  constructor(split: Split, input: ByteInput, options: LineReaderOptions = {}) {
     this.split = split
     this.#input = input
-    this.#blockBytes = limits.blockBytes ?? 256 * 1024
-    this.#lineBytesMax = limits.lineBytesMax ?? 16 * 1024 * 1024
+    this.#line = options.start?.offset ?? 0
+    this.#byte = options.start?.byte ?? 0
+    this.#positionAt = options.positionAt ?? ((next) => ({ ...next }))
+    this.#blockBytes = options.blockBytes ?? 256 * 1024
+    this.#lineBytesMax = options.lineBytesMax ?? 16 * 1024 * 1024
   }
 
   async pollBatch(): Promise<PollResult> {
@@ -74,7 +91,7 @@ export class LineReader implements SourceReader {
         return { kind: 'idle', untilMs: 0 }
       }
       const batch = this.#takeBlock(block, filled)
-      if (batch !== null) return { kind: 'batch', batch }
+      if (batch !== null) return { kind: 'batch', batch, next: this.#next() }
     }
     return { kind: 'end' }
   }
@@ -88,6 +105,10 @@ export class LineReader implements SourceReader {
     await this.#pending?.filled.catch(() => 0)
     this.#pending = null
     await this.#input.close()
+  }
+
+  #next(): SourcePosition {
+    return this.#positionAt({ offset: this.#line, byte: this.#byte })
   }
 
   /** Starts to read a block behind the rest of the one before. */
@@ -115,7 +136,8 @@ export class LineReader implements SourceReader {
 
   /** The records of a block; `null` where no line ends in it. */
   #takeBlock({ bytes, carried }: Block, filled: number): RecordBatch | null {
-    let length = carried + filled
+    const given = carried + filled
+    let length = given
     if (filled === 0) {
       this.#ended = true
       // A last line without a newline gets one.
@@ -124,6 +146,7 @@ export class LineReader implements SourceReader {
     const lastNewline = bytes.subarray(0, length).lastIndexOf(NEWLINE)
     const lineEnd = Math.max(lastNewline + 1, 0)
     this.#rest = bytes.subarray(lineEnd, length)
+    this.#byte += Math.min(lineEnd, given)
     const count = lineEnd === 0 ? 0 : this.#splitLines(bytes, carried, lineEnd)
     if (this.#rest.length > this.#lineBytesMax) throw this.#tooLong()
     // The rest is copied into the next block here, before the padding is written over it.

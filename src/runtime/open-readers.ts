@@ -1,4 +1,4 @@
-import type { Source, SourceReader } from '../connector/source.ts'
+import type { Source, SourcePosition, SourceReader } from '../connector/source.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import { SplitReader } from './split-reader.ts'
@@ -9,6 +9,8 @@ export interface StreamInput {
   readonly source: Source
   readonly operator: SourceOperator
   readonly watermarks: WatermarkStrategy
+  /** By partition, where its reader goes on; default: each starts anew. */
+  readonly positions?: ReadonlyMap<number, SourcePosition>
 }
 
 /**
@@ -19,9 +21,11 @@ export interface StreamInput {
 export async function openReaders(inputs: readonly StreamInput[]): Promise<SplitReader[]> {
   const readers: SplitReader[] = []
   try {
-    for (const { stream, source, operator, watermarks } of [...inputs].sort(byStream)) {
-      for (const reader of [...(await source.open(stream))].sort(byPartition)) {
-        readers.push(new SplitReader(reader, operator, operator.addSplit(reader.split), watermarks))
+    for (const { stream, source, operator, watermarks, positions } of [...inputs].sort(byStream)) {
+      for (const reader of [...(await source.open(stream, positions))].sort(byPartition)) {
+        const split = operator.addSplit(reader.split)
+        const position = positions?.get(reader.split.partition)
+        readers.push(new SplitReader(reader, operator, split, watermarks, position))
       }
     }
   } catch (error) {

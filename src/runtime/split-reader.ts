@@ -1,4 +1,4 @@
-import type { PollResult, SourceReader } from '../connector/source.ts'
+import type { PollResult, SourcePosition, SourceReader } from '../connector/source.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 
@@ -16,6 +16,8 @@ export class SplitReader {
   emptySince = Infinity
   /** Whether it no longer holds time. */
   idle = false
+  /** Where a reader goes on after what `take` has given; undefined: at the beginning, or unknown. */
+  position: SourcePosition | undefined
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
   #failure: unknown = null
@@ -25,11 +27,13 @@ export class SplitReader {
     operator: SourceOperator,
     split: number,
     watermarks: WatermarkStrategy,
+    position?: SourcePosition,
   ) {
     this.reader = reader
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
+    this.position = position
   }
 
   /** Epoch ms; minus infinity before the first event. */
@@ -61,6 +65,7 @@ export class SplitReader {
     this.#poll = null
     this.#result = null
     if (this.#failure !== null) throw this.#failure
+    if (result?.kind === 'batch') this.position = result.next
     return result as PollResult
   }
 }
