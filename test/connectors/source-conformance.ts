@@ -23,13 +23,15 @@ export async function readAll(reader: SourceReader): Promise<ReadRecord[]> {
 
 export async function readBatches(reader: SourceReader): Promise<RecordBatch[]> {
   const batches: RecordBatch[] = []
-  for (;;) {
-    const polled = await reader.pollBatch()
-    if (polled.kind === 'end') break
-    if (polled.kind === 'batch') batches.push(polled.batch)
+  try {
+    for (;;) {
+      const polled = await reader.pollBatch()
+      if (polled.kind === 'end') return batches
+      if (polled.kind === 'batch') batches.push(polled.batch)
+    }
+  } finally {
+    await reader.close()
   }
-  await reader.close()
-  return batches
 }
 
 export async function readSource(source: Source): Promise<ReadRecord[]> {
