@@ -29,7 +29,7 @@ interface NameChange {
 
 /**
  * A file system in memory that crashes at a chosen operation. A cut of the power keeps what was
- * synced, any of the writes after that, whole or torn, and the first few changes of names.
+ * synced, and any of the writes and the changes of names after that; a write may be torn.
  */
 export class CrashingFileSystem implements FileSystem {
   /** Counts the operations that change something, from 1. */
@@ -55,8 +55,9 @@ export class CrashingFileSystem implements FileSystem {
     for (const directory of this.#directories) next.#directories.add(directory)
     const names = new Map(kind === 'process' ? this.#names : this.#durableNames)
     if (kind === 'power') {
-      const kept = random.integer(0, this.#nameChanges.length)
-      for (const change of this.#nameChanges.slice(0, kept)) applyNames(names, change)
+      for (const change of this.#nameChanges) {
+        if (random.integer(0, 1) === 1) applyNames(names, change)
+      }
     }
     for (const [path, file] of names) {
       const content = kind === 'process' ? Buffer.from(file.content) : survivor(file, random)
