@@ -1,0 +1,443 @@
+import { crc32 } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { IngestRecords } from '../../src/checkpoint/ingest-frame.ts'
+import {
+  type IngestLog,
+  type IngestLogOptions,
+  openIngestLog,
+} from '../../src/checkpoint/ingest-log.ts'
+import { FileSystemError } from '../../src/connector/file-system.ts'
+import { CrashError, CrashingFileSystem, type CrashKind } from '../harness/crashing-file-system.ts'
+
+const directory = '/data/log'
+const scheduler = { sleep: async () => {} }
+
+function open(files: CrashingFileSystem, more: Partial<IngestLogOptions> = {}): Promise<IngestLog> {
+  return openIngestLog({ files, directory, scheduler, ...more })
+}
+
+/** Records that stand in a buffer as a source gives them: something between them, none at 0. */
+function recordsOf(texts: readonly string[], ingestTime = 1000): IngestRecords {
+  const starts: number[] = []
+  const ends: number[] = []
+  let bytes = Buffer.from('#')
+  for (const text of texts) {
+    starts.push(bytes.length)
+    bytes = Buffer.concat([bytes, Buffer.from(text)])
+    ends.push(bytes.length)
+    bytes = Buffer.concat([bytes, Buffer.from('\r\n')])
+  }
+  return {
+    bytes,
+    count: texts.length,
+    starts: Int32Array.from(starts),
+    ends: Int32Array.from(ends),
+    ingestTimes: Float64Array.from(texts, (_, row) => ingestTime + row),
+  }
+}
+
+/** Everything from a record on: ordinal, text, time of ingest. */
+async function contentOf(log: IngestLog, from = log.first) {
+  const content: [number, string, number][] = []
+  const reader = log.read(from)
+  for (;;) {
+    const records = await reader.next()
+    if (records === undefined) return content
+    const { bytes, count, starts, ends, ingestTimes, first } = records
+    for (let row = 0; row < count; row++) {
+      const text = bytes.toString('utf8', starts[row], ends[row])
+      content.push([first + row, text, ingestTimes[row]!])
+    }
+  }
+}
+
+const textsOf = async (log: IngestLog, from?: number) =>
+  (await contentOf(log, from)).map(([, text]) => text)
+const segmentsOf = async (files: CrashingFileSystem) =>
+  (await files.list(directory)).map((name) => `${directory}/${name}`)
+
+/** A log of so many groups with two records each, in one segment. */
+async function logOf(groups: number) {
+  const files = new CrashingFileSystem()
+  const log = await open(files)
+  const ends: number[] = []
+  const path = (await segmentsOf(files))[0]!
+  for (let group = 0; group < groups; group++) {
+    await log.append(recordsOf([`{"group":${group}}`, 'b']))
+    ends.push(files.contentOf(path)!.length)
+  }
+  await log.close()
+  return { files, path, ends, texts: (upTo: number) => groupTexts(upTo) }
+}
+const groupTexts = (upTo: number) =>
+  Array.from({ length: upTo }, (_, group) => [`{"group":${group}}`, 'b']).flat()
+
+describe('an ingest log', () => {
+  it('gives records back with their ordinals and times, also to the next process', async () => {
+    const files = new CrashingFileSystem()
+    const log = await open(files)
+    const firsts = [
+      await log.append(recordsOf(['a', '', 'ä€😀'], 5)),
+      await log.append(recordsOf(['{"x":"\\n"}'], 7.5)),
+    ]
+    const expected = [
+      [0, 'a', 5],
+      [1, '', 6],
+      [2, 'ä€😀', 7],
+      [3, '{"x":"\\n"}', 7.5],
+    ]
+    expect([firsts, log.first, log.end, await contentOf(log)]).toEqual([[0, 3], 0, 4, expected])
+    await log.close()
+    const next = await open(files)
+    expect([next.first, next.end, await contentOf(next)]).toEqual([0, 4, expected])
+    expect(await next.append(recordsOf(['b'], 9))).toBe(4)
+    expect(await contentOf(next, 3)).toEqual([expected[3], [4, 'b', 9]])
+  })
+
+  it('ends each record with a newline byte, and each list with eight', async () => {
+    const files = new CrashingFileSystem()
+    const log = await open(files)
+    await log.append(recordsOf(['abc', 'd']))
+    const { bytes, ends } = (await log.read(0).next())!
+    expect([bytes[ends[0]!], [...bytes.subarray(ends[1])]]).toEqual([10, Array(8).fill(10)])
+  })
+
+  it('goes on reading when more is there', async () => {
+    const log = await open(new CrashingFileSystem())
+    const reader = log.read(0)
+    const seen: unknown[] = [await reader.next()]
+    for (const text of ['a', 'b']) {
+      await log.append(recordsOf([text]))
+      seen.push((await reader.next())?.first, await reader.next())
+    }
+    expect(seen).toEqual([undefined, 0, undefined, 1, undefined])
+  })
+
+  it('makes durable at once what comes within a few milliseconds, before it says so', async () => {
+    const files = new CrashingFileSystem()
+    const operations: string[] = []
+    const sleeps: { readonly milliseconds: number; readonly wake: () => void }[] = []
+    const log = await open(files, {
+      groupMs: 7,
+      groupBytes: 1000,
+      scheduler: {
+        sleep: (milliseconds) =>
+          new Promise<void>((wake) => {
+            sleeps.push({ milliseconds, wake })
+          }),
+      },
+    })
+    files.fault = (operation) => {
+      operations.push(operation)
+      return undefined
+    }
+    const acknowledged: number[] = []
+    const append = (text: string) =>
+      log.append(recordsOf([text])).then((first) => {
+        operations.push(`acknowledged ${first}`)
+        acknowledged.push(first)
+      })
+    const group = [append('a'), append('b'), append('c')]
+    expect([sleeps.map(({ milliseconds }) => milliseconds), log.end]).toEqual([[7], 0])
+    sleeps[0]!.wake()
+    await Promise.all(group)
+    expect(operations).toEqual([
+      'append',
+      'sync',
+      'acknowledged 0',
+      'acknowledged 1',
+      'acknowledged 2',
+    ])
+    // What is large enough waits for nothing.
+    await append('x'.repeat(1000))
+    expect([sleeps.length, log.end]).toEqual([1, 4])
+  })
+
+  it('reads from every record on, through all its segments', async () => {
+    const files = new CrashingFileSystem()
+    const log = await open(files, { segmentBytes: 200 })
+    const texts = Array.from({ length: 40 }, (_, i) => `record ${i}`)
+    for (let at = 0; at < texts.length; at += 3)
+      await log.append(recordsOf(texts.slice(at, at + 3)))
+    expect((await segmentsOf(files)).length).toBeGreaterThan(5)
+    for (const again of [log, await open(files, { segmentBytes: 200 })]) {
+      for (let from = 0; from <= texts.length; from++) {
+        expect(await textsOf(again, from)).toEqual(texts.slice(from))
+      }
+    }
+  })
+
+  it('forgets segments that a checkpoint has passed, oldest first', async () => {
+    const files = new CrashingFileSystem()
+    const log = await open(files, { segmentBytes: 100 })
+    for (let i = 0; i < 10; i++) await log.append(recordsOf([`record ${i}`, 'x'.repeat(50)]))
+    const before = await segmentsOf(files)
+    const firsts: number[] = []
+    for (const ordinal of [0, 1, 2, 7, 20]) {
+      await log.truncate(ordinal)
+      firsts.push(log.first)
+    }
+    expect([before.length, firsts, await segmentsOf(files)]).toEqual([
+      10,
+      [0, 0, 2, 6, 18],
+      [`${directory}/0000000000000018.log`],
+    ])
+    expect(await log.append(recordsOf(['y']))).toBe(20)
+    expect(await textsOf(await open(files))).toEqual(['record 9', 'x'.repeat(50), 'y'])
+    expect(() => log.read(17)).toThrow('the log holds record 17')
+    expect(() => log.read(22)).toThrow('the log holds record 22')
+  })
+
+  it('is what a list would be, whatever is done to it', async () => {
+    const action = fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.array(fc.string({ maxLength: 20 }), { minLength: 1, maxLength: 4 }),
+      },
+      { weight: 1, arbitrary: fc.constant('reopen' as const) },
+      { weight: 1, arbitrary: fc.constant('truncate' as const) },
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(action, { maxLength: 25 }),
+        fc.integer({ min: 30, max: 400 }),
+        async (actions, segmentBytes) => {
+          const files = new CrashingFileSystem()
+          let log = await open(files, { segmentBytes })
+          const expected: string[] = []
+          for (const each of actions) {
+            if (each === 'reopen') {
+              await log.close()
+              log = await open(files, { segmentBytes })
+            } else if (each === 'truncate') {
+              await log.truncate(Math.floor(expected.length / 2))
+            } else {
+              const texts = each.map((text) => Buffer.from(text).toString())
+              expect(await log.append(recordsOf(texts))).toBe(expected.length)
+              expected.push(...texts)
+            }
+          }
+          expect(log.first).toBeLessThanOrEqual(Math.floor(expected.length / 2))
+          expect(await textsOf(log)).toEqual(expected.slice(log.first))
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
+  describe('at a torn end', () => {
+    it.each([
+      ['cut off', (content: Buffer, at: number) => content.subarray(0, at)],
+      ['zeros', (content: Buffer, at: number) => Buffer.from(content).fill(0, at)],
+      ['other bytes', (content: Buffer, at: number) => Buffer.from(content).fill(0xa5, at)],
+    ])('keeps what was whole, at every byte of the last group: %s', async (_, tear) => {
+      const { path, ends, ...made } = await logOf(3)
+      const whole = made.files.contentOf(path)!
+      const begin = ends[1]!
+      for (let at = begin; at < whole.length; at++) {
+        const files = made.files.restart('process', 1)
+        files.damage(path, (content) => tear(content, at))
+        const log = await open(files)
+        // Newlines at the end may be torn off and be the same all the same.
+        expect([log.end, await textsOf(log)]).toEqual([4, groupTexts(2)])
+        expect(await log.append(recordsOf(['next']))).toBe(4)
+        const again = await open(files)
+        expect(await textsOf(again)).toEqual([...groupTexts(2), 'next'])
+      }
+    })
+
+    it('makes a segment anew whose head was not whole', async () => {
+      for (const size of [0, 1, 19, 20]) {
+        const { files, path } = await logOf(1)
+        const second = `${directory}/${'2'.padStart(16, '0')}.log`
+        await (await files.openFile(second, 'new')).append(Buffer.alloc(size))
+        const log = await open(files)
+        expect(await log.append(recordsOf(['c']))).toBe(2)
+        expect([await textsOf(log), await segmentsOf(files)]).toEqual([
+          [...groupTexts(1), 'c'],
+          [path, second],
+        ])
+      }
+    })
+  })
+
+  describe('that is damaged where it had been durable', () => {
+    it('says where, whatever bit is turned', async () => {
+      const { files, path, ends } = await logOf(3)
+      const silent: number[] = []
+      const places = new Set<string>()
+      for (let bit = 0; bit < ends[1]! * 8; bit++) {
+        const damaged = files.restart('process', 1)
+        damaged.damage(path, (content) => {
+          content[bit >> 3]! ^= 1 << (bit & 7)
+          return content
+        })
+        const error = await open(damaged).catch((reason) => reason)
+        if (error.code !== 'INGEST_LOG_CORRUPT') silent.push(bit)
+        places.add(String(error.message).replace(/: [^:]*$/, ''))
+      }
+      expect([silent, [...places]]).toEqual([
+        [],
+        [
+          `${path} is damaged at byte 20, record 0`,
+          `${path} is damaged at byte ${ends[0]}, record 2`,
+        ],
+      ])
+    })
+
+    it('says so when it is read, where that is not the last segment', async () => {
+      const files = new CrashingFileSystem()
+      const log = await open(files, { segmentBytes: 1 })
+      for (const text of ['a', 'b', 'c']) await log.append(recordsOf([text]))
+      const [first, second] = await segmentsOf(files)
+      const { length } = files.contentOf(second!)!
+      const outcomes = new Set<string>()
+      for (let at = 0; at < length; at++) {
+        for (const change of [
+          (content: Buffer) => content.subarray(0, at),
+          (content: Buffer) => Buffer.from(content).fill(0, at),
+        ]) {
+          const damaged = files.restart('process', 1)
+          damaged.damage(second!, change)
+          if (damaged.contentOf(second!)!.equals(files.contentOf(second!)!)) continue
+          const opened = await open(damaged)
+          const error = await textsOf(opened).catch((reason) => reason)
+          outcomes.add(String(error.message))
+          expect(await textsOf(opened, 2)).toEqual(['c'])
+        }
+      }
+      expect([...outcomes].sort()).toEqual([
+        `${second} is damaged at byte 20, record 1: a group does not fit its checksum`,
+        `${second} is damaged at byte 20, record 1: a group is cut short`,
+        `${second} is damaged at byte 20, record 1: records are missing behind it`,
+        `${second} is damaged at byte 20, record 1: the head of a group is broken`,
+        `${second} is damaged at byte 20, record 1: the head of the file is broken`,
+      ])
+      await files.remove(second!)
+      await expect(textsOf(await open(files))).rejects.toThrow(
+        `${first} is damaged at byte ${length}, record 1: records are missing behind it`,
+      )
+    })
+
+    it('names a version that it does not know', async () => {
+      const { files, path } = await logOf(1)
+      const header = Buffer.from('5453494c00000002000000000000000000000000', 'hex')
+      header.writeUInt32BE(crc32(header.subarray(0, 16)), 16)
+      files.damage(path, (content) => Buffer.concat([header, content.subarray(20)]))
+      await expect(open(files)).rejects.toThrow(
+        'it has version 2 of the format, this Tocsin knows 1',
+      )
+    })
+  })
+
+  it.each([
+    ['append', 'ENOSPC', 'STATE_DISK_FULL'],
+    ['append', 'EIO', 'STATE_IO'],
+    ['sync', 'EIO', 'STATE_IO'],
+  ] as const)('takes nothing more after a failed %s: %s', async (failing, code, expected) => {
+    const files = new CrashingFileSystem()
+    const log = await open(files)
+    await log.append(recordsOf(['a']))
+    files.fault = (operation, path) =>
+      operation === failing ? new FileSystemError(code, path, `${code} at ${path}`) : undefined
+    const outcomes = await Promise.allSettled([
+      log.append(recordsOf(['b'])),
+      log.append(recordsOf(['c'])),
+    ])
+    files.fault = () => undefined
+    outcomes.push(...(await Promise.allSettled([log.append(recordsOf(['d']))])))
+    expect(
+      outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'taken')),
+    ).toEqual([expected, expected, expected])
+    expect([log.end, await textsOf(log)]).toEqual([1, ['a']])
+    await log.close()
+  })
+
+  it('waits for what was appended when it is closed, and takes nothing after', async () => {
+    const files = new CrashingFileSystem()
+    const log = await open(files)
+    const appended = log.append(recordsOf(['a']))
+    await log.close()
+    expect(await appended).toBe(0)
+    await expect(log.append(recordsOf(['b']))).rejects.toThrow('the ingest log is closed')
+  })
+})
+
+describe('an ingest log that crashes', () => {
+  const batches = Array.from({ length: 8 }, (_, i) => [`${i}a`, `${i}b with some length`])
+
+  it.each([
+    ['process', 1],
+    ['power', 8],
+  ] as const)('at any operation keeps all that it had acknowledged: %s', async (kind, seeds) => {
+    const faults: string[] = []
+    let crashes = 0
+    for (const after of [false, true]) {
+      for (let at = 1; ; at++) {
+        const files = new CrashingFileSystem()
+        Object.assign(files, { crashAt: at, after })
+        const run = { acknowledged: [] as string[], appended: [] as string[] }
+        if (!(await crash(files, run))) break
+        for (let seed = 0; seed < seeds; seed++) {
+          const restarted = files.restart(kind as CrashKind, seed)
+          // Once more, while it opens or goes on.
+          for (let second = 1; second < 40; second += 3) {
+            const again = restarted.restart('process', 1)
+            Object.assign(again, { crashAt: second, after })
+            const next = { acknowledged: [...run.acknowledged], appended: [...run.appended] }
+            crashes++
+            await crash(again, next, faults)
+            await check(again.restart(kind as CrashKind, seed + second), next, faults)
+          }
+          await check(restarted, run, faults)
+        }
+      }
+    }
+    expect(faults.slice(0, 5)).toEqual([])
+    expect(crashes).toBeGreaterThan(400)
+  })
+
+  interface Run {
+    /** What is known to be durable, and what may be: from the begin, in order. */
+    acknowledged: string[]
+    appended: string[]
+  }
+
+  /** Appends batches until it crashes: true; or all are appended: false. */
+  async function crash(files: CrashingFileSystem, run: Run, faults: string[] = []) {
+    try {
+      const log = await open(files, { segmentBytes: 300 })
+      const held = await textsOf(log, 0)
+      compare(held, run, faults)
+      run.appended = [...held]
+      run.acknowledged = [...held]
+      for (let batch = 0; batch < batches.length; batch += 2) {
+        const pair = batches.slice(batch, batch + 2)
+        run.appended.push(...pair.flat())
+        // Two that become durable together.
+        await Promise.all(pair.map((texts) => log.append(recordsOf(texts))))
+        run.acknowledged = [...run.appended]
+      }
+      return false
+    } catch (error) {
+      if (!(error instanceof CrashError)) throw error
+      return true
+    }
+  }
+
+  async function check(files: CrashingFileSystem, run: Run, faults: string[]) {
+    const log = await open(files, { segmentBytes: 300 })
+    const held = await textsOf(log, 0)
+    compare(held, run, faults)
+    await log.append(recordsOf(['the end']))
+    const after = await textsOf(await open(files, { segmentBytes: 300 }), 0)
+    if (after.join() !== [...held, 'the end'].join()) faults.push(`goes on with ${after}`)
+  }
+
+  function compare(held: readonly string[], { acknowledged, appended }: Run, faults: string[]) {
+    const fits = held.every((text, index) => text === appended[index])
+    if (fits && held.length >= acknowledged.length) return
+    faults.push(`acknowledged ${acknowledged}, appended ${appended}, but held ${held}`)
+  }
+})
