@@ -320,6 +320,25 @@ describe('an ingest log', () => {
       )
     })
 
+    it('says so where a whole group stands that belongs elsewhere', async () => {
+      for (const [from, to] of [
+        [0, 1],
+        [2, 1],
+        [2, 0],
+      ] as const) {
+        const { files, path, ends } = await logOf(3)
+        const begins = [20, ...ends]
+        files.damage(path, (content) => {
+          const group = Buffer.from(content.subarray(begins[from], begins[from + 1]))
+          group.copy(content, begins[to])
+          return content
+        })
+        await expect(open(files)).rejects.toThrow(
+          `damaged at byte ${begins[to]}, record ${to * 2}: record ${from * 2} stands there`,
+        )
+      }
+    })
+
     it('names a version that it does not know', async () => {
       const { files, path } = await logOf(1)
       const header = Buffer.from('5453494c00000002000000000000000000000000', 'hex')
