@@ -10,6 +10,7 @@ import {
   stat,
   unlink,
 } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import {
   type FileSystem,
   FileSystemError,
@@ -38,10 +39,7 @@ export const nodeFileSystem: FileSystem = {
   link: (existing, path) => attempt('link', path, () => link(existing, path)),
   remove: (path) => attempt('remove', path, () => unlink(path)),
   removeTree: (path) => attempt('remove', path, () => rm(path, { recursive: true, force: true })),
-  makeDirectory: (directory) =>
-    attempt('make', directory, async () => {
-      await mkdir(directory, { recursive: true })
-    }),
+  makeDirectory: (directory) => attempt('make', directory, () => makeDirectory(directory)),
   syncDirectory: (directory) => attempt('sync', directory, () => syncDirectory(directory)),
 }
 
@@ -79,6 +77,16 @@ async function openHandle(path: string, mode: OpenMode): Promise<FileHandle> {
   } catch (error) {
     if (mode === 'existing' || systemCode(error) !== 'ENOENT') throw error
     return open(path, 'wx')
+  }
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true })
+  // Up from the folder of the last that was made to the folder of the first.
+  const top = dirname(first ?? directory)
+  for (let above = dirname(directory); ; above = dirname(above)) {
+    await syncDirectory(above)
+    if (above === top || above === dirname(above)) return
   }
 }
 

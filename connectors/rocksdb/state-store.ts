@@ -86,7 +86,6 @@ async function prepareDirectory(
     throw new TocsinError('STATE_MISSING', `there is no state in ${directory}, but the job has run`)
   }
   await files.makeDirectory(directory)
-  await files.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
 }
 
 /**

@@ -82,7 +82,7 @@ export interface FileSystem {
   remove(path: string): Promise<void>
   /** Removes a file, or a folder with all that is in it; fine where nothing is. */
   removeTree(path: string): Promise<void>
-  /** Makes a folder, and those above it; fine where it is. */
+  /** Makes a folder, and those above it, durably; fine where it is. */
   makeDirectory(directory: string): Promise<void>
   /** Makes the names in a folder durable as they are. */
   syncDirectory(directory: string): Promise<void>

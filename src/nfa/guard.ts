@@ -27,6 +27,20 @@ export function and(left: Guard, right: Guard): Guard {
   return { kind: 'and', left, right }
 }
 
+/** Whether its outcome depends on more than the unary predicates. */
+export function isIterative(guard: Guard): boolean {
+  switch (guard.kind) {
+    case 'always':
+      return false
+    case 'condition':
+      return guard.condition.kind !== 'unary'
+    case 'not':
+      return isIterative(guard.operand)
+    case 'and':
+      return isIterative(guard.left) || isIterative(guard.right)
+  }
+}
+
 /**
  * Compiles guards to closures. One condition of a pattern stands on many edges, so its outcome for
  * the last (event, partial match) is remembered: conditions that read the partial match cost.

@@ -1,5 +1,11 @@
 import { type Pattern, type StepPattern, stepsOf } from '../pattern/pattern.ts'
-import { always, GuardCompiler, type GuardTest, outcomeWithoutPredicates } from './guard.ts'
+import {
+  always,
+  GuardCompiler,
+  type GuardTest,
+  isIterative,
+  outcomeWithoutPredicates,
+} from './guard.ts'
 import { checkPattern } from './pattern-check.ts'
 import { type FlatEdge, flattenEdges, type State, waysToFinal } from './state-graph.ts'
 import { buildStateGraph } from './state-graph-builder.ts'
@@ -26,6 +32,8 @@ export interface CompiledState {
   readonly edges: readonly CompiledEdge[]
   /** Whether an event that fits no unary predicate changes nothing in this state. */
   readonly inert: boolean
+  /** Whether some edge's condition reads what the partial match has taken. */
+  readonly readsTaken: boolean
 }
 
 /** A pattern as an automaton: immutable, shared by all keys. */
@@ -70,6 +78,7 @@ function compileState(state: State, guards: GuardCompiler): CompiledState {
     withinMs: state.withinMs,
     edges: edges.map((edge) => compileEdge(edge, guards)),
     inert: isInert(state, edges),
+    readsTaken: edges.some(readsTaken),
   }
 }
 
@@ -85,6 +94,11 @@ function compileEdge(edge: FlatEdge, guards: GuardCompiler): CompiledEdge {
     completes:
       tests.length === 0 ? null : (event, taken) => tests.some((test) => test(event, taken)),
   }
+}
+
+function readsTaken(edge: FlatEdge): boolean {
+  const ways = edge.action === 'take' ? waysToFinal(edge.target, always) : []
+  return [edge.guard, ...ways].some(isIterative)
 }
 
 function isInert(state: State, edges: readonly FlatEdge[]): boolean {

@@ -1,8 +1,9 @@
-import { assert, TocsinError } from '../errors.ts'
+import { TocsinError } from '../errors.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, TakenEvent } from '../stream/event.ts'
+import { type MatchStore, none, notStarted } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
-import { type NFAState, NOT_STARTED, type PartialMatch } from './partial-match.ts'
+import type { NFAState, OpenMatches, PartialMatch } from './partial-match.ts'
 import { noPartialMatches, PartialMatchQueue } from './partial-match-queue.ts'
 
 /** When a match comes out under a skip strategy: see D7. */
@@ -22,6 +23,8 @@ export class NFAOutput {
   readonly matches: { readonly taken: TakenEvent; readonly at: number }[] = []
   /** Partial matches whose time ran out, with the moment it did, epoch ms. */
   readonly timeouts: { readonly taken: TakenEvent; readonly at: number }[] = []
+  /** Whether partial matches whose time ran out are wanted: making them objects costs. */
+  keepsTimeouts = true
   /** First events refused because of `limit`. */
   refused = 0
   /** Matches dropped because of `maxMatches`. */
@@ -37,252 +40,321 @@ export class NFAOutput {
 
 /**
  * Runs an automaton over the events of one key, in event-time order. Immutable: what belongs to
- * the key is passed in. The answers are those of Flink CEP's NFA (2.3.0), but for the emit order
- * `at_once`; a partial match is a state and a persistent list instead of a version number into a
- * shared buffer.
+ * the key is passed in, and what partial matches have taken lies in the store. The answers are
+ * those of Flink CEP's NFA (2.3.0), but for the emit order `at_once`; a partial match is a state
+ * and a list with a shared tail instead of a version number into a shared buffer.
  */
 export class NFA {
   readonly compiled: CompiledPattern
   readonly options: NFAOptions
-  readonly #notStarted: PartialMatch
+  readonly store: MatchStore
   /** Places to work in, so that an event that changes little allocates little. */
-  readonly #remaining = new PartialMatchQueue()
-  readonly #completed = new PartialMatchQueue()
+  readonly #remaining: PartialMatchQueue
+  readonly #completed: PartialMatchQueue
+  readonly #emitting: PartialMatchQueue
 
-  constructor(compiled: CompiledPattern, options: NFAOptions) {
+  /** @param store shared by the patterns of an operator */
+  constructor(compiled: CompiledPattern, options: NFAOptions, store: MatchStore) {
     this.compiled = compiled
     this.options = options
-    this.#notStarted = {
-      state: compiled.start,
-      taken: null,
-      start: NOT_STARTED,
-      first: null,
-    }
+    this.store = store
+    this.#remaining = new PartialMatchQueue(store)
+    this.#completed = new PartialMatchQueue(store)
+    this.#emitting = new PartialMatchQueue(store)
   }
 
-  createState(): NFAState {
-    return { only: null, heap: null, completedMatches: noPartialMatches, nextOrdinal: 0 }
+  /** Lets go of all that a key has open. */
+  release(state: NFAState): void {
+    for (const match of this.#openOf(state)) this.store.freeMatch(match)
+    for (const match of completedOf(state)) this.store.freeMatch(match)
   }
 
   /** Whether an event that fits no unary predicate can have an effect on this key. */
   needsEveryEvent(state: NFAState): boolean {
-    const { only, heap } = state
-    if (heap !== null) return heap.some((match) => !this.#stateOf(match).inert)
-    return !this.#stateOf(this.#notStarted).inert || (only !== null && !this.#stateOf(only).inert)
+    if (typeof state !== 'number') return state.heap.some((match) => !this.#stateOf(match).inert)
+    return !this.#stateOf(notStarted).inert || (state !== none && !this.#stateOf(state).inert)
   }
 
   /** Moves time to `timestamp`: drops what ran out, completes what waited for that. */
-  advanceTime(state: NFAState, timestamp: number, output: NFAOutput): void {
-    if (this.nextDeadline(state) > timestamp) return
-    const partialMatches = this.partialMatchesOf(state)
-    const { remaining, completed } = this.#workplace()
-    for (const match of partialMatches) {
+  advanceTime(state: NFAState, timestamp: number, output: NFAOutput): NFAState {
+    if (this.nextDeadline(state) > timestamp) return state
+    const { store } = this
+    this.#clearWorkplace()
+    for (const match of this.#openOf(state)) {
       const at = this.#timeoutOf(match, timestamp)
-      if (at === undefined) remaining.offer(match)
-      else if (this.#stateOf(match).kind === 'pending') completed.offer({ ...match, deadline: at })
-      else if (match.taken !== null) output.timeouts.push({ taken: match.taken, at })
+      if (at === undefined) this.#remaining.offer(match)
+      else if (this.#stateOf(match).kind === 'pending') {
+        store.setDeadline(match, at)
+        this.#completed.offer(match)
+      } else {
+        if (output.keepsTimeouts) {
+          output.timeouts.push({ taken: store.takenBy(store.linkOf(match)), at })
+        }
+        store.freeMatch(match)
+      }
     }
-    this.#conclude(state, output)
+    return this.#conclude(state, output)
   }
 
-  /** Offers an event to every partial match. Time must have been advanced to its timestamp. */
-  process(state: NFAState, event: Event, output: NFAOutput): void {
-    const ordinal = state.nextOrdinal++
-    this.#workplace()
-    const { heap, only } = state
-    if (heap === null) {
-      if (only !== null) this.#continue(only, event, ordinal)
+  /**
+   * Offers an event to every partial match. Time must have been advanced to its timestamp.
+   * @returns the state that the key has now; the one before must not be used again
+   */
+  process(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
+    const ordinal = this.store.nextOrdinal()
+    this.#clearWorkplace()
+    if (typeof state === 'number') {
+      if (state !== none) this.#continue(state, event, ordinal)
       this.#begin(state, event, ordinal, output)
     } else {
+      const { heap } = state
       for (let index = 0; index < heap.length; index++) {
-        const match = heap[index] as PartialMatch
-        if (match.start === NOT_STARTED) this.#begin(state, event, ordinal, output)
+        const match = heap[index] as number
+        if (match === notStarted) this.#begin(state, event, ordinal, output)
         else this.#continue(match, event, ordinal)
       }
     }
-    this.#conclude(state, output)
+    return this.#conclude(state, output)
   }
 
   /** The earliest moment at which a time limit runs out for this key, epoch ms; infinity: never. */
-  nextDeadline({ only, heap }: NFAState): number {
-    if (heap === null) return only === null ? Infinity : this.#deadlineOf(only)
-    if (!this.compiled.hasStepLimits) return this.#deadlineOf(heap[0] as PartialMatch)
+  nextDeadline(state: NFAState): number {
+    if (typeof state === 'number') return state === none ? Infinity : this.#deadlineOf(state)
+    const { heap } = state
+    if (!this.compiled.hasStepLimits) return this.#deadlineOf(heap[0] as number)
     let earliest = Infinity
     for (const match of heap) earliest = Math.min(earliest, this.#deadlineOf(match))
     return earliest
   }
 
   /** All partial matches in the order of the heap, the one that has not started among them. */
-  partialMatchesOf({ only, heap }: NFAState): readonly PartialMatch[] {
-    return heap ?? (only === null ? [this.#notStarted] : [only, this.#notStarted])
+  partialMatchesOf(state: NFAState): PartialMatch[] {
+    return this.#viewsOf(this.#openOf(state))
+  }
+
+  /** Matches that wait while a partial match that began earlier is open. */
+  heldMatchesOf(state: NFAState): PartialMatch[] {
+    return this.#viewsOf(completedOf(state))
+  }
+
+  #viewsOf(matches: readonly number[]): PartialMatch[] {
+    const { store } = this
+    return matches.map((match) => ({
+      state: this.#stateOf(match).index,
+      taken: match === notStarted ? null : store.takenBy(store.linkOf(match)),
+    }))
+  }
+
+  #openOf(state: NFAState): readonly number[] {
+    if (typeof state !== 'number') return state.heap
+    return state === none ? [notStarted] : [state, notStarted]
   }
 
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(state: NFAState, event: Event, ordinal: number, output: NFAOutput): void {
+  #begin(state: NFAState, event: ArrivedEvent, ordinal: number, output: NFAOutput): void {
+    const { store } = this
     const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
     for (let index = 0; index < edges.length; index++) {
       const edge = edges[index] as CompiledEdge
-      if (!edge.test(event, null)) continue
+      if (edge.targetKind === 'stop' || !edge.test(event, null)) continue
       refused ??= this.#isFull(state)
       if (refused) {
         output.refused++
         break
       }
-      const taken = { event, step: edge.step, previous: null, ordinal }
-      const begun = { state: edge.target, taken, start: ordinal, first: event }
+      const link = store.addLink(event, edge.step, none, ordinal)
+      const begun = store.addMatch(edge.target, link, ordinal, event.timestamp)
       if (edge.targetKind === 'final') this.#completed.offer(begun)
-      else if (edge.targetKind !== 'stop') this.#remaining.offer(begun)
-      if (edge.completes?.(event, null)) this.#completed.offer(begun)
+      else this.#remaining.offer(begun)
+      if (edge.completes?.(event, null)) {
+        this.#completed.offer(store.addMatch(edge.target, link, ordinal, event.timestamp))
+      }
     }
-    this.#remaining.offer(this.#notStarted)
+    this.#remaining.offer(notStarted)
   }
 
-  #continue(match: PartialMatch, event: Event, ordinal: number): void {
-    const { taken: before, start, first } = match
-    const { edges } = this.#stateOf(match)
+  #continue(match: number, event: ArrivedEvent, ordinal: number): void {
+    const { store } = this
+    const state = this.#stateOf(match)
+    const { edges } = state
+    const link = store.linkOf(match)
+    const start = store.startOf(match)
+    const firstTimestamp = store.firstTimestampOf(match)
+    const before = state.readsTaken ? store.viewOf(link) : null
     let stopped = false
+    let stays = false
     // Held back until it is known that no negation ends the path.
-    let one: PartialMatch | null = null
-    let more: PartialMatch[] | null = null
+    let one = none
+    let more: number[] | null = null
     for (let index = 0; index < edges.length; index++) {
       const edge = edges[index] as CompiledEdge
       if (!edge.test(event, before)) continue
+      if (edge.targetKind === 'stop') {
+        stopped = true
+        continue
+      }
       const takes = edge.action === 'take'
-      const taken = takes ? { event, step: edge.step, previous: before, ordinal } : before
-      const stays = !takes && edge.target === match.state
-      const next = stays ? match : { state: edge.target, taken, start, first }
+      const nextLink = takes ? store.addLink(event, edge.step, link, ordinal) : link
+      const isSame = !takes && edge.target === state.index && !stays
+      if (isSame) stays = true
+      const next = isSame ? match : store.addMatch(edge.target, nextLink, start, firstTimestamp)
       if (edge.targetKind === 'final') this.#completed.offer(next)
-      else if (edge.targetKind === 'stop') stopped = true
-      else if (one === null) one = next
+      else if (one === none) one = next
       else {
         more ??= []
         more.push(next)
       }
-      if (edge.completes?.(event, before)) this.#completed.offer(next)
+      if (edge.completes?.(event, before)) {
+        this.#completed.offer(store.addMatch(edge.target, nextLink, start, firstTimestamp))
+      }
     }
-    if (stopped || one === null) return
-    this.#remaining.offer(one)
-    if (more !== null) for (const next of more) this.#remaining.offer(next)
+    if (one !== none) this.#goOn(one, match, stopped)
+    if (more !== null) for (const next of more) this.#goOn(next, match, stopped)
+    if (!stays || stopped) store.freeMatch(match)
   }
 
-  #workplace(): { remaining: PartialMatchQueue; completed: PartialMatchQueue } {
+  #goOn(next: number, before: number, stopped: boolean): void {
+    if (!stopped) this.#remaining.offer(next)
+    else if (next !== before) this.store.freeMatch(next)
+  }
+
+  #clearWorkplace(): void {
     this.#remaining.size = 0
     this.#completed.size = 0
-    return { remaining: this.#remaining, completed: this.#completed }
   }
 
-  /** Takes over what the partial matches have become, and emits what is complete. */
-  #conclude(state: NFAState, output: NFAOutput): void {
-    if (this.#completed.size > 0 || state.completedMatches.length > 0) this.#emit(state, output)
+  /** What the partial matches have become; emits what is complete. */
+  #conclude(state: NFAState, output: NFAOutput): NFAState {
+    const waiting = completedOf(state)
+    const held =
+      this.#completed.size > 0 || waiting.length > 0 ? this.#emit(waiting, output) : waiting
     const { items, size } = this.#remaining
-    const started = size === 2 && (items[1] as PartialMatch).start === NOT_STARTED
-    state.only = started ? (items[0] as PartialMatch) : null
-    state.heap =
-      started || size < 2 ? null : this.#remaining.intoArray(state.heap ?? noPartialMatches)
+    if (held.length === 0) {
+      if (size < 2) return none
+      if (size === 2 && items[1] === notStarted) return items[0] as number
+    }
+    if (typeof state === 'number') return { heap: items.slice(0, size), completedMatches: held }
+    state.heap = this.#remaining.intoArray(state.heap)
+    state.completedMatches = held
+    return state
   }
 
   #isFull(state: NFAState): boolean {
     const { limit } = this.options
-    const matches = state.heap?.length ?? 2
+    const matches = typeof state === 'number' ? 2 : state.heap.length
     if (matches <= limit) return false
     const starts = new Set<number>()
-    for (const match of this.partialMatchesOf(state)) starts.add(match.start)
+    for (const match of this.#openOf(state)) starts.add(this.store.startOf(match))
     return starts.size > limit
   }
 
   /** Emits complete matches in order of their starts and drops what the skip strategy drops. */
-  #emit(state: NFAState, output: NFAOutput): void {
+  #emit(waiting: number[], output: NFAOutput): number[] {
+    const { store } = this
     const { afterMatch } = this.compiled.pattern
     const waits = this.options.emitOrder === 'start' && afterMatch.kind !== 'no_skip'
     const open = this.#remaining
-    const completed = new PartialMatchQueue()
-    completed.reset(state.completedMatches)
+    const completed = this.#emitting
+    completed.reset(waiting)
     for (let index = 0; index < this.#completed.size; index++) {
-      completed.offer(this.#completed.items[index] as PartialMatch)
+      completed.offer(this.#completed.items[index] as number)
     }
     let emitted = 0
     while (completed.size > 0) {
-      const match = completed.items[0] as PartialMatch
-      if (waits && open.size > 0 && (open.items[0] as PartialMatch).start < match.start) break
+      const match = completed.items[0] as number
+      const first = open.size > 0 ? (open.items[0] as number) : notStarted
+      if (waits && store.startOf(first) < store.startOf(match)) break
       completed.poll()
-      assert(match.taken !== null, 'a match has taken an event')
-      const dropped = droppedBy(afterMatch, match.taken, this.compiled)
+      const link = store.linkOf(match)
+      const dropped = droppedBy(afterMatch, link, this.compiled, store)
       if (dropped !== null) {
         open.removeWhere(dropped)
         completed.removeWhere(dropped)
       }
       if (emitted < this.options.maxMatches) {
         emitted++
-        const at = match.deadline ?? match.taken.event.timestamp
-        output.matches.push({ taken: match.taken, at })
+        const deadline = store.deadlineOf(match)
+        const at = deadline === Infinity ? store.timestampOf(link) : deadline
+        output.matches.push({ taken: store.takenBy(link), at })
       } else output.dropped++
+      store.freeMatch(match)
     }
-    state.completedMatches = completed.intoArray(state.completedMatches)
+    return completed.intoArray(waiting)
   }
 
   /** When the partial match runs out, if nothing happens; infinity: never. */
-  #deadlineOf(match: PartialMatch): number {
-    return Math.min(this.#stepDeadlineOf(match), this.#wholeDeadlineOf(match))
+  #deadlineOf(match: number): number {
+    const whole = this.#wholeDeadlineOf(match)
+    return this.compiled.hasStepLimits ? Math.min(this.#stepDeadlineOf(match), whole) : whole
   }
 
   /** When it ran out, seen from `timestamp`: the step's limit is named before the whole one. */
-  #timeoutOf(match: PartialMatch, timestamp: number): number | undefined {
-    if (match.taken === null) return undefined
+  #timeoutOf(match: number, timestamp: number): number | undefined {
+    if (match === notStarted) return undefined
     const step = this.#stepDeadlineOf(match)
     if (step <= timestamp && step < Infinity) return step
     const whole = this.#wholeDeadlineOf(match)
     return whole <= timestamp && whole < Infinity ? whole : undefined
   }
 
-  #stepDeadlineOf(match: PartialMatch): number {
+  #stepDeadlineOf(match: number): number {
     const { withinMs } = this.#stateOf(match)
-    if (withinMs === 0 || match.taken === null) return Infinity
-    return match.taken.event.timestamp + withinMs
+    if (withinMs === 0 || match === notStarted) return Infinity
+    return this.store.timestampOf(this.store.linkOf(match)) + withinMs
   }
 
-  #wholeDeadlineOf(match: PartialMatch): number {
+  #wholeDeadlineOf(match: number): number {
     const { withinMs } = this.compiled
-    return withinMs === 0 || match.first === null ? Infinity : match.first.timestamp + withinMs
+    return withinMs === 0 ? Infinity : this.store.firstTimestampOf(match) + withinMs
   }
 
-  #stateOf(match: PartialMatch): CompiledState {
-    return this.compiled.states[match.state] as CompiledState
+  #stateOf(match: number): CompiledState {
+    const { states, start } = this.compiled
+    return states[match === notStarted ? start : this.store.stateOf(match)] as CompiledState
   }
+}
+
+function completedOf(state: NFAState): OpenMatches['completedMatches'] {
+  return typeof state === 'number' ? noPartialMatches : state.completedMatches
 }
 
 /** Which partial matches a match drops, by their start; `null`: none. */
 function droppedBy(
   strategy: AfterMatchSkipStrategy,
-  match: TakenEvent,
+  link: number,
   compiled: CompiledPattern,
-): ((other: PartialMatch) => boolean) | null {
+  store: MatchStore,
+): ((start: number) => boolean) | null {
   switch (strategy.kind) {
     case 'no_skip':
       return null
     case 'skip_to_next': {
-      const first = firstOf(match).ordinal
-      return (other) => other.start <= first
+      const first = firstOrdinalOf(link, store)
+      return (start) => start <= first
     }
-    case 'skip_past_last':
-      return (other) => other.start <= match.ordinal
+    case 'skip_past_last': {
+      const last = store.ordinalOf(link)
+      return (start) => start <= last
+    }
     case 'skip_to_first':
     case 'skip_to_last': {
-      const target = targetOf(strategy, match, compiled)
-      return target === undefined ? null : (other) => other.start < target
+      const target = targetOf(strategy, link, compiled, store)
+      return target === undefined ? null : (start) => start < target
     }
   }
 }
 
 function targetOf(
   strategy: Extract<AfterMatchSkipStrategy, { step: number }>,
-  match: TakenEvent,
+  last: number,
   compiled: CompiledPattern,
+  store: MatchStore,
 ): number | undefined {
   let target: number | undefined
-  for (let link: TakenEvent | null = match; link !== null; link = link.previous) {
-    if (link.step !== strategy.step) continue
-    target = link.ordinal
+  for (let link = last; link !== none; link = store.previousOf(link)) {
+    if (store.stepOf(link) !== strategy.step) continue
+    target = store.ordinalOf(link)
     if (strategy.kind === 'skip_to_last') break
   }
   if (strategy.throwOnMiss) {
@@ -290,15 +362,15 @@ function targetOf(
     if (target === undefined) {
       throw new TocsinError('MATCH_SKIP_TARGET', `the match took no event in step '${name}'`)
     }
-    if (target === firstOf(match).ordinal) {
+    if (target === firstOrdinalOf(last, store)) {
       throw new TocsinError('MATCH_SKIP_TARGET', `step '${name}' took the match's first event`)
     }
   }
   return target
 }
 
-function firstOf(match: TakenEvent): TakenEvent {
-  let link = match
-  while (link.previous !== null) link = link.previous
-  return link
+function firstOrdinalOf(last: number, store: MatchStore): number {
+  let link = last
+  for (let at = last; at !== none; at = store.previousOf(at)) link = at
+  return store.ordinalOf(link)
 }

@@ -1,7 +1,7 @@
-import type { PartialMatch } from './partial-match.ts'
+import type { MatchStore } from './match-store.ts'
 
 /** Most keys have no completed match waiting: they share one empty array, which is never written. */
-export const noPartialMatches: PartialMatch[] = []
+export const noPartialMatches: number[] = []
 
 /**
  * A binary heap by `start`, operation for operation as `java.util.PriorityQueue` does it. The
@@ -11,23 +11,28 @@ export const noPartialMatches: PartialMatch[] = []
  * It is a place to work in: `items` beyond `size` are leftovers, and it is used again and again.
  */
 export class PartialMatchQueue {
-  readonly items: PartialMatch[] = []
+  readonly items: number[] = []
   size = 0
+  readonly #store: MatchStore
+
+  constructor(store: MatchStore) {
+    this.#store = store
+  }
 
   /** Starts anew with a copy of a heap. */
-  reset(heap: readonly PartialMatch[] = []): void {
-    for (let index = 0; index < heap.length; index++)
-      this.items[index] = heap[index] as PartialMatch
+  reset(heap: readonly number[]): void {
+    for (let index = 0; index < heap.length; index++) this.items[index] = heap[index] as number
     this.size = heap.length
   }
 
-  offer(match: PartialMatch): void {
+  offer(match: number): void {
     const { items } = this
+    const start = this.#store.startOf(match)
     let child = this.size++
     while (child > 0) {
       const parent = (child - 1) >>> 1
-      const above = items[parent] as PartialMatch
-      if (match.start >= above.start) break
+      const above = items[parent] as number
+      if (start >= this.#store.startOf(above)) break
       items[child] = above
       child = parent
     }
@@ -37,45 +42,48 @@ export class PartialMatchQueue {
   /** Removes the first element; the queue is not empty. */
   poll(): void {
     this.size--
-    if (this.size > 0) this.#siftDown(0, this.items[this.size] as PartialMatch)
+    if (this.size > 0) this.#siftDown(0, this.items[this.size] as number)
   }
 
-  /** Removes what `drop` names and restores the heap as Java's `removeAll` does. */
-  removeWhere(drop: (match: PartialMatch) => boolean): void {
+  /** Removes and frees what `drop` names, and restores the heap as Java's `removeAll` does. */
+  removeWhere(drop: (start: number) => boolean): void {
     const { items } = this
     let kept = 0
     for (let index = 0; index < this.size; index++) {
-      const match = items[index] as PartialMatch
-      if (!drop(match)) items[kept++] = match
+      const match = items[index] as number
+      if (drop(this.#store.startOf(match))) this.#store.freeMatch(match)
+      else items[kept++] = match
     }
     if (kept === this.size) return
     this.size = kept
     for (let index = (kept >>> 1) - 1; index >= 0; index--) {
-      this.#siftDown(index, items[index] as PartialMatch)
+      this.#siftDown(index, items[index] as number)
     }
   }
 
   /** The heap as an array: `previous` itself, overwritten, where it has the size. */
-  intoArray(previous: PartialMatch[]): PartialMatch[] {
+  intoArray(previous: number[]): number[] {
     const { items, size } = this
     if (previous.length !== size) return size === 0 ? noPartialMatches : items.slice(0, size)
-    for (let index = 0; index < size; index++) previous[index] = items[index] as PartialMatch
+    for (let index = 0; index < size; index++) previous[index] = items[index] as number
     return previous
   }
 
-  #siftDown(from: number, match: PartialMatch): void {
+  #siftDown(from: number, match: number): void {
     const { items, size } = this
+    const store = this.#store
+    const start = store.startOf(match)
     const half = size >>> 1
     let parent = from
     while (parent < half) {
       let child = 2 * parent + 1
       const right = child + 1
-      let below = items[child] as PartialMatch
-      if (right < size && below.start > (items[right] as PartialMatch).start) {
+      let below = items[child] as number
+      if (right < size && store.startOf(below) > store.startOf(items[right] as number)) {
         child = right
-        below = items[child] as PartialMatch
+        below = items[child] as number
       }
-      if (match.start <= below.start) break
+      if (start <= store.startOf(below)) break
       items[parent] = below
       parent = child
     }

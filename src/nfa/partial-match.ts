@@ -1,40 +1,24 @@
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { TakenEvent } from '../stream/event.ts'
 
-/**
- * A partial match: the state it waits in and what it has taken, as a persistent list whose tail
- * is shared with the partial matches that it branched from (D7). Immutable.
- */
+/** A partial match to look at: the state it waits in and what it has taken. */
 export interface PartialMatch {
   /** Index of the state in the compiled NFA. */
   readonly state: number
+  /** `null`: nothing, it has not started. */
   readonly taken: TakenEvent | null
-  /** Ordinal of the first event among the events of the key: orders partial matches by their start. */
-  readonly start: number
-  /** The first event; its time starts the time limit. */
-  readonly first: Event | null
-  /** Of a match that a time limit completed: the moment it ran out, epoch ms. */
-  readonly deadline?: number
 }
-
-/** Start of the partial match that has taken nothing: after all others. */
-export const NOT_STARTED = Number.MAX_SAFE_INTEGER
 
 /**
- * What one rule knows of one key. It lives in keyed state; the NFA itself is immutable and shared.
- * Most keys have one partial match open, and then no array.
+ * What one rule knows of one key, in ids of the operator's `MatchStore`: the only partial match
+ * that has started, `none` if none has, or several. It lives in keyed state; the NFA itself is
+ * immutable and shared. Most keys have one open, and then nothing but a small number.
  */
-export interface NFAState {
-  /** The only partial match that has started, where `heap` is null; `null`: none has. */
-  only: PartialMatch | null
-  /** All partial matches, a heap by `start`, the one that has not started among them. */
-  heap: PartialMatch[] | null
-  /** Matches that wait while a partial match that began earlier is open (emit order `start`). */
-  completedMatches: PartialMatch[]
-  /** Ordinal of the next event. */
-  nextOrdinal: number
-}
+export type NFAState = number | OpenMatches
 
-/** Whether nothing is open: the key need not be kept. */
-export function isEmpty({ only, heap, completedMatches }: NFAState): boolean {
-  return only === null && heap === null && completedMatches.length === 0
+/** The partial matches of a key that has more than one, or matches that wait. */
+export interface OpenMatches {
+  /** A heap by start, the one that has not started among them. */
+  heap: number[]
+  /** Matches that wait while a partial match that began earlier is open (emit order `start`). */
+  completedMatches: number[]
 }

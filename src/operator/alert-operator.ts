@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Counter } from '../metrics.ts'
 import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
@@ -110,10 +110,17 @@ export class AlertOperator implements CepOutput {
     const id = hashOf([plan.rule, plan.fingerprint, 'limit', key, String(hour)])
     const shown = [...by].map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', ')
     this.#send({
-      ...this.#common(plan, id, by),
+      id,
+      rule: plan.rule,
+      version: plan.version,
+      mode: plan.mode,
       severity: 'medium',
       title: `Rule ${plan.rule}: ${plan.limit} first events are open for ${shown}; more are refused`,
+      state: 'firing',
+      sequence: 1,
+      by,
       eventTime: event.timestamp,
+      detectedAt: this.#clock.now(),
       tags: ['tocsin.health'],
       fields: new Map<string, JsonValue>([['limit', plan.limit]]),
       steps: new Map(),
@@ -139,10 +146,17 @@ export class AlertOperator implements CepOutput {
       if (value !== undefined) fields.set(name, value as JsonValue)
     }
     const alert: Alert = {
-      ...this.#common(plan, idOf(result, plan, steps), by),
+      id: idOf(result, plan, steps),
+      rule: plan.rule,
+      version: plan.version,
+      mode: plan.mode,
       severity: block.severity,
       title: block.title(taken, by),
+      state: 'firing',
+      sequence: 1,
+      by,
       eventTime,
+      detectedAt: this.#clock.now(),
       tags: plan.tags,
       fields,
       steps,
@@ -177,19 +191,6 @@ export class AlertOperator implements CepOutput {
     return false
   }
 
-  #common(plan: AlertPlan, id: string, by: ReadonlyMap<string, JsonValue>) {
-    return {
-      id,
-      rule: plan.rule,
-      version: plan.version,
-      mode: plan.mode,
-      state: 'firing' as const,
-      sequence: 1,
-      by,
-      detectedAt: this.#clock.now(),
-    }
-  }
-
   #send(alert: Alert): void {
     this.#output.alert(alert, () => alertDocument(alert, this.#eventText))
   }
@@ -197,7 +198,11 @@ export class AlertOperator implements CepOutput {
 
 function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {
   const values = decodeKey(key)
-  return new Map(plan.keyNames.map((name, part) => [name, values[part] as JsonValue]))
+  const by = new Map<string, JsonValue>()
+  for (let part = 0; part < values.length; part++) {
+    by.set(plan.keyNames[part] as string, values[part] as JsonValue)
+  }
+  return by
 }
 
 function stepsOf(plan: AlertPlan, taken: TakenEvent): Map<string, Event[]> {
@@ -229,6 +234,7 @@ function idOf(
 
 /** 128 bits of SHA-256 over the parts, each with its length before it. */
 function hashOf(parts: readonly string[]): string {
-  const text = parts.map((part) => `${part.length}:${part}`).join('')
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  let text = ''
+  for (const part of parts) text += `${part.length}:${part}`
+  return hash('sha256', text, 'hex').slice(0, 32)
 }

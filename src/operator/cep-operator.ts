@@ -1,9 +1,10 @@
+import { none, notStarted } from '../nfa/match-store.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import { isEmpty, type NFAState } from '../nfa/partial-match.ts'
+import type { NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
-import { type EventRun, EventTimeSorter } from '../time/event-time-sorter.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
+import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 
 /** A rule's pattern as a CepOperator runs it. */
@@ -54,12 +55,20 @@ export interface CepOutput {
  */
 export type TimeLimitMode = 'deadline' | 'watermark'
 
+/** Events whose keys are looked up together. */
+const stretchEvents = 256
+
 /**
  * Runs all patterns that share a key and streams (D8) over events in event-time order. A key's
  * entry has one slot a pattern; a key with nothing open has no entry.
  */
 export class CepOperator {
   readonly sorter = new EventTimeSorter()
+  readonly #released = new ReleasedEvents()
+  /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
+  readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
+  /** Keeps the look-ahead from being optimised away. */
+  lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
   readonly #backend: KeyedStateBackend
   readonly #output: CepOutput
@@ -98,58 +107,105 @@ export class CepOperator {
 
   /** Processes the events and time limits up to the watermark, epoch ms. */
   advanceWatermark(watermark: number): void {
-    this.sorter.release(watermark, this.#processElement)
+    this.sorter.release(watermark, this.#released)
+    this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
-    this.#timers.fireUpTo(watermark, (entry, timestamp) => {
-      if (entry.timerAt !== timestamp) return
-      entry.timerAt = Infinity
-      this.#advanceEntry(entry, this.#mode === 'watermark' ? watermark : timestamp)
-    })
+    this.#advanceDue(watermark)
     if (this.#results.length === 0) return
     // Keys were visited one after the other: put what they found in order of time.
-    const results = this.#results.sort((a, b) => a.moment - b.moment)
+    const results = this.#results.sort(byMoment)
     this.#results = []
     this.#output.results(results)
   }
 
-  readonly #processElement = (
-    event: Event,
-    arena: Buffer,
-    start: number,
-    end: number,
-    hash: number,
-  ): void => {
-    let entry = this.#backend.find(arena, start, end, hash)
-    for (let index = 0; index < this.#patterns.length; index++) {
-      const pattern = this.#patterns[index] as RunningPattern
+  #processReleased(): void {
+    const released = this.#released
+    for (let from = 0; from < released.count; from += stretchEvents) {
+      const to = Math.min(from + stretchEvents, released.count)
+      this.#lookAhead(from, to)
+      for (let index = from; index < to; index++) {
+        this.#processElement(index, this.#entries[index - from])
+      }
+    }
+    released.clear()
+  }
+
+  /**
+   * Finds the entries of a stretch of events and touches what each holds. One key's state lies
+   * anywhere in memory, and waiting for it is most of what an event costs: loads that do not
+   * depend on each other overlap, where one event after the other would wait for each.
+   */
+  #lookAhead(from: number, to: number): void {
+    this.#backend.findAll(this.#released, from, to, this.#entries)
+    this.#touch(this.#entries, 0, to - from)
+  }
+
+  /** @see #lookAhead */
+  #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
+    const { store } = (this.#patterns[0] as RunningPattern).nfa
+    let touched = 0
+    for (let index = from; index < to; index++) touched += oneOf(entries[index])
+    for (let index = from; index < to; index++) touched += store.touch(oneOf(entries[index]))
+    for (let index = from; index < to; index++) touched += store.touchEvent(oneOf(entries[index]))
+    this.lookedAt = touched
+  }
+
+  #processElement(index: number, found: KeyEntry | undefined): void {
+    const event = this.#released.events[index] as ArrivedEvent
+    let entry = found
+    if (entry === undefined || entry.removed) entry = this.#find(index)
+    for (let slot = 0; slot < this.#patterns.length; slot++) {
+      const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
-      const state = entry?.get(index) as NFAState | undefined
+      const state = (entry?.get(slot) ?? none) as NFAState
       if (!fitsAny(event, pattern)) {
-        const inert = state === undefined ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
+        const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
       }
-      entry ??= this.#backend.findOrCreate(arena, start, end, hash)
-      this.#offer(entry, index, pattern, state, event)
+      entry ??= this.#create(index)
+      this.#offer(entry, slot, pattern, state, event)
     }
     if (entry !== undefined) this.#settle(entry, event.timestamp)
+  }
+
+  #find(index: number): KeyEntry | undefined {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    return this.#backend.find(
+      arenas[index] as Buffer,
+      keyStarts[index] as number,
+      keyEnds[index] as number,
+      hashes[index] as number,
+    )
+  }
+
+  #create(index: number): KeyEntry {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    return this.#backend.findOrCreate(
+      arenas[index] as Buffer,
+      keyStarts[index] as number,
+      keyEnds[index] as number,
+      hashes[index] as number,
+    )
   }
 
   #offer(
     entry: KeyEntry,
     index: number,
     pattern: RunningPattern,
-    known: NFAState | undefined,
-    event: Event,
+    known: NFAState,
+    event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
     let state = known
-    if (state !== undefined) this.#advanceState(entry, index, state, event.timestamp)
-    if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) state = undefined
-    if (state === undefined) {
-      state = nfa.createState()
-      entry.set(index, state)
+    if (state !== none) {
+      state = this.#advanceState(entry, index, state, event.timestamp)
+      if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
+        nfa.release(state)
+        state = none
+      }
     }
-    nfa.process(state, event, this.#step)
+    state = nfa.process(state, event, this.#step)
+    if (state !== known) entry.set(index, state)
     this.#collect(entry, index, event.timestamp, event)
   }
 
@@ -159,10 +215,10 @@ export class CepOperator {
     let open = false
     let waiting = false
     for (let index = 0; index < patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined || isEmpty(state)) continue
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
       open = true
-      if (state.completedMatches.length > 0) waiting = true
+      if (isWaiting(state)) waiting = true
     }
     if (!open) {
       // A key that has a timer is forgotten then: most come back before.
@@ -182,21 +238,18 @@ export class CepOperator {
   #dueOf(entry: KeyEntry): number {
     let due = Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined) continue
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
       const { nfa, slackMs } = this.#patterns[index] as RunningPattern
       // The end of a partial match may set free a match that waits for it.
-      const slack = state.completedMatches.length > 0 ? 0 : slackMs
+      const slack = isWaiting(state) ? 0 : slackMs
       due = Math.min(due, nfa.nextDeadline(state) + slack)
     }
     return due
   }
 
   #isOpen(entry: KeyEntry): boolean {
-    return this.#patterns.some((_, index) => {
-      const state = entry.get(index) as NFAState | undefined
-      return state !== undefined && !isEmpty(state)
-    })
+    return this.#patterns.some((_, index) => (entry.get(index) ?? none) !== none)
   }
 
   #forget(entry: KeyEntry): void {
@@ -210,25 +263,50 @@ export class CepOperator {
     this.#touched.clear()
   }
 
+  /** Looks at the keys whose timers are due. */
+  #advanceDue(watermark: number): void {
+    const entries = this.#entries
+    for (;;) {
+      let count = 0
+      while (count < stretchEvents && this.#timers.isDue(watermark)) {
+        entries[count++] = this.#timers.poll()
+      }
+      if (count === 0) return
+      this.#touch(entries, 0, count)
+      for (let index = 0; index < count; index++) {
+        const entry = entries[index] as KeyEntry
+        // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
+        if (entry.removed || entry.timerAt > watermark) continue
+        entry.timerAt = Infinity
+        this.#advanceEntry(entry, watermark)
+      }
+    }
+  }
+
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = entry.get(index) as NFAState | undefined
-      if (state === undefined) continue
-      this.#advanceState(entry, index, state, timestamp)
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state === none) continue
+      const next = this.#advanceState(entry, index, state, timestamp)
+      if (next !== state) entry.set(index, next)
     }
     this.#settle(entry, timestamp)
   }
 
-  #advanceState(entry: KeyEntry, index: number, state: NFAState, timestamp: number): void {
-    const { nfa } = this.#patterns[index] as RunningPattern
+  /** @returns the state that the key has then */
+  #advanceState(entry: KeyEntry, index: number, known: NFAState, timestamp: number): NFAState {
+    const { nfa, timeouts } = this.#patterns[index] as RunningPattern
+    this.#step.keepsTimeouts = timeouts
     if (this.#mode === 'watermark') {
-      nfa.advanceTime(state, timestamp, this.#step)
+      const state = nfa.advanceTime(known, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)
-      return
+      return state
     }
-    for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
-      if (at === Infinity) return
-      nfa.advanceTime(state, at, this.#step)
+    let state = known
+    for (;;) {
+      const at = nfa.nextDeadline(state)
+      if (at > timestamp || at === Infinity) return state
+      state = nfa.advanceTime(state, at, this.#step)
       this.#collect(entry, index, at, null)
     }
   }
@@ -246,6 +324,23 @@ export class CepOperator {
     if (step.dropped > 0) this.#output.droppedMatches(pattern, step.dropped)
     step.clear()
   }
+}
+
+/** Whether a finished match waits for one that began earlier. */
+function isWaiting(state: NFAState): boolean {
+  return typeof state !== 'number' && state.completedMatches.length > 0
+}
+
+/** One of the partial matches of a key. */
+function oneOf(entry: KeyEntry | undefined): number {
+  const state = entry?.get(0) as NFAState | undefined
+  if (typeof state === 'object') return state.heap[0] as number
+  return state === undefined || state === none ? notStarted : state
+}
+
+/** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
+function byMoment(a: CepResult, b: CepResult): number {
+  return a.moment - b.moment
 }
 
 interface RunningPattern extends CepPattern {

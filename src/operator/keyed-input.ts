@@ -1,6 +1,6 @@
 import type { ColumnPredicates } from '../expression/column-predicates.ts'
 import type { Column } from '../stream/column-batch.ts'
-import { Event, type Split } from '../stream/event.ts'
+import { ArrivedEvent, type EventText, type Split } from '../stream/event.ts'
 import type { KeyEncoder } from '../stream/key.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import { WatermarkValve } from '../time/watermark-valve.ts'
@@ -83,6 +83,7 @@ export class KeyedInput implements TimedBatchReceiver {
   /** The fields of the event that is being made; an event copies them. */
   readonly #fields: unknown[]
   #words = new Int32Array(0)
+  #lastRun: EventRun | null = null
 
   constructor(exchange: KeyedExchange, options: KeyedInputOptions, sideOutput: SideOutput) {
     this.#exchange = exchange
@@ -103,8 +104,12 @@ export class KeyedInput implements TimedBatchReceiver {
 
   advanceWatermark(split: number, watermark: number): void {
     const known = this.#splits[split]
-    if (known !== undefined && watermark > -Infinity)
+    if (known !== undefined && watermark > -Infinity) {
       this.#exchange.advance(known.channel, watermark)
+    }
+    // What is held outlives its batch.
+    this.#lastRun?.keepText()
+    this.#lastRun = null
   }
 
   markIdle(split: number): void {
@@ -122,7 +127,8 @@ export class KeyedInput implements TimedBatchReceiver {
     this.#reportErrors(timed, known.split)
     keyEncoder.bind(timed.columns)
     keyEncoder.reset()
-    const run = new EventRun()
+    const run = new EventRun(timed.columns.batch.bytes)
+    this.#lastRun = run
     for (let row = 0; row < count; row++) {
       if (timed.selected[row] === 1) this.#selectRow(row, timed, known.split, run)
     }
@@ -146,7 +152,7 @@ export class KeyedInput implements TimedBatchReceiver {
       this.#rejectKeyless(row, timed)
       return
     }
-    const event = this.#eventOf(row, timestamp, timed, split)
+    const event = this.#eventOf(row, timestamp, timed, split, run.text)
     run.add(event, keyEncoder.start, keyEncoder.end, keyEncoder.hash | 0)
   }
 
@@ -172,7 +178,13 @@ export class KeyedInput implements TimedBatchReceiver {
     return exists ? 'none' : 'filtered'
   }
 
-  #eventOf(row: number, timestamp: number, timed: TimedBatch, split: Split): Event {
+  #eventOf(
+    row: number,
+    timestamp: number,
+    timed: TimedBatch,
+    split: Split,
+    text: EventText,
+  ): ArrivedEvent {
     const { fieldColumns, predicates } = this.#options
     const { batch, columns } = timed.columns
     const fields = this.#fields
@@ -181,7 +193,7 @@ export class KeyedInput implements TimedBatchReceiver {
       fields[slot] = index < 0 ? undefined : (columns[index] as Column).value(row)
     }
     const base = row * predicates.wordsPerRow
-    return new Event(
+    return new ArrivedEvent(
       timestamp,
       split,
       batch.offsets[row] as number,
@@ -190,7 +202,9 @@ export class KeyedInput implements TimedBatchReceiver {
         ? Array.from(this.#words.subarray(base + 1, base + predicates.wordsPerRow))
         : noWords,
       fields,
-      batch.bytes.toString('latin1', batch.starts[row], batch.ends[row]),
+      text,
+      batch.starts[row] as number,
+      batch.ends[row] as number,
     )
   }
 

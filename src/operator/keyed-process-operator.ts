@@ -2,11 +2,11 @@ import { CurrentKey } from '../state/current-key.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { KeyedStateStore } from '../state/keyed-state-store.ts'
-import { Event, type Split } from '../stream/event.ts'
+import { type ArrivedEvent, eventOf, type Split } from '../stream/event.ts'
 import { canonicalKey, type KeyFailure } from '../stream/key.ts'
 import { hashKey } from '../stream/key-group.ts'
 import type { Clock } from '../time/clock.ts'
-import { EventRun, EventTimeSorter } from '../time/event-time-sorter.ts'
+import { EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { KeyedTimerService, timerSlots } from '../time/timer-service.ts'
 import { KeyedContext } from './keyed-context.ts'
 import type { TaggedOutputs } from './output-tag.ts'
@@ -42,6 +42,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
   readonly #state: KeyedStateStore
   readonly #context: KeyedContext<K, Out>
   readonly #sorter = new EventTimeSorter()
+  readonly #released = new ReleasedEvents()
   /** What came since the last watermark, by split in the order of the sorter. */
   readonly #inputs = new Map<Split, SplitInput>()
   readonly #ownSplit: Split
@@ -102,14 +103,15 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
       const start = keys.length === 0 ? 0 : (run.keys[run.keys.length - 2] as number)
       keys.push(key)
       // The sorter carries the value as the event's one field.
-      const event = new Event(timestamp, split, offset, 0, noWords, [value], '')
+      const event = eventOf(timestamp, split, offset, 0, noWords, [value], '')
       run.add(event, start, start + key.length, hashKey(key) | 0)
     }
   }
 
   advanceWatermark(watermark: number): void {
     for (const input of this.#inputs.values()) this.#handOver(input)
-    this.#sorter.release(watermark, this.#processReleased)
+    this.#sorter.release(watermark, this.#released)
+    this.#processReleased()
     if (watermark === Infinity) this.#finish()
     else if (watermark > this.#timers.watermark) this.#advanceTimers(watermark)
     this.#sentWatermark = watermark
@@ -134,20 +136,21 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
     input.keys = []
   }
 
-  readonly #processReleased = (
-    event: Event,
-    arena: Buffer,
-    start: number,
-    end: number,
-    hash: number,
-  ): void => {
-    const { timestamp } = event
-    // Timers before the event go first; those at its own time wait for all events of that time.
-    if (timestamp - 1 > this.#timers.watermark) this.#advanceTimers(timestamp - 1)
-    this.#key.select(arena, start, end, hash)
-    this.#context.begin(timestamp, 'event', timestamp)
-    this.#function.processElement(event.field(0) as In, this.#context, this.#context)
-    this.#key.release()
+  #processReleased(): void {
+    const { count, events, arenas, keyStarts, keyEnds, hashes } = this.#released
+    for (let index = 0; index < count; index++) {
+      const event = events[index] as ArrivedEvent
+      const { timestamp } = event
+      // Timers before the event go first; those at its own time wait for all events of that time.
+      if (timestamp - 1 > this.#timers.watermark) this.#advanceTimers(timestamp - 1)
+      const start = keyStarts[index] as number
+      const end = keyEnds[index] as number
+      this.#key.select(arenas[index] as Buffer, start, end, hashes[index] as number)
+      this.#context.begin(timestamp, 'event', timestamp)
+      this.#function.processElement(event.field(0) as In, this.#context, this.#context)
+      this.#key.release()
+    }
+    this.#released.clear()
   }
 
   /** Fires the timers up to a watermark; each sees its own time as the watermark. */

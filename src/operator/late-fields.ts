@@ -1,6 +1,6 @@
 import { valueAt } from '../expression/value.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import { type Event, inlineFields, type TakenEvent } from '../stream/event.ts'
+import { type Event, inlineFields, type TakenEvent, textOf } from '../stream/event.ts'
 
 /**
  * Fields that only alerts read. Most events never see one, so these slots are filled from the
@@ -31,8 +31,10 @@ export class LateFields {
   #completeEvent(event: Event): void {
     const { moreFields, raw } = event
     if (moreFields.length > this.#carried) return
-    const value: unknown = JSON.parse(Buffer.from(raw, 'latin1').toString('utf8'))
-    event.moreFields = [...moreFields, ...this.#paths.map((path) => valueAt(value, path))]
+    const value: unknown = JSON.parse(textOf(raw))
+    const fields = moreFields.slice()
+    for (const path of this.#paths) fields.push(valueAt(value, path))
+    event.moreFields = fields
   }
 }
 

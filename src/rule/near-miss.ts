@@ -4,7 +4,7 @@ import { readsOf } from '../expression/expression-analysis.ts'
 import { jsonOf } from '../expression/template.ts'
 import { valueAt } from '../expression/value.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { Event, type TakenEvent } from '../stream/event.ts'
+import { type Event, eventOf, type TakenEvent } from '../stream/event.ts'
 import { FieldSlots } from './field-slots.ts'
 import type { RuleCondition } from './rule-condition.ts'
 
@@ -80,7 +80,7 @@ export class NearMissJudge {
       const value: unknown = JSON.parse(Buffer.from(event.raw, 'latin1').toString('utf8'))
       const fields = this.#slots.paths.map((path) => valueAt(value, path))
       const { timestamp, split, offset, predicates, morePredicates, raw } = event
-      whole = new Event(timestamp, split, offset, predicates, morePredicates, fields, raw)
+      whole = eventOf(timestamp, split, offset, predicates, morePredicates, fields, raw)
       this.#whole.set(event, whole)
     }
     return whole

@@ -4,6 +4,7 @@ import type { Expression } from '../expression/expression.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { formatValue, jsonOf } from '../expression/template.ts'
 import type { MetricGroup } from '../metrics.ts'
+import { MatchStore } from '../nfa/match-store.ts'
 import { NFA } from '../nfa/nfa.ts'
 import { compileNFA } from '../nfa/nfa-compiler.ts'
 import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/alert-operator.ts'
@@ -53,7 +54,10 @@ export interface CompileOptions {
 export function compileGroup(rules: readonly CheckedRule[], options: CompileOptions): RuleGroup {
   const predicates = new PredicateRegistry()
   const fields = new FieldSlots()
-  const compilers = rules.map((checked) => new RuleCompiler(checked, predicates, fields, options))
+  const store = new MatchStore()
+  const compilers = rules.map(
+    (checked) => new RuleCompiler(checked, predicates, fields, store, options),
+  )
   // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
   const compiled = compilers.map((compiler) => compiler.compilePattern())
   const carried = fields.paths.length
@@ -79,18 +83,21 @@ class RuleCompiler {
   readonly #rule: Rule
   readonly #predicates: PredicateRegistry
   #slotOf: (path: FieldPath) => number
+  readonly #store: MatchStore
   readonly #options: CompileOptions
 
   constructor(
     checked: CheckedRule,
     predicates: PredicateRegistry,
     fields: FieldSlots,
+    store: MatchStore,
     options: CompileOptions,
   ) {
     this.#checked = checked
     this.#rule = checked.rule
     this.#predicates = predicates
     this.#slotOf = fields.indexOf
+    this.#store = store
     this.#options = options
   }
 
@@ -100,7 +107,7 @@ class RuleCompiler {
     const context = this.#patternContext()
     const compiled = compileNFA(compilePattern(detect, context))
     const sequence = detect.kind === 'sequence' ? detect : null
-    const nfa = new NFA(compiled, sequence ?? eventOptions)
+    const nfa = new NFA(compiled, sequence ?? eventOptions, this.#store)
     const filter = this.#predicates.indexOf([context.filter], rule.id)
     const cancelling = sequence?.cancelledBy ?? null
     const cancel = cancelling === null ? null : compileTest(cancelling, context)

@@ -92,6 +92,7 @@ class RuleJob {
   readonly #alertsByRule = new Map<string, number>()
   readonly #suppressedByRule = new Map<string, number>()
   #pending: JobAlert[] = []
+  #delivery: Promise<void> = Promise.resolve()
   #alerts = 0
   #readers: SplitReader[] = []
 
@@ -123,7 +124,9 @@ class RuleJob {
     try {
       await task.run()
       await this.#flush()
+      await this.#delivery
     } finally {
+      await this.#delivery.catch(() => {})
       await task.close()
     }
     return this.#summary()
@@ -146,11 +149,15 @@ class RuleJob {
     this.#options.onProgress(this.#progress())
   }
 
+  /** Hands alerts over when those before have been taken: one batch is under way at most. */
   async #flush(): Promise<void> {
     if (this.#pending.length === 0) return
+    await this.#delivery
     const alerts = this.#pending
     this.#pending = []
-    await this.#options.deliver(alerts)
+    this.#delivery = this.#options.deliver(alerts)
+    // Its failure is thrown by whoever waits for it; until then it must not be "unhandled".
+    this.#delivery.catch(() => {})
   }
 
   #progress(): JobProgress {

@@ -1,5 +1,6 @@
+import { none } from '../nfa/match-store.ts'
 import { type NFA, NFAOutput } from '../nfa/nfa.ts'
-import { isEmpty, type NFAState, type PartialMatch } from '../nfa/partial-match.ts'
+import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
 import {
   CepOperator,
   type CepOutput,
@@ -7,7 +8,8 @@ import {
   type CepResult,
 } from '../operator/cep-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
-import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
+import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
 /** What became of one partial match, known by what it took. */
 export interface TracedPath {
@@ -49,7 +51,7 @@ export interface TracedKey {
 }
 
 interface RunningKey extends TracedKey {
-  state: NFAState | null
+  state: NFAState
   /** The open ones. */
   readonly open: Map<TakenEvent, TracedPath>
 }
@@ -64,6 +66,8 @@ export class TracingOperator extends CepOperator {
   readonly #keys = new Map<string, RunningKey>()
   readonly #step = new NFAOutput()
   #results: CepResult[] = []
+  /** What partial matches took, by key and events: the NFA gives other objects each time. */
+  readonly #known = new Map<string, TakenEvent>()
 
   constructor(pattern: CepPattern, output: CepOutput) {
     super([pattern], new HeapKeyedStateBackend(), output)
@@ -77,8 +81,15 @@ export class TracingOperator extends CepOperator {
   }
 
   override advanceWatermark(watermark: number): void {
-    this.sorter.release(watermark, (event, arena, start, end) => {
-      this.#offer(this.#keyOf(arena.toString('latin1', start, end)), event)
+    const released = new ReleasedEvents()
+    this.sorter.release(watermark, released)
+    released.events.forEach((event, index) => {
+      const key = (released.arenas[index] as Buffer).toString(
+        'latin1',
+        released.keyStarts[index],
+        released.keyEnds[index],
+      )
+      this.#offer(this.#keyOf(key), event)
     })
     for (const key of this.#keys.values()) this.#advanceTime(key, watermark)
     const results = this.#results.sort((a, b) => a.moment - b.moment)
@@ -95,7 +106,7 @@ export class TracingOperator extends CepOperator {
         paths: [],
         refused: [],
         held: new Set(),
-        state: null,
+        state: none,
         open: new Map(),
       }
       this.#keys.set(key, known)
@@ -103,7 +114,7 @@ export class TracingOperator extends CepOperator {
     return known
   }
 
-  #offer(key: RunningKey, event: Event): void {
+  #offer(key: RunningKey, event: ArrivedEvent): void {
     const { nfa, filter, cancelledBy } = this.#pattern
     const exists = filter === null || fits(event, filter)
     key.events.push({ event, exists })
@@ -113,22 +124,22 @@ export class TracingOperator extends CepOperator {
       for (const path of key.open.values()) path.outcome = { kind: 'cancelled', event }
       key.open.clear()
       key.held.clear()
-      key.state = null
+      nfa.release(key.state)
+      key.state = none
     }
-    key.state ??= nfa.createState()
-    const before = [...nfa.partialMatchesOf(key.state)]
-    nfa.process(key.state, event, this.#step)
+    const before = this.#openOf(key)
+    key.state = nfa.process(key.state, event, this.#step)
     if (this.#step.refused > 0) key.refused.push(event)
     this.#note(key, before, event.timestamp, event)
   }
 
   #advanceTime(key: RunningKey, timestamp: number): void {
     const { nfa } = this.#pattern
-    while (key.state !== null) {
+    while (key.state !== none) {
       const deadline = nfa.nextDeadline(key.state)
       if (deadline === Infinity || deadline > timestamp) return
-      const before = [...nfa.partialMatchesOf(key.state)]
-      nfa.advanceTime(key.state, deadline, this.#step)
+      const before = this.#openOf(key)
+      key.state = nfa.advanceTime(key.state, deadline, this.#step)
       this.#note(key, before, deadline, null)
     }
   }
@@ -142,20 +153,42 @@ export class TracingOperator extends CepOperator {
   ): void {
     const { nfa } = this.#pattern
     const step = this.#step
-    const state = key.state as NFAState
-    const after = byTaken(nfa.partialMatchesOf(state))
-    for (const [taken, matches] of after) this.#open(key, taken, matches)
-    this.#noteMatches(key, state, after)
-    for (const { taken, at } of step.timeouts) this.#end(key, taken, { kind: 'expired', at })
+    const after = byTaken(this.#openOf(key))
+    const matches = step.matches.map(({ taken, at }) => ({ taken: this.#same(key, taken), at }))
+    const timeouts = step.timeouts.map(({ taken, at }) => ({ taken: this.#same(key, taken), at }))
+    for (const [taken, waiting] of after) this.#open(key, taken, waiting)
+    this.#noteMatches(key, matches, after)
+    for (const { taken, at } of timeouts) this.#end(key, taken, { kind: 'expired', at })
     const left = [...byTaken(before)].filter(([taken]) => key.open.has(taken) && !after.has(taken))
-    for (const [taken, matches] of left) {
+    for (const [taken, waiting] of left) {
       const continued = [...after.keys(), ...key.held].some(({ previous }) => previous === taken)
-      const won = step.matches.some((match) => match.taken.previous === taken)
+      const won = matches.some((match) => match.taken.previous === taken)
       if (continued || won) this.#end(key, taken, { kind: 'continued' })
-      else this.#end(key, taken, reasonOf(nfa, matches, moment, event))
+      else this.#end(key, taken, reasonOf(nfa, waiting, moment, event))
     }
     this.#passOn(key, moment, event)
-    if (isEmpty(state)) key.state = null
+  }
+
+  /** The key's partial matches, with the same object for the same events taken. */
+  #openOf(key: RunningKey): PartialMatch[] {
+    return this.#pattern.nfa.partialMatchesOf(key.state).map(({ state, taken }) => ({
+      state,
+      taken: taken === null ? null : this.#same(key, taken),
+    }))
+  }
+
+  #same(key: RunningKey, taken: TakenEvent): TakenEvent {
+    const previous = taken.previous === null ? null : this.#same(key, taken.previous)
+    let name = key.key
+    for (let link: TakenEvent | null = taken; link !== null; link = link.previous) {
+      const { split, offset } = link.event
+      name += ` ${split.stream}/${split.partition}/${offset}:${link.step}`
+    }
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const first = { ...taken, previous }
+    this.#known.set(name, first)
+    return first
   }
 
   #open(key: RunningKey, taken: TakenEvent, matches: readonly PartialMatch[]): void {
@@ -171,10 +204,10 @@ export class TracingOperator extends CepOperator {
 
   #noteMatches(
     key: RunningKey,
-    { completedMatches }: NFAState,
+    matches: readonly { readonly taken: TakenEvent; readonly at: number }[],
     after: ReadonlyMap<TakenEvent, unknown>,
   ): void {
-    for (const { taken, at } of this.#step.matches) {
+    for (const { taken, at } of matches) {
       const outcome = { kind: 'matched', at } as const
       // It took its last event just now, or is a match and goes on: then it is told twice.
       if (!key.open.has(taken) || after.has(taken)) {
@@ -182,7 +215,9 @@ export class TracingOperator extends CepOperator {
       } else this.#end(key, taken, outcome)
     }
     key.held.clear()
-    for (const { taken } of completedMatches) if (taken !== null) key.held.add(taken)
+    for (const { taken } of this.#pattern.nfa.heldMatchesOf(key.state)) {
+      if (taken !== null) key.held.add(this.#same(key, taken))
+    }
   }
 
   #end(key: RunningKey, taken: TakenEvent, outcome: TracedOutcome): void {

@@ -106,6 +106,7 @@ export class StreamTask {
         void reader.fetch()
         reader.operator.processBatch(reader.split, result.batch)
         await this.#options.afterBatch(result.batch)
+        result.batch.release?.()
     }
   }
 

@@ -1,5 +1,5 @@
 import { assert } from '../errors.ts'
-import { KeyEntry, type KeyedStateBackend } from './keyed-state-backend.ts'
+import { type KeyBatch, KeyEntry, type KeyedStateBackend } from './keyed-state-backend.ts'
 
 const initialCapacity = 1024
 const loadFactorMax = 0.6
@@ -13,6 +13,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   /** The hash by slot: most probes end here, without touching the entry. */
   #hashes = new Int32Array(initialCapacity)
   #size = 0
+  touched = 0
 
   get size(): number {
     return this.#size
@@ -24,6 +25,37 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       const entry = this.#table[slot]
       if (entry === undefined) return undefined
       if (this.#hashes[slot] === (hash | 0) && sameKey(entry.key, arena, start, end)) return entry
+    }
+  }
+
+  findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void {
+    const { hashes, arenas, keyStarts, keyEnds } = keys
+    const table = this.#table
+    const mask = table.length - 1
+    let touched = 0
+    for (let index = from; index < to; index++) {
+      const hash = hashes[index] as number
+      let slot = spread(hash) & mask
+      let entry = table[slot]
+      while (entry !== undefined && this.#hashes[slot] !== hash) {
+        slot = (slot + 1) & mask
+        entry = table[slot]
+      }
+      entries[index - from] = entry
+    }
+    for (let index = 0; index < to - from; index++) {
+      const entry = entries[index]
+      if (entry !== undefined) touched += entry.key.length
+    }
+    this.touched = touched
+    for (let index = from; index < to; index++) {
+      const entry = entries[index - from]
+      if (entry === undefined) continue
+      const arena = arenas[index] as Buffer
+      const start = keyStarts[index] as number
+      const end = keyEnds[index] as number
+      if (sameKey(entry.key, arena, start, end)) continue
+      entries[index - from] = this.find(arena, start, end, hashes[index] as number)
     }
   }
 
@@ -44,6 +76,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       assert(this.#table[slot] !== undefined, 'an entry is removed once')
       slot = (slot + 1) & mask
     }
+    entry.removed = true
     this.#size--
     this.#closeGap(slot, mask)
   }

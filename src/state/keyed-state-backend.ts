@@ -7,8 +7,11 @@ export class KeyEntry {
   readonly key: string
   /** `hashKey` of the canonical key. */
   readonly hash: number
-  /** Event time of the earliest timer that is registered for the key; infinity: none. */
-  timerAt = Infinity
+  // Two small integers: a double that changes would be an object of its own for each key.
+  #timerHigh = noTimer
+  #timerLow = 0
+  /** Whether the backend has forgotten the key since. */
+  removed = false
   /** Most operators have one slot: it needs no array, and so a key touches less memory. */
   #first: unknown
   #others: unknown[] | null = null
@@ -16,6 +19,16 @@ export class KeyEntry {
   constructor(key: string, hash: number) {
     this.key = key
     this.hash = hash | 0
+  }
+
+  /** Event time of the earliest timer that is registered for the key, epoch ms; infinity: none. */
+  get timerAt(): number {
+    return this.#timerHigh === noTimer ? Infinity : this.#timerHigh * timerLowRange + this.#timerLow
+  }
+
+  set timerAt(timestamp: number) {
+    this.#timerHigh = timestamp === Infinity ? noTimer : Math.floor(timestamp / timerLowRange)
+    this.#timerLow = timestamp === Infinity ? 0 : timestamp - this.#timerHigh * timerLowRange
   }
 
   get(slot: number): unknown {
@@ -44,6 +57,17 @@ export class KeyEntry {
   }
 }
 
+const timerLowRange = 2 ** 20
+const noTimer = 2 ** 30
+
+/** Canonical keys: key i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
+export interface KeyBatch {
+  readonly arenas: readonly Uint8Array[]
+  readonly keyStarts: Int32Array
+  readonly keyEnds: Int32Array
+  readonly hashes: Int32Array
+}
+
 /**
  * Keeps an entry for each key that has state. Keys come as canonical bytes with their hash, so
  * that looking one up makes no string.
@@ -52,6 +76,8 @@ export interface KeyedStateBackend {
   /** Number of keys that have an entry. */
   readonly size: number
   find(arena: Uint8Array, start: number, end: number, hash: number): KeyEntry | undefined
+  /** Puts the entries of the keys of released events `from .. to` into `entries`, from 0 on. */
+  findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
   /** The entry of the key, made where there is none. */
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
   /** Forgets the key. */

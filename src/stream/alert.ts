@@ -1,4 +1,4 @@
-import type { Event } from './event.ts'
+import { type Event, textOf } from './event.ts'
 
 export type AlertState = 'firing' | 'resolved'
 
@@ -84,12 +84,8 @@ function takenEventText(event: Event, eventText: EventText): string {
 
 /** The event's own JSON text, without line breaks. */
 export function plainEventText(event: Event): string {
-  const text = isASCII(event.raw) ? event.raw : Buffer.from(event.raw, 'latin1').toString('utf8')
+  const text = textOf(event.raw)
   return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
-}
-
-function isASCII(text: string): boolean {
-  return !/[\u0080-\u00ff]/.test(text)
 }
 
 /** An `EventText` that replaces the values of the named fields, wherever they stand, by `null`. */
@@ -98,8 +94,9 @@ export function redactingEventText(redact: ReadonlyMap<string, readonly string[]
     const names = redact.get(event.split.stream)
     if (names === undefined || names.length === 0) return plainEventText(event)
     const hidden = new Set(names)
-    const text = Buffer.from(event.raw, 'latin1').toString('utf8')
-    return JSON.stringify(JSON.parse(text), (name, value) => (hidden.has(name) ? redacted : value))
+    return JSON.stringify(JSON.parse(textOf(event.raw)), (name, value) =>
+      hidden.has(name) ? redacted : value,
+    )
   }
 }
 

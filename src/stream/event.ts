@@ -5,11 +5,12 @@ export interface Split {
 }
 
 /**
- * An event that was offered to a keyed operator: its identity, its time, the outcome of the unary
+ * An event as conditions and alerts see it: its identity, its time, the outcome of the unary
  * predicates, the field values that later predicates and the alert read, and its JSON text.
- * It is immutable, and shared by every partial match that took it.
  */
-export class Event {
+export interface Event {
+  /** Event time, epoch ms, whole. */
+  readonly timestamp: number
   readonly split: Split
   /** Ordinal of the record within its split; with the split it is the event's position. */
   readonly offset: number
@@ -22,18 +23,35 @@ export class Event {
   /** The first field slots: read by generated code. */
   readonly f0: unknown
   readonly f1: unknown
-  readonly f2: unknown
-  readonly f3: unknown
   /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
   moreFields: readonly unknown[]
-  // Events are what most of the heap holds: a double would be an object of its own for each.
-  readonly #timeHigh: number
-  readonly #timeLow: number
+  /** The value of a field slot; `undefined` is a missing field. */
+  field(slot: number): unknown
+}
 
-  /**
-   * @param timestamp event time, epoch ms, whole
-   * @param fields values by field slot, `undefined` where missing; copied
-   */
+/** Bytes in which the texts of the events of a batch lie. */
+export interface EventText {
+  bytes: Buffer
+}
+
+/**
+ * An event that is offered to a keyed operator. What partial matches take of it is copied into
+ * their store; its text is that of the batch as long as it is not kept longer than that.
+ */
+export class ArrivedEvent implements Event {
+  readonly timestamp: number
+  readonly split: Split
+  readonly offset: number
+  readonly predicates: number
+  readonly morePredicates: readonly number[]
+  readonly f0: unknown
+  readonly f1: unknown
+  moreFields: readonly unknown[]
+  readonly text: EventText
+  textStart: number
+  textEnd: number
+
+  /** @param fields values by field slot, `undefined` where missing; copied */
   constructor(
     timestamp: number,
     split: Split,
@@ -41,49 +59,66 @@ export class Event {
     predicates: number,
     morePredicates: readonly number[],
     fields: readonly unknown[],
-    raw: string,
+    text: EventText,
+    textStart: number,
+    textEnd: number,
   ) {
-    this.#timeHigh = Math.floor(timestamp / timeLowRange)
-    this.#timeLow = timestamp - this.#timeHigh * timeLowRange
+    this.timestamp = timestamp
     this.split = split
     this.offset = offset
     this.predicates = predicates
     this.morePredicates = morePredicates
-    this.raw = raw
     this.f0 = fields[0]
     this.f1 = fields[1]
-    this.f2 = fields[2]
-    this.f3 = fields[3]
     this.moreFields = fields.length > inlineFields ? fields.slice(inlineFields) : noFields
+    this.text = text
+    this.textStart = textStart
+    this.textEnd = textEnd
   }
 
-  /** Event time, epoch milliseconds. */
-  get timestamp(): number {
-    return this.#timeHigh * timeLowRange + this.#timeLow
+  get raw(): string {
+    return this.text.bytes.toString('latin1', this.textStart, this.textEnd)
   }
 
-  /** The value of a field slot; `undefined` is a missing field. */
   field(slot: number): unknown {
-    switch (slot) {
-      case 0:
-        return this.f0
-      case 1:
-        return this.f1
-      case 2:
-        return this.f2
-      case 3:
-        return this.f3
-      default:
-        return this.moreFields[slot - inlineFields]
-    }
+    if (slot === 0) return this.f0
+    return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
   }
 }
 
+/** An event whose text stands for itself. @param raw one char a byte */
+export function eventOf(
+  timestamp: number,
+  split: Split,
+  offset: number,
+  predicates: number,
+  morePredicates: readonly number[],
+  fields: readonly unknown[],
+  raw: string,
+): ArrivedEvent {
+  const text = { bytes: Buffer.from(raw, 'latin1') }
+  return new ArrivedEvent(
+    timestamp,
+    split,
+    offset,
+    predicates,
+    morePredicates,
+    fields,
+    text,
+    0,
+    raw.length,
+  )
+}
+
+/** The text of a record whose bytes are given as `Event.raw` has them, one char a byte. */
+export function textOf(raw: string): string {
+  return /[\u0080-\u00ff]/.test(raw) ? Buffer.from(raw, 'latin1').toString('utf8') : raw
+}
+
 /** How many field slots an event holds without an array. */
-export const inlineFields = 4
+export const inlineFields = 2
 
 const noFields: readonly unknown[] = []
-const timeLowRange = 2 ** 20
 
 /** One link of a partial match: an event, the step that took it, and what was taken before. */
 export interface TakenEvent {

@@ -2,8 +2,8 @@ import type { Split } from './event.ts'
 
 /**
  * Records of one split as a source read them: bytes and positions, not yet decoded.
- * Record i is `bytes[starts[i] .. ends[i])`. The buffer belongs to the batch: a source never
- * writes into it again.
+ * Record i is `bytes[starts[i] .. ends[i])`. The buffer belongs to the batch until it is
+ * released: whoever keeps something longer copies it.
  */
 export interface RecordBatch {
   readonly split: Split
@@ -17,4 +17,6 @@ export interface RecordBatch {
   readonly ingestTimes?: Float64Array
   /** Event times, epoch ms, where they are no field of the record: then no field is read for them. */
   readonly timestamps?: Float64Array
+  /** Gives the buffer back to the source; called at most once, when the batch has been processed. */
+  readonly release?: () => void
 }

@@ -1,28 +1,94 @@
-import type { Event } from '../stream/event.ts'
+import type { ArrivedEvent, EventText } from '../stream/event.ts'
 
-/** Receives released events; the key is `arena[start .. end)`. */
-export type ReleasedEventVisitor = (
-  event: Event,
-  arena: Buffer,
-  start: number,
-  end: number,
-  hash: number,
-) => void
+/**
+ * Released events in order, each with its key: parallel arrays, so that a keyed operator can look
+ * up many keys at once. The same object is filled again and again.
+ */
+export class ReleasedEvents {
+  count = 0
+  readonly events: ArrivedEvent[] = []
+  /** The key of event i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
+  readonly arenas: Buffer[] = []
+  keyStarts = new Int32Array(1024)
+  keyEnds = new Int32Array(1024)
+  hashes = new Int32Array(1024)
+
+  /** Lets go of the events. */
+  clear(): void {
+    this.count = 0
+    this.events.length = 0
+    this.arenas.length = 0
+  }
+
+  /** Appends event `index` of a run. */
+  add(run: EventRun, index: number): void {
+    const { events, keys, arena } = run
+    run.held--
+    const at = this.count++
+    if (at === this.hashes.length) this.#grow()
+    this.events.push(events[index] as ArrivedEvent)
+    this.arenas.push(arena)
+    this.keyStarts[at] = keys[3 * index] as number
+    this.keyEnds[at] = keys[3 * index + 1] as number
+    this.hashes[at] = keys[3 * index + 2] as number
+  }
+
+  #grow(): void {
+    this.keyStarts = twiceAsLong(this.keyStarts)
+    this.keyEnds = twiceAsLong(this.keyEnds)
+    this.hashes = twiceAsLong(this.hashes)
+  }
+}
+
+function twiceAsLong(array: Int32Array): Int32Array<ArrayBuffer> {
+  const longer = new Int32Array(array.length * 2)
+  longer.set(array)
+  return longer
+}
 
 /** Events of one batch of one split with their keys, before they are handed to the sorter. */
 export class EventRun {
-  readonly events: Event[] = []
+  readonly events: ArrivedEvent[] = []
   /** Three numbers an event: start and end of its key in the arena, and the key's hash. */
   readonly keys: number[] = []
   arena: Buffer = Buffer.alloc(0)
+  /** Where the texts of the events lie: bytes of their batch. */
+  readonly text: EventText
   bytes = 0
+  /** Events that have not been released. */
+  held = 0
 
-  add(event: Event, start: number, end: number, hash: number): void {
+  /** @param bytes those of the batch; `keepText` copies what is needed of them */
+  constructor(bytes: Buffer = noBytes) {
+    this.text = { bytes }
+  }
+
+  add(event: ArrivedEvent, start: number, end: number, hash: number): void {
     this.events.push(event)
     this.keys.push(start, end, hash)
-    this.bytes += event.raw.length + eventOverheadBytes
+    this.bytes += event.textEnd - event.textStart + eventOverheadBytes
+    this.held++
+  }
+
+  /** The batch is about to be given back: copies the texts of what is held. */
+  keepText(): void {
+    if (this.held === 0) return
+    const { text, events } = this
+    let length = 0
+    for (const { textStart, textEnd } of events) length += textEnd - textStart
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let at = 0
+    for (const event of events) {
+      const copied = text.bytes.copy(bytes, at, event.textStart, event.textEnd)
+      event.textStart = at
+      at += copied
+      event.textEnd = at
+    }
+    text.bytes = bytes
   }
 }
+
+const noBytes = Buffer.alloc(0)
 
 /** What an event costs beside its text, roughly. */
 const eventOverheadBytes = 150
@@ -67,13 +133,13 @@ export class EventTimeSorter {
   }
 
   /** Releases every event with a timestamp at or below the watermark. */
-  release(watermark: number, visit: ReleasedEventVisitor): void {
+  release(watermark: number, released: ReleasedEvents): void {
     if (watermark <= this.#watermark) return
     this.#watermark = watermark
     const due: Due[] = []
     for (let split = 0; split < this.#runs.length; split++) this.#collect(split, watermark, due)
-    if (areInOrder(due)) for (const slice of due) visitSlice(slice, visit)
-    else visitMerged(due, visit)
+    if (areInOrder(due)) for (const slice of due) releaseSlice(slice, released)
+    else releaseMerged(due, released)
   }
 
   #collect(split: number, watermark: number, due: Due[]): void {
@@ -102,13 +168,13 @@ interface Due {
   readonly to: number
 }
 
-function orderOf(events: readonly Event[]): Uint32Array | null {
+function orderOf(events: readonly ArrivedEvent[]): Uint32Array | null {
   let inOrder = true
   for (let i = 1; i < events.length && inOrder; i++) {
-    inOrder = (events[i] as Event).timestamp >= (events[i - 1] as Event).timestamp
+    inOrder = (events[i] as ArrivedEvent).timestamp >= (events[i - 1] as ArrivedEvent).timestamp
   }
   if (inOrder) return null
-  return sortedIndexes(events.length, (i) => (events[i] as Event).timestamp)
+  return sortedIndexes(events.length, (i) => (events[i] as ArrivedEvent).timestamp)
 }
 
 /** The cursor behind the last event at or below the watermark: a search from the cursor on. */
@@ -118,7 +184,7 @@ function countUpTo({ run, order, cursor }: SortedRun, watermark: number): number
   let high = events.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const event = events[order === null ? middle : (order[middle] as number)] as Event
+    const event = events[order === null ? middle : (order[middle] as number)] as ArrivedEvent
     if (event.timestamp <= watermark) low = middle + 1
     else high = middle
   }
@@ -136,25 +202,16 @@ function areInOrder(due: readonly Due[]): boolean {
 }
 
 function timeAt({ run, order }: SortedRun, at: number): number {
-  return (run.events[order === null ? at : (order[at] as number)] as Event).timestamp
+  return (run.events[order === null ? at : (order[at] as number)] as ArrivedEvent).timestamp
 }
 
-function visitSlice({ sorted, from, to }: Due, visit: ReleasedEventVisitor): void {
-  const { run, order } = sorted
-  const { events, keys, arena } = run
+function releaseSlice({ sorted: { run, order }, from, to }: Due, released: ReleasedEvents): void {
   for (let at = from; at < to; at++) {
-    const i = order === null ? at : (order[at] as number)
-    visit(
-      events[i] as Event,
-      arena,
-      keys[3 * i] as number,
-      keys[3 * i + 1] as number,
-      keys[3 * i + 2] as number,
-    )
+    released.add(run, order === null ? at : (order[at] as number))
   }
 }
 
-function visitMerged(due: readonly Due[], visit: ReleasedEventVisitor): void {
+function releaseMerged(due: readonly Due[], released: ReleasedEvents): void {
   let count = 0
   for (const { from, to } of due) count += to - from
   const owners = new Uint32Array(count)
@@ -166,19 +223,12 @@ function visitMerged(due: readonly Due[], visit: ReleasedEventVisitor): void {
       const index = sorted.order === null ? i : (sorted.order[i] as number)
       owners[at] = owner
       indexes[at] = index
-      timestamps[at] = (sorted.run.events[index] as Event).timestamp
+      timestamps[at] = (sorted.run.events[index] as ArrivedEvent).timestamp
     }
   })
   for (const position of sortedIndexes(count, (i) => timestamps[i] as number)) {
-    const { events, keys, arena } = (due[owners[position] as number] as Due).sorted.run
-    const i = indexes[position] as number
-    visit(
-      events[i] as Event,
-      arena,
-      keys[3 * i] as number,
-      keys[3 * i + 1] as number,
-      keys[3 * i + 2] as number,
-    )
+    const { run } = (due[owners[position] as number] as Due).sorted
+    released.add(run, indexes[position] as number)
   }
 }
 

@@ -63,7 +63,10 @@ export class TimerIndex {
 
   /** Fires what is due at or before `time`, in order; what firing registers there too. */
   fireUpTo(time: number, visit: TimerVisitor): void {
-    this.#queue.fireUpTo(time, (entry, timestamp) => this.#fire(entry, timestamp, visit))
+    while (this.#queue.isDue(time)) {
+      const timestamp = this.#queue.peek()
+      this.#fire(this.#queue.poll(), timestamp, visit)
+    }
   }
 
   /** From now on registering is nothing: the input has ended. */

@@ -1,19 +1,25 @@
+import { assert } from '../errors.ts'
+
 /** Width of a bucket of far timers, ms. */
 const bucketMs = 1024
 
 /**
- * Timers by time, fired in order of (time, registration). Most are far off and many are obsolete
+ * Timers by time, taken in order of (time, registration). Most are far off and many are obsolete
  * before they fire, so those beyond the nearest bucket lie unsorted (a calendar queue): registering
- * one costs a push.
+ * one costs a push, and a bucket is sorted when its time comes.
  */
 export class TimerQueue<T> {
-  /** Timers of the buckets up to `#nearBucket`: a binary heap. */
-  readonly #near: Timer<T>[] = []
+  /** Timers of the nearest bucket in order; those before `#cursor` have fired. */
+  #timestamps: Float64Array = new Float64Array(0)
+  #items: readonly T[] = []
+  #cursor = 0
   #nearBucket = -Infinity
+  /** Timers that were registered for the nearest bucket, or one before it, when it was sorted. */
+  readonly #late: Timer<T>[] = []
   readonly #far = new Map<number, FarTimers<T>>()
   /** Indexes of far buckets: a binary heap of numbers. */
   readonly #farBuckets: number[] = []
-  #loaded = 0
+  #registered = 0
   #size = 0
 
   get size(): number {
@@ -26,7 +32,7 @@ export class TimerQueue<T> {
     this.#size++
     const bucket = Math.floor(timestamp / bucketMs)
     if (bucket <= this.#nearBucket) {
-      this.#pushNear(timestamp, item)
+      push(this.#late, { timestamp, order: this.#registered++, item }, before)
       return
     }
     let timers = this.#far.get(bucket)
@@ -41,39 +47,59 @@ export class TimerQueue<T> {
 
   /** When the next timer is due, epoch ms; infinity: there is none. */
   peek(): number {
-    this.#loadNear()
-    return this.#near[0]?.timestamp ?? Infinity
+    if (this.#cursor === this.#items.length && this.#late.length === 0) this.#loadBucket()
+    return Math.min(
+      this.#timestamps[this.#cursor] ?? Infinity,
+      this.#late[0]?.timestamp ?? Infinity,
+    )
   }
 
-  /**
-   * Fires what is due at or before `time`, timers that firing registers included.
-   * @param fire gets the timer's own time
-   */
-  fireUpTo(time: number, fire: (item: T, timestamp: number) => void): void {
-    while (this.#size > 0 && this.peek() <= time) {
-      const timer = pop(this.#near, before) as Timer<T>
-      this.#size--
-      fire(timer.item, timer.timestamp)
+  /** Whether some timer is due at or before `time`, epoch ms. */
+  isDue(time: number): boolean {
+    return this.#size > 0 && this.peek() <= time
+  }
+
+  /** Takes the next timer out of the queue; `peek` has said when it is due. */
+  poll(): T {
+    const timestamp = this.peek()
+    assert(timestamp < Infinity, 'a timer is polled where there is one')
+    this.#size--
+    // What was registered late comes after all of its time that was not.
+    return timestamp === this.#timestamps[this.#cursor]
+      ? (this.#items[this.#cursor++] as T)
+      : (pop(this.#late, before) as Timer<T>).item
+  }
+
+  /** Sorts the next bucket, now that its time has come; the one before is used up. */
+  #loadBucket(): void {
+    this.#cursor = 0
+    this.#items = []
+    this.#timestamps = new Float64Array(0)
+    const bucket = pop(this.#farBuckets, lower)
+    if (bucket === undefined) return
+    this.#nearBucket = bucket
+    const { timestamps, items } = this.#far.get(bucket) as FarTimers<T>
+    this.#far.delete(bucket)
+    // Time within the bucket and order of registration in one double, which sorts by itself.
+    const start = bucket * bucketMs
+    const packed = new Float64Array(items.length)
+    for (let index = 0; index < items.length; index++) {
+      packed[index] = ((timestamps[index] as number) - start) * orderRange + index
     }
-  }
-
-  #loadNear(): void {
-    while (this.#near.length === 0 && this.#farBuckets.length > 0) {
-      const bucket = pop(this.#farBuckets, lower) as number
-      this.#nearBucket = bucket
-      const timers = this.#far.get(bucket) as FarTimers<T>
-      this.#far.delete(bucket)
-      timers.items.forEach((item, index) => {
-        this.#pushNear(timers.timestamps[index] as number, item)
-      })
+    packed.sort()
+    const sorted: T[] = []
+    this.#timestamps = new Float64Array(items.length)
+    for (let at = 0; at < items.length; at++) {
+      const index = (packed[at] as number) % orderRange
+      this.#timestamps[at] = timestamps[index] as number
+      sorted.push(items[index] as T)
     }
-  }
-
-  /** Timers of one time meet in one bucket, so this order is that of registration. */
-  #pushNear(timestamp: number, item: T): void {
-    push(this.#near, { timestamp, order: this.#loaded++, item }, before)
+    this.#items = sorted
   }
 }
+
+/** Room for the order of registration within a bucket: with its 2^10 ms it fits a double. */
+const orderRange = 2 ** 42
 
 /** Timers of a far bucket in order of registration: two arrays cost less than many objects. */
 interface FarTimers<T> {

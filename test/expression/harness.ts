@@ -17,7 +17,7 @@ import {
   type FieldPath,
   ValueKind,
 } from '../../src/stream/column-batch.ts'
-import { Event, type TakenEvent } from '../../src/stream/event.ts'
+import { type Event, type TakenEvent, eventOf as textEventOf } from '../../src/stream/event.ts'
 
 /** What an expression is evaluated over: JSON events, the current one and those taken by step. */
 export interface Situation {
@@ -174,7 +174,7 @@ function pathsOf(expression: Expression): FieldPath[] {
 
 function eventOf(json: unknown, paths: readonly FieldPath[], at = 0, stream = 's'): Event {
   const fields = paths.map((path) => valueAt(json, path))
-  return new Event(at, { stream, partition: 0 }, 0, 0, [], fields, JSON.stringify(json))
+  return textEventOf(at, { stream, partition: 0 }, 0, 0, [], fields, JSON.stringify(json))
 }
 
 function isDeepSame(left: FieldPath, right: FieldPath): boolean {

@@ -1,7 +1,10 @@
+import { assert } from '../../src/errors.ts'
+import { MatchStore, none } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
+import type { NFAState } from '../../src/nfa/partial-match.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
-import type { Event, TakenEvent } from '../../src/stream/event.ts'
+import type { ArrivedEvent, TakenEvent } from '../../src/stream/event.ts'
 import { type FoundMatch, findByBruteForce } from './brute-force-matcher.ts'
 import { type Emission, skipByDefinition } from './brute-force-skip.ts'
 
@@ -22,7 +25,7 @@ export interface Difference {
  */
 export function nfaDifference(
   pattern: Pattern,
-  events: readonly Event[],
+  events: readonly ArrivedEvent[],
   emitOrder: EmitOrder,
 ): Difference | null | undefined {
   const findings = findByBruteForce(pattern, events)
@@ -53,21 +56,28 @@ export function matchTexts(matches: readonly FoundMatch[]): string[] {
 }
 
 /** Time limits are looked at one by one, as the operator does. */
-function runNFA(pattern: Pattern, events: readonly Event[], emitOrder: EmitOrder): NFAOutput {
-  const nfa = new NFA(compileNFA(pattern), { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 })
+function runNFA(
+  pattern: Pattern,
+  events: readonly ArrivedEvent[],
+  emitOrder: EmitOrder,
+): NFAOutput {
+  const options = { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 }
+  const nfa = new NFA(compileNFA(pattern), options, new MatchStore())
   const output = new NFAOutput()
-  const state = nfa.createState()
+  let state: NFAState = none
   const advanceTo = (timestamp: number) => {
     for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
       if (at === Infinity) return
-      nfa.advanceTime(state, at, output)
+      state = nfa.advanceTime(state, at, output)
     }
   }
   for (const event of events) {
     advanceTo(event.timestamp)
-    nfa.process(state, event, output)
+    state = nfa.process(state, event, output)
   }
   advanceTo(Infinity)
+  nfa.release(state)
+  assert(nfa.store.size === 0, 'what is not open is not stored')
   return output
 }
 

@@ -10,7 +10,7 @@ import {
   stepsOf,
 } from '../../src/pattern/pattern.ts'
 import { type Quantifier, single } from '../../src/pattern/quantifier.ts'
-import { Event, type TakenEvent } from '../../src/stream/event.ts'
+import { type ArrivedEvent, type Event, eventOf, type TakenEvent } from '../../src/stream/event.ts'
 
 const letters = ['a', 'b', 'c', 'd'] as const
 /** Predicates 0 to 3 ask for a letter, 4 for a or b, 5 for a value of 2 or more. */
@@ -24,7 +24,7 @@ const predicates: readonly ((letter: number, value: number) => boolean)[] = [
 ]
 
 /** Short streams of one key in order of time, with ties. */
-export const eventsArbitrary: fc.Arbitrary<Event[]> = fc
+export const eventsArbitrary: fc.Arbitrary<ArrivedEvent[]> = fc
   .array(
     fc.record({
       letter: fc.constantFrom(0, 0, 1, 1, 2, 3),
@@ -37,25 +37,30 @@ export const eventsArbitrary: fc.Arbitrary<Event[]> = fc
     let timestamp = 0
     return drafts.map(({ letter, value, afterMs }, offset) => {
       timestamp += afterMs
-      return eventOf(letter, value, timestamp, offset)
+      return letterEvent(letter, value, timestamp, offset)
     })
   })
 
 /** A stream written as letters, `a c b`, one event a millisecond. */
-export function eventsOf(text: string): Event[] {
+export function eventsOf(text: string): ArrivedEvent[] {
   return text
     .split(' ')
-    .map((letter, offset) => eventOf(letters.indexOf(letter as 'a'), 0, offset, offset))
+    .map((letter, offset) => letterEvent(letters.indexOf(letter as 'a'), 0, offset, offset))
 }
 
 /** The event's one field holds its value. */
-function eventOf(letter: number, value: number, timestamp: number, offset: number): Event {
+function letterEvent(
+  letter: number,
+  value: number,
+  timestamp: number,
+  offset: number,
+): ArrivedEvent {
   const bits = predicates.reduce(
     (mask, fits, index) => (fits(letter, value) ? mask | (1 << index) : mask),
     0,
   )
   const split = { stream: 's', partition: 0 }
-  return new Event(timestamp, split, offset, bits, [], [value], `${letters[letter]}${value}`)
+  return eventOf(timestamp, split, offset, bits, [], [value], `${letters[letter]}${value}`)
 }
 
 const contiguityArbitrary = fc.constantFrom<Contiguity>('relaxed', 'relaxed', 'strict', 'any')
