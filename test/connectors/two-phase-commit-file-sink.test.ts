@@ -6,7 +6,9 @@ import { TwoPhaseCommitFileSink } from '../../connectors/file/two-phase-commit-s
 import { nodeFileSystem } from '../../connectors/node-file-system.ts'
 import { connectors } from '../../connectors/registry.ts'
 import { FileSystemError } from '../../src/connector/file-system.ts'
-import { CrashError, CrashingFileSystem, type CrashKind } from '../harness/crashing-file-system.ts'
+import { setContent, textOf, watchedFiles } from '../harness/watched-files.ts'
+import { crashEverywhere, machineWithFolder } from '../simulation/crash-runs.ts'
+import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
 import { alertOf, twoPhaseCommitConformance } from './two-phase-commit-sink-conformance.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tocsin-commit-'))
@@ -16,6 +18,7 @@ let files = 0
 const freshPath = () => join(folder, `alerts-${files++}.ndjson`)
 const lines = (...names: string[]) => names.map((name) => `${alertOf(name).document}\n`).join('')
 const path = '/data/alerts.ndjson'
+const simulatedFiles = async () => watchedFiles((await machineWithFolder()).files)
 
 describe('a file sink that commits with checkpoints', () => {
   twoPhaseCommitConformance(() => {
@@ -43,18 +46,18 @@ describe('a file sink that commits with checkpoints', () => {
   })
 
   it('goes on behind what is in the file, on a line of its own', async () => {
-    const system = new CrashingFileSystem()
+    const system = await simulatedFiles()
     const other = await system.openFile(path, 'new')
     await other.append(Buffer.from('a line\nhalf a line'))
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     await sink.init()
     await sink.commit(1, [alertOf('a')])
     await sink.commit(2, [alertOf('b')])
-    expect(String(system.contentOf(path))).toBe(`a line\nhalf a line\n${lines('a', 'b')}`)
+    expect(await textOf(system, path)).toBe(`a line\nhalf a line\n${lines('a', 'b')}`)
   })
 
   it('begins a new file where the old one is moved away or emptied', async () => {
-    const system = new CrashingFileSystem()
+    const system = await simulatedFiles()
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     await sink.init()
     await sink.commit(1, [alertOf('a')])
@@ -66,24 +69,26 @@ describe('a file sink that commits with checkpoints', () => {
     const next = new TwoPhaseCommitFileSink(system, path, 'job')
     const marker = await next.init()
     await next.commit(4, [alertOf('d')])
-    const contents = ['/data/alerts.1.ndjson', '/data/alerts.2.ndjson', path].map((each) =>
-      String(system.contentOf(each)),
-    )
+    const names = ['/data/alerts.1.ndjson', '/data/alerts.2.ndjson', path]
+    const contents = await Promise.all(names.map((each) => textOf(system, each)))
     expect([marker, ...contents]).toEqual([{ checkpoint: 3 }, lines('a'), lines('c'), lines('d')])
   })
 
   it('writes the lines that a crash had kept back even if the file was moved away', async () => {
-    const system = new CrashingFileSystem()
+    const system = await simulatedFiles()
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     await sink.init()
     await sink.commit(1, [alertOf('a')])
-    system.fault = (operation) =>
-      operation === 'writeAt' ? new FileSystemError('EIO', path, 'EIO') : undefined
+    system.watch = {
+      before: (operation) => {
+        if (operation === 'writeAt') throw new FileSystemError('EIO', path, 'EIO')
+      },
+    }
     await expect(sink.commit(2, [alertOf('b')])).rejects.toMatchObject({ retryable: true })
-    system.fault = () => undefined
+    system.watch = {}
     await system.rename(path, '/data/alerts.1.ndjson')
     expect(await new TwoPhaseCommitFileSink(system, path, 'job').init()).toEqual({ checkpoint: 2 })
-    expect(String(system.contentOf(path))).toBe(lines('b'))
+    expect(await textOf(system, path)).toBe(lines('b'))
   })
 
   it.each([
@@ -91,16 +96,20 @@ describe('a file sink that commits with checkpoints', () => {
     ['EIO', true, /the disk said no/],
     ['EACCES', false, /no permission; change its permissions/],
   ] as const)('says whether trying again may help: %s', async (code, retryable, message) => {
-    const system = new CrashingFileSystem()
+    const system = await simulatedFiles()
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     await sink.init()
-    system.fault = (_, at) => new FileSystemError(code, at, 'the disk said no')
+    system.watch = {
+      before: (_, at) => {
+        throw new FileSystemError(code, at, 'the disk said no')
+      },
+    }
     await expect(sink.commit(1, [alertOf('a')])).rejects.toMatchObject({
       code: 'OUTPUT_UNWRITABLE',
       message: expect.stringMatching(message),
       retryable,
     })
-    system.fault = () => undefined
+    system.watch = {}
     await expect(sink.commit(1, [alertOf('a')])).rejects.toThrow('has not been initialised')
     expect(await sink.init()).toBeUndefined()
   })
@@ -123,7 +132,7 @@ describe('a file sink that commits with checkpoints', () => {
   })
 
   it('refuses a file of another job, and a mark that is damaged, whatever byte it is', async () => {
-    const system = new CrashingFileSystem()
+    const system = await simulatedFiles()
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     await sink.init()
     await sink.commit(12, [alertOf('a')])
@@ -131,21 +140,17 @@ describe('a file sink that commits with checkpoints', () => {
       code: 'SINK_MARKER',
       message: `${path} belongs to job job, and this is job other; choose another path, or remove ${path}.commit if that job will not run again`,
     })
-    const { length } = system.contentOf(`${path}.commit`)!
+    const whole = await system.readFile(`${path}.commit`)
     const outcomes: unknown[] = []
-    for (let at = 0; at < length; at++) {
-      const flip = (content: Buffer) => {
-        content[at]! ^= 1
-        return content
-      }
-      system.damage(`${path}.commit`, flip)
+    for (let at = 0; at < whole.length; at++) {
+      const damaged = Buffer.from(whole)
+      damaged[at]! ^= 1
+      await setContent(system, `${path}.commit`, damaged)
       const opened = new TwoPhaseCommitFileSink(system, path, 'job').init()
       outcomes.push(await opened.catch((error) => error.code))
-      system.damage(`${path}.commit`, flip)
     }
-    expect(outcomes).toEqual(Array(length).fill('SINK_MARKER'))
-    const cut = (content: Buffer) => content.subarray(0, 5)
-    system.damage(`${path}.commit`, cut)
+    expect(outcomes).toEqual(Array(whole.length).fill('SINK_MARKER'))
+    await setContent(system, `${path}.commit`, whole.subarray(0, 5))
     await expect(sink.init()).rejects.toMatchObject({
       message: expect.stringContaining(`${path}.commit is damaged`),
     })
@@ -168,58 +173,74 @@ describe('a file sink that crashes', () => {
   const expected = textUpTo(Infinity)
 
   /** Recovers and goes on; what it finds wrong goes to `faults`. */
-  async function run(system: CrashingFileSystem, faults: string[]): Promise<void> {
+  async function run({ files: system }: SimulatedMachine, faults: string[]): Promise<void> {
     const sink = new TwoPhaseCommitFileSink(system, path, 'job')
     const marker = (await sink.init())?.checkpoint ?? 0
-    const held = String(system.contentOf(path) ?? '')
+    let held = await textOf(system, path)
     if (held !== textUpTo(marker)) faults.push(`marker ${marker}, but the file holds ${held}`)
-    let longest = held.length
-    system.onChange = () => {
-      const content = String(system.contentOf(path) ?? '')
-      if (!expected.startsWith(content) || content.length < longest) faults.push('a line changed')
-      longest = content.length
-    }
     for (const checkpoint of checkpoints) {
       if (checkpoint > marker) await sink.commit(checkpoint, alertsOf(checkpoint))
+      held = await textOf(system, path)
+      if (!held.startsWith(textUpTo(checkpoint))) faults.push(`${checkpoint} is not there: ${held}`)
     }
-    if (String(system.contentOf(path)) !== expected) faults.push('not all is there at the end')
-  }
-
-  async function crash(system: CrashingFileSystem, faults: string[]): Promise<boolean> {
-    try {
-      await run(system, faults)
-      return false
-    } catch (error) {
-      if (!(error instanceof CrashError)) throw error
-      return true
-    }
+    if (held !== expected) faults.push(`at the end the file holds ${held}`)
   }
 
   it.each([
-    ['process', 1],
-    ['power', 3],
-  ] as const)('at any operation holds each alert once: %s', async (kind: CrashKind, seeds) => {
+    ['kill', 6],
+    ['power', 25],
+  ] as const)('at any operation holds each alert once: %s', async (crash, seeds) => {
     const faults: string[] = []
-    let crashes = 0
-    for (const after of [false, true]) {
-      for (let first = 1; ; first++) {
-        const system = new CrashingFileSystem()
-        system.crashAt = first
-        system.after = after
-        if (!(await crash(system, faults))) break
-        for (let seed = 0; seed < seeds; seed++) {
-          for (let second = 1; ; second++) {
-            const restarted = system.restart(kind, seed)
-            restarted.crashAt = second
-            restarted.after = after
-            crashes++
-            if (!(await crash(restarted, faults))) break
-            await run(restarted.restart(kind, seed + second), faults)
-          }
+    const crashes = await crashEverywhere(crash, seeds, () => (machine) => run(machine, faults))
+    expect(faults).toEqual([])
+    expect(crashes).toBeGreaterThan(seeds * 50)
+  })
+
+  it('is a file that only grows, by what was there before, however often it is killed', async () => {
+    const faults: string[] = []
+    await crashEverywhere('kill', 6, () => {
+      let before = ''
+      return async (machine) => {
+        const look = async () => {
+          const held = await textOf(machine.files, path)
+          if (!expected.startsWith(held) || !held.startsWith(before)) faults.push(held)
+          before = held
+        }
+        await look()
+        const sink = new TwoPhaseCommitFileSink(machine.files, path, 'job')
+        const marker = (await sink.init())?.checkpoint ?? 0
+        await look()
+        for (const checkpoint of checkpoints) {
+          if (checkpoint > marker) await sink.commit(checkpoint, alertsOf(checkpoint))
+          await look()
         }
       }
-    }
+    })
     expect(faults).toEqual([])
-    expect(crashes).toBeGreaterThan(1000)
+  })
+
+  it('holds each alert once though the disk fails at any time', async () => {
+    for (let seed = 0; seed < 60; seed++) {
+      const machine = await machineWithFolder(seed)
+      machine.faults = { ioError: 0.08, diskFull: 0.04 }
+      const sink = new TwoPhaseCommitFileSink(machine.files, path, 'job')
+      for (let settled = false; !settled; ) {
+        try {
+          const marker = (await sink.init())?.checkpoint ?? 0
+          for (const checkpoint of checkpoints) {
+            if (checkpoint > marker) await sink.commit(checkpoint, alertsOf(checkpoint))
+          }
+          settled = true
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'OUTPUT_UNWRITABLE', retryable: true })
+        }
+      }
+      // What was committed must have reached the disk.
+      const { files: system } = machine.reopen()
+      expect(await textOf(system, path)).toBe(expected)
+      expect(await new TwoPhaseCommitFileSink(system, path, 'job').init()).toEqual({
+        checkpoint: 4,
+      })
+    }
   })
 })
