@@ -11,7 +11,7 @@ import {
 
 export interface IngestLogOptions {
   readonly files: FileSystem
-  /** The log's own folder, absolute; made if it is not there, in a folder that is. */
+  /** The log's own folder, absolute; made if it is not there. */
   readonly directory: string
   readonly scheduler: Scheduler
   /** How long records wait for others to be made durable together with, ms. Default 5. */
@@ -32,7 +32,6 @@ export async function openIngestLog(options: IngestLogOptions): Promise<IngestLo
   const { files, directory } = options
   return await attempt(async () => {
     await files.makeDirectory(directory)
-    await files.syncDirectory(directory.slice(0, directory.lastIndexOf('/')) || '/')
     const segments = (await files.list(directory))
       .filter((name) => segmentName.test(name))
       .map((name): Segment => ({ path: `${directory}/${name}`, first: Number.parseInt(name, 10) }))
@@ -299,22 +298,34 @@ async function openLastSegment(
     const file = await createSegment(files, directory, segment)
     return { file, bytes: segmentHeaderBytes, end: segment.first }
   }
-  const torn = await findEnd(reader)
+  const { torn, lastAt } = await findEnd(reader)
+  const last = await files.readRange(segment.path, lastAt, reader.at - lastAt)
   const file = await files.openFile(segment.path, 'existing')
   if (torn) await file.truncate(reader.at)
+  // Only what was written last may not be durable yet: its sync may have failed, and then the system
+  // takes it for written. So it is written again.
+  await file.writeAt(lastAt, last)
   await file.sync()
   await files.syncDirectory(directory)
   return { file, bytes: reader.at, end: reader.ordinal }
 }
 
-/** Reads to the end of the segment; whether it is torn there. */
-async function findEnd(reader: SegmentReader): Promise<boolean> {
+/** Reads to the end of the segment: whether it is torn there, and where the last whole part begins. */
+async function findEnd(reader: SegmentReader): Promise<{ torn: boolean; lastAt: number }> {
+  let lastAt = 0
   for (;;) {
+    const { at } = reader
     const result = await reader.next()
-    if (result.kind === 'end') return false
-    if (result.kind === 'frame') continue
-    if (await reader.hasFrameFrom(result.searchFrom)) throw reader.corrupt(result.reason)
-    return true
+    switch (result.kind) {
+      case 'frame':
+        lastAt = at
+        break
+      case 'end':
+        return { torn: false, lastAt }
+      case 'broken':
+        if (await reader.hasFrameFrom(result.searchFrom)) throw reader.corrupt(result.reason)
+        return { torn: true, lastAt }
+    }
   }
 }
 

@@ -7,13 +7,17 @@ import {
   type IngestLogOptions,
   openIngestLog,
 } from '../../src/checkpoint/ingest-log.ts'
-import { FileSystemError } from '../../src/connector/file-system.ts'
-import { CrashError, CrashingFileSystem, type CrashKind } from '../harness/crashing-file-system.ts'
+import { type FileSystem, FileSystemError } from '../../src/connector/file-system.ts'
+import { setContent, watchedFiles } from '../harness/watched-files.ts'
+import { crashEverywhere, machineWithFolder } from '../simulation/crash-runs.ts'
+import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
 
 const directory = '/data/log'
 const scheduler = { sleep: async () => {} }
 
-function open(files: CrashingFileSystem, more: Partial<IngestLogOptions> = {}): Promise<IngestLog> {
+const simulatedFiles = async () => watchedFiles((await machineWithFolder()).files)
+
+function open(files: FileSystem, more: Partial<IngestLogOptions> = {}): Promise<IngestLog> {
   return openIngestLog({ files, directory, scheduler, ...more })
 }
 
@@ -54,18 +58,34 @@ async function contentOf(log: IngestLog, from = log.first) {
 
 const textsOf = async (log: IngestLog, from?: number) =>
   (await contentOf(log, from)).map(([, text]) => text)
-const segmentsOf = async (files: CrashingFileSystem) =>
+const segmentsOf = async (files: FileSystem) =>
   (await files.list(directory)).map((name) => `${directory}/${name}`)
+
+/** Another disk with these files, one of them changed; `null`: it is missing. */
+async function damaged(
+  files: FileSystem,
+  path: string,
+  change: (content: Buffer) => Buffer | null,
+) {
+  const copy = await simulatedFiles()
+  await copy.makeDirectory(directory)
+  for (const each of await segmentsOf(files)) {
+    const content = await files.readFile(each)
+    const changed = each === path ? change(content) : content
+    if (changed !== null) await setContent(copy, each, changed)
+  }
+  return copy
+}
 
 /** A log of so many groups with two records each, in one segment. */
 async function logOf(groups: number) {
-  const files = new CrashingFileSystem()
+  const files = await simulatedFiles()
   const log = await open(files)
   const ends: number[] = []
   const path = (await segmentsOf(files))[0]!
   for (let group = 0; group < groups; group++) {
     await log.append(recordsOf([`{"group":${group}}`, 'b']))
-    ends.push(files.contentOf(path)!.length)
+    ends.push((await files.readFile(path)).length)
   }
   await log.close()
   return { files, path, ends, texts: (upTo: number) => groupTexts(upTo) }
@@ -75,7 +95,7 @@ const groupTexts = (upTo: number) =>
 
 describe('an ingest log', () => {
   it('gives records back with their ordinals and times, also to the next process', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files)
     const firsts = [
       await log.append(recordsOf(['a', '', 'ä€😀'], 5)),
@@ -96,7 +116,7 @@ describe('an ingest log', () => {
   })
 
   it('ends each record with a newline byte, and each list with eight', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files)
     await log.append(recordsOf(['abc', 'd']))
     const { bytes, ends } = (await log.read(0).next())!
@@ -104,7 +124,7 @@ describe('an ingest log', () => {
   })
 
   it('goes on reading when more is there', async () => {
-    const log = await open(new CrashingFileSystem())
+    const log = await open(await simulatedFiles())
     const reader = log.read(0)
     const seen: unknown[] = [await reader.next()]
     for (const text of ['a', 'b']) {
@@ -115,7 +135,7 @@ describe('an ingest log', () => {
   })
 
   it('makes durable at once what comes within a few milliseconds, before it says so', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const operations: string[] = []
     const sleeps: { readonly milliseconds: number; readonly wake: () => void }[] = []
     const log = await open(files, {
@@ -128,10 +148,7 @@ describe('an ingest log', () => {
           }),
       },
     })
-    files.fault = (operation) => {
-      operations.push(operation)
-      return undefined
-    }
+    files.watch = { before: (operation) => operations.push(operation) }
     const acknowledged: number[] = []
     const append = (text: string) =>
       log.append(recordsOf([text])).then((first) => {
@@ -155,7 +172,7 @@ describe('an ingest log', () => {
   })
 
   it('reads from every record on, through all its segments', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files, { segmentBytes: 200 })
     const texts = Array.from({ length: 40 }, (_, i) => `record ${i}`)
     for (let at = 0; at < texts.length; at += 3)
@@ -169,7 +186,7 @@ describe('an ingest log', () => {
   })
 
   it('forgets segments that a checkpoint has passed, oldest first', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files, { segmentBytes: 100 })
     for (let i = 0; i < 10; i++) await log.append(recordsOf([`record ${i}`, 'x'.repeat(50)]))
     const before = await segmentsOf(files)
@@ -203,7 +220,7 @@ describe('an ingest log', () => {
         fc.array(action, { maxLength: 25 }),
         fc.integer({ min: 30, max: 400 }),
         async (actions, segmentBytes) => {
-          const files = new CrashingFileSystem()
+          const files = await simulatedFiles()
           let log = await open(files, { segmentBytes })
           const expected: string[] = []
           for (const each of actions) {
@@ -233,13 +250,11 @@ describe('an ingest log', () => {
       ['other bytes', (content: Buffer, at: number) => Buffer.from(content).fill(0xa5, at)],
     ])('keeps what was whole, at every byte of the last group: %s', async (_, tear) => {
       const { path, ends, ...made } = await logOf(3)
-      const whole = made.files.contentOf(path)!
+      const whole = await made.files.readFile(path)
       const begin = ends[1]!
       for (let at = begin; at < whole.length; at++) {
-        const files = made.files.restart('process', 1)
-        files.damage(path, (content) => tear(content, at))
+        const files = await damaged(made.files, path, (content) => tear(content, at))
         const log = await open(files)
-        // Newlines at the end may be torn off and be the same all the same.
         expect([log.end, await textsOf(log)]).toEqual([4, groupTexts(2)])
         expect(await log.append(recordsOf(['next']))).toBe(4)
         const again = await open(files)
@@ -268,12 +283,11 @@ describe('an ingest log', () => {
       const silent: number[] = []
       const places = new Set<string>()
       for (let bit = 0; bit < ends[1]! * 8; bit++) {
-        const damaged = files.restart('process', 1)
-        damaged.damage(path, (content) => {
+        const turned = await damaged(files, path, (content) => {
           content[bit >> 3]! ^= 1 << (bit & 7)
           return content
         })
-        const error = await open(damaged).catch((reason) => reason)
+        const error = await open(turned).catch((reason) => reason)
         if (error.code !== 'INGEST_LOG_CORRUPT') silent.push(bit)
         places.add(String(error.message).replace(/: [^:]*$/, ''))
       }
@@ -287,21 +301,20 @@ describe('an ingest log', () => {
     })
 
     it('says so when it is read, where that is not the last segment', async () => {
-      const files = new CrashingFileSystem()
+      const files = await simulatedFiles()
       const log = await open(files, { segmentBytes: 1 })
       for (const text of ['a', 'b', 'c']) await log.append(recordsOf([text]))
       const [first, second] = await segmentsOf(files)
-      const { length } = files.contentOf(second!)!
+      const whole = await files.readFile(second!)
       const outcomes = new Set<string>()
-      for (let at = 0; at < length; at++) {
+      for (let at = 0; at < whole.length; at++) {
         for (const change of [
           (content: Buffer) => content.subarray(0, at),
           (content: Buffer) => Buffer.from(content).fill(0, at),
         ]) {
-          const damaged = files.restart('process', 1)
-          damaged.damage(second!, change)
-          if (damaged.contentOf(second!)!.equals(files.contentOf(second!)!)) continue
-          const opened = await open(damaged)
+          // The newlines at its end are what they are.
+          if (change(whole).equals(whole)) continue
+          const opened = await open(await damaged(files, second!, change))
           const error = await textsOf(opened).catch((reason) => reason)
           outcomes.add(String(error.message))
           expect(await textsOf(opened, 2)).toEqual(['c'])
@@ -314,9 +327,9 @@ describe('an ingest log', () => {
         `${second} is damaged at byte 20, record 1: the head of a group is broken`,
         `${second} is damaged at byte 20, record 1: the head of the file is broken`,
       ])
-      await files.remove(second!)
-      await expect(textsOf(await open(files))).rejects.toThrow(
-        `${first} is damaged at byte ${length}, record 1: records are missing behind it`,
+      const without = await damaged(files, second!, () => null)
+      await expect(textsOf(await open(without))).rejects.toThrow(
+        `${first} is damaged at byte ${whole.length}, record 1: records are missing behind it`,
       )
     })
 
@@ -328,12 +341,12 @@ describe('an ingest log', () => {
       ] as const) {
         const { files, path, ends } = await logOf(3)
         const begins = [20, ...ends]
-        files.damage(path, (content) => {
+        const moved = await damaged(files, path, (content) => {
           const group = Buffer.from(content.subarray(begins[from], begins[from + 1]))
           group.copy(content, begins[to])
           return content
         })
-        await expect(open(files)).rejects.toThrow(
+        await expect(open(moved)).rejects.toThrow(
           `damaged at byte ${begins[to]}, record ${to * 2}: record ${from * 2} stands there`,
         )
       }
@@ -343,8 +356,10 @@ describe('an ingest log', () => {
       const { files, path } = await logOf(1)
       const header = Buffer.from('5453494c00000002000000000000000000000000', 'hex')
       header.writeUInt32BE(crc32(header.subarray(0, 16)), 16)
-      files.damage(path, (content) => Buffer.concat([header, content.subarray(20)]))
-      await expect(open(files)).rejects.toThrow(
+      const later = await damaged(files, path, (content) =>
+        Buffer.concat([header, content.subarray(20)]),
+      )
+      await expect(open(later)).rejects.toThrow(
         'it has version 2 of the format, this Tocsin knows 1',
       )
     })
@@ -355,16 +370,19 @@ describe('an ingest log', () => {
     ['append', 'EIO', 'STATE_IO'],
     ['sync', 'EIO', 'STATE_IO'],
   ] as const)('takes nothing more after a failed %s: %s', async (failing, code, expected) => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files)
     await log.append(recordsOf(['a']))
-    files.fault = (operation, path) =>
-      operation === failing ? new FileSystemError(code, path, `${code} at ${path}`) : undefined
+    files.watch = {
+      before: (operation, path) => {
+        if (operation === failing) throw new FileSystemError(code, path, `${code} at ${path}`)
+      },
+    }
     const outcomes = await Promise.allSettled([
       log.append(recordsOf(['b'])),
       log.append(recordsOf(['c'])),
     ])
-    files.fault = () => undefined
+    files.watch = {}
     outcomes.push(...(await Promise.allSettled([log.append(recordsOf(['d']))])))
     expect(
       outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'taken')),
@@ -374,7 +392,7 @@ describe('an ingest log', () => {
   })
 
   it('waits for what was appended when it is closed, and takes nothing after', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const log = await open(files)
     const appended = log.append(recordsOf(['a']))
     await log.close()
@@ -386,77 +404,60 @@ describe('an ingest log', () => {
 describe('an ingest log that crashes', () => {
   const batches = Array.from({ length: 8 }, (_, i) => [`${i}a`, `${i}b with some length`])
 
-  it.each([
-    ['process', 1],
-    ['power', 8],
-  ] as const)('at any operation keeps all that it had acknowledged: %s', async (kind, seeds) => {
-    const faults: string[] = []
-    let crashes = 0
-    for (const after of [false, true]) {
-      for (let at = 1; ; at++) {
-        const files = new CrashingFileSystem()
-        Object.assign(files, { crashAt: at, after })
-        const run = { acknowledged: [] as string[], appended: [] as string[] }
-        if (!(await crash(files, run))) break
-        for (let seed = 0; seed < seeds; seed++) {
-          const restarted = files.restart(kind as CrashKind, seed)
-          // Once more, while it opens or goes on.
-          for (let second = 1; second < 40; second += 3) {
-            const again = restarted.restart('process', 1)
-            Object.assign(again, { crashAt: second, after })
-            const next = { acknowledged: [...run.acknowledged], appended: [...run.appended] }
-            crashes++
-            await crash(again, next, faults)
-            await check(again.restart(kind as CrashKind, seed + second), next, faults)
-          }
-          await check(restarted, run, faults)
-        }
-      }
-    }
-    expect(faults.slice(0, 5)).toEqual([])
-    expect(crashes).toBeGreaterThan(400)
-  })
-
   interface Run {
     /** What is known to be durable, and what may be: from the begin, in order. */
-    acknowledged: string[]
-    appended: string[]
+    acknowledged: readonly string[]
+    appended: readonly string[]
   }
 
-  /** Appends batches until it crashes: true; or all are appended: false. */
-  async function crash(files: CrashingFileSystem, run: Run, faults: string[] = []) {
-    try {
-      const log = await open(files, { segmentBytes: 300 })
-      const held = await textsOf(log, 0)
-      compare(held, run, faults)
-      run.appended = [...held]
-      run.acknowledged = [...held]
-      for (let batch = 0; batch < batches.length; batch += 2) {
-        const pair = batches.slice(batch, batch + 2)
-        run.appended.push(...pair.flat())
-        // Two that become durable together.
-        await Promise.all(pair.map((texts) => log.append(recordsOf(texts))))
-        run.acknowledged = [...run.appended]
-      }
-      return false
-    } catch (error) {
-      if (!(error instanceof CrashError)) throw error
-      return true
-    }
-  }
-
-  async function check(files: CrashingFileSystem, run: Run, faults: string[]) {
+  /** Opens the log, compares it with what the runs before know, appends two groups and more. */
+  async function work({ files }: SimulatedMachine, run: Run, faults: string[]): Promise<void> {
     const log = await open(files, { segmentBytes: 300 })
     const held = await textsOf(log, 0)
-    compare(held, run, faults)
-    await log.append(recordsOf(['the end']))
-    const after = await textsOf(await open(files, { segmentBytes: 300 }), 0)
-    if (after.join() !== [...held, 'the end'].join()) faults.push(`goes on with ${after}`)
+    const { acknowledged, appended } = run
+    const fits = held.every((text, index) => text === appended[index])
+    if (!fits || held.length < acknowledged.length) {
+      faults.push(`acknowledged ${acknowledged}, appended ${appended}, but held ${held}`)
+    }
+    Object.assign(run, { acknowledged: held, appended: held })
+    for (let batch = 0; batch < batches.length; batch += 2) {
+      const pair = batches.slice(batch, batch + 2)
+      run.appended = [...run.appended, ...pair.flat()]
+      // Two that become durable together.
+      await Promise.all(pair.map((texts) => log.append(recordsOf(texts))))
+      run.acknowledged = run.appended
+    }
+    await log.close()
+    const again = await textsOf(await open(files, { segmentBytes: 300 }), 0)
+    if (again.join() !== run.appended.join()) faults.push(`at the end it holds ${again}`)
   }
 
-  function compare(held: readonly string[], { acknowledged, appended }: Run, faults: string[]) {
-    const fits = held.every((text, index) => text === appended[index])
-    if (fits && held.length >= acknowledged.length) return
-    faults.push(`acknowledged ${acknowledged}, appended ${appended}, but held ${held}`)
-  }
+  it.each([
+    ['kill', 6],
+    ['power', 40],
+  ] as const)('at any operation keeps all that it had acknowledged: %s', async (crash, seeds) => {
+    const faults: string[] = []
+    const crashes = await crashEverywhere(crash, seeds, () => {
+      const run: Run = { acknowledged: [], appended: [] }
+      return (machine) => work(machine, run, faults)
+    })
+    expect(faults.slice(0, 5)).toEqual([])
+    expect(crashes).toBeGreaterThan(seeds * 30)
+  })
+
+  it('keeps it, too, where the disk fails, the log is opened again, and then the power is cut', async () => {
+    const faults: string[] = []
+    for (let seed = 0; seed < 300; seed++) {
+      const run: Run = { acknowledged: [], appended: [] }
+      let machine = await machineWithFolder(seed)
+      for (let time = 0; time < 4; time++) {
+        machine.faults = { ioError: 0.15 }
+        await work(machine, run, faults).catch((error) => expect(error.code).toBe('STATE_IO'))
+        machine.faults = {}
+        if (time % 2 === 1) machine = machine.reopen()
+      }
+      await work(machine, run, faults)
+    }
+    expect(faults.slice(0, 5)).toEqual([])
+  })
 })

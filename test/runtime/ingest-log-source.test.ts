@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { stdinSource } from '../../connectors/stdin/source.ts'
-import { FileSystemError } from '../../src/connector/file-system.ts'
+import { type FileSystem, FileSystemError } from '../../src/connector/file-system.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { ingestLogSource } from '../../src/runtime/ingest-log-source.ts'
 import { ManualClock } from '../../src/time/clock.ts'
@@ -12,8 +12,9 @@ import {
   replayConformance,
   sourceConformance,
 } from '../connectors/source-conformance.ts'
-import { CrashError, CrashingFileSystem } from '../harness/crashing-file-system.ts'
 import { type MemoryPoll, memorySource } from '../harness/memory-source.ts'
+import { watchedFiles } from '../harness/watched-files.ts'
+import { crashEverywhere, machineWithFolder } from '../simulation/crash-runs.ts'
 
 const scheduler = { sleep: async () => {} }
 const directory = '/data'
@@ -21,23 +22,26 @@ const batchOf = (from: number, count = 20) =>
   Array.from({ length: count }, (_, i) => `{"i":${from + i}}`)
 const batches = Array.from({ length: 30 }, (_, i) => batchOf(i * 20))
 
-function logged(source: Source, files = new CrashingFileSystem(), clock = new ManualClock(5000)) {
+const simulatedFiles = async () => watchedFiles((await machineWithFolder()).files)
+
+function logged(source: Source, files: FileSystem, clock = new ManualClock(5000)) {
   return ingestLogSource(source, { files, directory, clock, scheduler, segmentBytes: 2000 })
 }
 
 describe('a source behind an ingest log', () => {
   describe('with a new log', () => {
-    sourceConformance(() => {
+    sourceConformance(async () => {
       const stream = new PassThrough({ highWaterMark: 8 * 1024 * 1024 })
       for (let i = 0; i < 30_000; i++) stream.write(`{"i":${i},"pad":"0123456789"}\n`)
       stream.end()
-      return logged(stdinSource(stream))
+      return logged(stdinSource(stream), await simulatedFiles())
     })
   })
 
   describe('from what the log holds', () => {
-    const files = new CrashingFileSystem()
+    let files: FileSystem
     beforeAll(async () => {
+      files = await simulatedFiles()
       await readSource(logged(memorySource([batches, batches.slice(4)]), files))
     })
     const none = () => logged(memorySource([[], []]), files)
@@ -46,7 +50,7 @@ describe('a source behind an ingest log', () => {
   })
 
   it('makes what came over stdin readable again, and goes on with what comes anew', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const give = (...lines: string[]) => {
       const stream = new PassThrough()
       stream.end(lines.map((line) => `${line}\n`).join(''))
@@ -67,7 +71,7 @@ describe('a source behind an ingest log', () => {
   })
 
   it('keeps when a record was taken in, as the source says or by the clock', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const timesOf = async (source: Source, clock?: ManualClock) => {
       const [reader] = await logged(source, files, clock).open('s')
       return (await readBatches(reader!)).flatMap(({ ingestTimes }) => [...ingestTimes!])
@@ -91,11 +95,12 @@ describe('a source behind an ingest log', () => {
   })
 
   it('gives and acknowledges nothing that is not durable', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const happened: string[] = []
-    files.fault = (operation) => {
-      if (operation === 'sync') happened.push('sync')
-      return undefined
+    files.watch = {
+      before: (operation) => {
+        if (operation === 'sync') happened.push('sync')
+      },
     }
     const source = memorySource([[['a'], ['b']]])
     const acknowledging: Source = {
@@ -125,7 +130,7 @@ describe('a source behind an ingest log', () => {
   it('says that it is idle, and fails, as its input does, after what came before', async () => {
     const polls: MemoryPoll[] = [['a'], 'idle', ['b'], new Error('wire cut')]
     const source = memorySource([polls])
-    const [reader] = await logged(source).open('s')
+    const [reader] = await logged(source, await simulatedFiles()).open('s')
     const kinds: string[] = []
     const poll = async () => {
       kinds.push((await reader!.pollBatch()).kind)
@@ -138,7 +143,8 @@ describe('a source behind an ingest log', () => {
     await reader!.close()
     expect(source.openReaders).toBe(0)
 
-    const [quiet] = await logged(memorySource([['idle', 'idle', ['a']]])).open('s')
+    const silent = memorySource([['idle', 'idle', ['a']]])
+    const [quiet] = await logged(silent, await simulatedFiles()).open('s')
     const first = [await quiet!.pollBatch(), await quiet!.pollBatch()]
     expect(first).toEqual(Array(2).fill({ kind: 'idle', untilMs: 0 }))
     expect((await quiet!.pollBatch()).kind).toBe('batch')
@@ -146,16 +152,20 @@ describe('a source behind an ingest log', () => {
   })
 
   it('fails where the log does', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const [reader] = await logged(memorySource([[['a'], ['b']]]), files).open('s')
-    files.fault = (_, path) => new FileSystemError('ENOSPC', path, 'full')
+    files.watch = {
+      before: (_, path) => {
+        throw new FileSystemError('ENOSPC', path, 'full')
+      },
+    }
     await expect(reader!.pollBatch()).rejects.toMatchObject({ code: 'STATE_DISK_FULL' })
-    files.fault = () => undefined
+    files.watch = {}
     await reader!.close()
   })
 
   it('cuts the log where a checkpoint has passed, and refuses what is not in it', async () => {
-    const files = new CrashingFileSystem()
+    const files = await simulatedFiles()
     const source = memorySource([batches])
     const [reader] = await logged(source, files).open('s')
     for (let i = 0; i < batches.length; i++) await reader!.pollBatch()
@@ -180,35 +190,40 @@ describe('a source behind an ingest log', () => {
     expect(await readAll(resumed!)).toEqual([])
   })
 
-  it.each(['process', 'power'] as const)(
+  it.each([
+    ['kill', 2],
+    ['power', 6],
+  ] as const)(
     'gives the same records at the same positions after a crash at any operation: %s',
-    async (kind) => {
+    async (crash, seeds) => {
       const faults: string[] = []
-      for (let at = 1; ; at++) {
-        const files = new CrashingFileSystem()
-        files.crashAt = at
-        const given: string[] = []
-        try {
-          const [reader] = await logged(memorySource([batches]), files).open('payments')
+      const crashes = await crashEverywhere(crash, seeds, () => {
+        /** What was given on in any of the runs, by position. */
+        const given = new Map<number, string>()
+        let run = 0
+        return async ({ files }) => {
+          // Each run has other input, as stdin has.
+          const input = Array.from({ length: 8 }, (_, i) => [`${run}.${i}`, 'x'.repeat(300)])
+          run++
+          const [reader] = await logged(memorySource([input]), files).open('payments')
+          const again = new Map<number, string>()
           for (;;) {
             const polled = await reader!.pollBatch()
             if (polled.kind !== 'batch') break
             const { batch } = polled
             for (let row = 0; row < batch.count; row++) {
               const text = batch.bytes.toString('utf8', batch.starts[row], batch.ends[row])
-              given.push(`${batch.offsets[row]} ${text}`)
+              const offset = batch.offsets[row]!
+              if ((given.get(offset) ?? text) !== text) faults.push(`${offset} is now ${text}`)
+              again.set(offset, text)
+              given.set(offset, text)
             }
           }
-          break
-        } catch (error) {
-          if (!(error instanceof CrashError)) throw error
+          if (again.size < given.size) faults.push(`${given.size - again.size} are gone`)
         }
-        const restarted = files.restart(kind, at)
-        const again = await readSource(logged(memorySource([[]]), restarted))
-        const texts = again.map(({ offset, text }) => `${offset} ${text}`)
-        if (given.some((each, index) => each !== texts[index])) faults.push(`at ${at}`)
-      }
+      })
       expect(faults).toEqual([])
+      expect(crashes).toBeGreaterThan(seeds * 20)
     },
   )
 })
