@@ -27,6 +27,8 @@ export interface CodePlace {
   field(path: FieldPath): FieldCode
   /** A field of the last event that a step took; `null` where there are no steps. */
   lastField: ((step: number, path: FieldPath) => string) | null
+  /** How many events a step took; `null` where there are no steps. */
+  stepCount: ((step: number) => string) | null
   readonly stream: string
   /** The context that closures are called with. */
   readonly context: string
@@ -91,6 +93,11 @@ export class CodeCompiler<C extends EvaluationContext> {
         const { lastField } = this.#place
         if (node.event.kind !== 'last' || lastField === null) return this.#closure(node)
         return this.#hold(lastField(node.event.step, node.path))
+      }
+      case 'taken_count': {
+        const { stepCount } = this.#place
+        if (node.events.kind !== 'step' || stepCount === null) return this.#closure(node)
+        return this.#hold(stepCount(node.events.step))
       }
       case 'has':
         return this.#has(node)

@@ -163,7 +163,7 @@ function generateLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop 
     }
   }
   const code = new CodeCompiler<RowContext>(
-    { field, lastField: null, stream: 'x.stream', context: 'x' },
+    { field, lastField: null, stepCount: null, stream: 'x.stream', context: 'x' },
     scan.closures,
   )
   const body = chunk.map(({ index, expression }) => {

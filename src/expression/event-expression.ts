@@ -77,9 +77,17 @@ function eventPlace(fieldSlotOf: (path: FieldPath) => number): EvaluationPlace<E
 }
 
 function lastOf(taken: TakenEvent | null, step: number): Event | undefined {
+  if (taken?.lastOf !== undefined) return taken.lastOf(step)
   let link = taken
   while (link !== null && link.step !== step) link = link.previous
   return link?.event
+}
+
+function countOf(taken: TakenEvent | null, step: number): number {
+  if (taken?.countOf !== undefined) return taken.countOf(step)
+  let count = 0
+  for (let link = taken; link !== null; link = link.previous) if (link.step === step) count++
+  return count
 }
 
 function eventsOf(taken: TakenEvent | null, step: number): Event[] {
@@ -102,6 +110,7 @@ function generate(
         column: null,
       }),
       lastField: (step, path) => slotCode(`last(taken, ${step})`, fieldSlotOf(path), '?.'),
+      stepCount: (step) => `count(taken, ${step})`,
       stream: '(e === null ? undefined : e.split.stream)',
       context: 'x',
     },
@@ -115,7 +124,9 @@ function generate(
     ${code.takeLines()}
     return ${value}
   }`
-  return code.build(source, { last: lastOf }) as CompiledExpression['evaluate'] | undefined
+  return code.build(source, { last: lastOf, count: countOf }) as
+    | CompiledExpression['evaluate']
+    | undefined
 }
 
 /** Reads a slot of an event, without a call where the event holds it itself. */

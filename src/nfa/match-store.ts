@@ -297,6 +297,22 @@ class StoredTakenEvent implements TakenEvent {
   get previous(): TakenEvent | null {
     return this.#store.viewOf(this.#store.previousOf(this.#link))
   }
+
+  lastOf(step: number): Event | undefined {
+    const store = this.#store
+    let link = this.#link
+    while (link !== none && store.stepOf(link) !== step) link = store.previousOf(link)
+    return link === none ? undefined : store.eventViewOf(link)
+  }
+
+  countOf(step: number): number {
+    const store = this.#store
+    let count = 0
+    for (let link = this.#link; link !== none; link = store.previousOf(link)) {
+      if (store.stepOf(link) === step) count++
+    }
+    return count
+  }
 }
 
 const noWords: readonly number[] = []

@@ -4,58 +4,47 @@ import { type KeyBatch, KeyEntry, type KeyedStateBackend } from './keyed-state-b
 const initialCapacity = 1024
 const loadFactorMax = 0.6
 
+/** Integers of a slot: hash, length of the key + 1 (0: it is free), and the key's first bytes, four to an integer. */
+const slotWidth = 8
+const wordsMax = slotWidth - 2
+const inlineBytes = 4 * wordsMax
+
 /**
- * Keyed state on the heap: open addressing with linear probing over the keys' own hashes.
- * A JS Map would need a string for each event only to look it up.
+ * Keyed state on the heap: open addressing with linear probing over the keys' own hashes. A JS Map
+ * would need a string for each event only to look it up. A slot holds the beginning of its key, so
+ * that most keys are told apart without touching their entry.
  */
 export class HeapKeyedStateBackend implements KeyedStateBackend {
   #table: (KeyEntry | undefined)[] = new Array(initialCapacity).fill(undefined)
-  /** The hash by slot: most probes end here, without touching the entry. */
-  #hashes = new Int32Array(initialCapacity)
+  #slots = new Int32Array(initialCapacity * slotWidth)
   #size = 0
-  touched = 0
 
   get size(): number {
     return this.#size
   }
 
   find(arena: Uint8Array, start: number, end: number, hash: number): KeyEntry | undefined {
+    const slots = this.#slots
     const mask = this.#table.length - 1
+    const length = end - start
     for (let slot = spread(hash | 0) & mask; ; slot = (slot + 1) & mask) {
-      const entry = this.#table[slot]
-      if (entry === undefined) return undefined
-      if (this.#hashes[slot] === (hash | 0) && sameKey(entry.key, arena, start, end)) return entry
+      const at = slot * slotWidth
+      const known = slots[at + 1] as number
+      if (known === 0) return undefined
+      if (known !== length + 1 || slots[at] !== (hash | 0)) continue
+      if (!hasBeginning(slots, at + 2, arena, start, length)) continue
+      const entry = this.#table[slot] as KeyEntry
+      if (length <= inlineBytes || hasRest(entry.key, arena, start)) return entry
     }
   }
 
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void {
-    const { hashes, arenas, keyStarts, keyEnds } = keys
-    const table = this.#table
-    const mask = table.length - 1
-    let touched = 0
+    const { arenas, keyStarts, keyEnds, hashes } = keys
     for (let index = from; index < to; index++) {
-      const hash = hashes[index] as number
-      let slot = spread(hash) & mask
-      let entry = table[slot]
-      while (entry !== undefined && this.#hashes[slot] !== hash) {
-        slot = (slot + 1) & mask
-        entry = table[slot]
-      }
-      entries[index - from] = entry
-    }
-    for (let index = 0; index < to - from; index++) {
-      const entry = entries[index]
-      if (entry !== undefined) touched += entry.key.length
-    }
-    this.touched = touched
-    for (let index = from; index < to; index++) {
-      const entry = entries[index - from]
-      if (entry === undefined) continue
-      const arena = arenas[index] as Buffer
       const start = keyStarts[index] as number
       const end = keyEnds[index] as number
-      if (sameKey(entry.key, arena, start, end)) continue
-      entries[index - from] = this.find(arena, start, end, hashes[index] as number)
+      const hash = hashes[index] as number
+      entries[index - from] = this.find(arenas[index] as Uint8Array, start, end, hash)
     }
   }
 
@@ -87,17 +76,19 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
 
   /** Moves later entries of the probe sequence back, so that no tombstones are needed. */
   #closeGap(removed: number, mask: number): void {
+    const slots = this.#slots
     let gap = removed
     for (let slot = (gap + 1) & mask; ; slot = (slot + 1) & mask) {
       const entry = this.#table[slot]
       if (entry === undefined) break
-      const home = spread(entry.hash) & mask
+      const home = spread(slots[slot * slotWidth] as number) & mask
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue
       this.#table[gap] = entry
-      this.#hashes[gap] = this.#hashes[slot] as number
+      slots.copyWithin(gap * slotWidth, slot * slotWidth, (slot + 1) * slotWidth)
       gap = slot
     }
     this.#table[gap] = undefined
+    slots[gap * slotWidth + 1] = 0
   }
 
   #insert(entry: KeyEntry): void {
@@ -105,13 +96,17 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     let slot = spread(entry.hash) & mask
     while (this.#table[slot] !== undefined) slot = (slot + 1) & mask
     this.#table[slot] = entry
-    this.#hashes[slot] = entry.hash
+    const { key } = entry
+    const at = slot * slotWidth
+    this.#slots[at] = entry.hash
+    this.#slots[at + 1] = key.length + 1
+    for (let word = 0; word < wordsMax; word++) this.#slots[at + 2 + word] = wordOf(key, word * 4)
   }
 
   #grow(): void {
     const old = this.#table
     this.#table = new Array(old.length * 2).fill(undefined)
-    this.#hashes = new Int32Array(old.length * 2)
+    this.#slots = new Int32Array(this.#table.length * slotWidth)
     for (const entry of old) if (entry !== undefined) this.#insert(entry)
   }
 }
@@ -121,9 +116,41 @@ function spread(hash: number): number {
   return hash ^ (hash >>> 15)
 }
 
-function sameKey(key: string, arena: Uint8Array, start: number, end: number): boolean {
-  if (key.length !== end - start) return false
-  for (let index = 0; index < key.length; index++) {
+/** Four bytes of a key as an integer, zero where it has ended. */
+function wordOf(key: string, from: number): number {
+  let word = 0
+  for (let index = Math.min(from + 4, key.length) - 1; index >= from; index--) {
+    word = (word << 8) | key.charCodeAt(index)
+  }
+  return word
+}
+
+function hasBeginning(
+  slots: Int32Array,
+  at: number,
+  arena: Uint8Array,
+  start: number,
+  length: number,
+): boolean {
+  const end = start + Math.min(length, inlineBytes)
+  let slot = at
+  let from = start
+  for (; from + 4 <= end; from += 4, slot++) {
+    const word =
+      (arena[from] as number) |
+      ((arena[from + 1] as number) << 8) |
+      ((arena[from + 2] as number) << 16) |
+      ((arena[from + 3] as number) << 24)
+    if (slots[slot] !== word) return false
+  }
+  let rest = 0
+  for (let index = end - 1; index >= from; index--) rest = (rest << 8) | (arena[index] as number)
+  return from === end || slots[slot] === rest
+}
+
+/** Compares what a slot has no room for. */
+function hasRest(key: string, arena: Uint8Array, start: number): boolean {
+  for (let index = inlineBytes; index < key.length; index++) {
     if (key.charCodeAt(index) !== arena[start + index]) return false
   }
   return true

@@ -126,6 +126,10 @@ export interface TakenEvent {
   /** Index of the step in its pattern. */
   readonly step: number
   readonly previous: TakenEvent | null
-  /** Ordinal of the event among the events offered to its key. */
+  /** Orders the events that were offered to the operator. */
   readonly ordinal: number
+  /** The last event that a step took, from this link back; there where it spares walking links. */
+  lastOf?(step: number): Event | undefined
+  /** How many events a step took, likewise. */
+  countOf?(step: number): number
 }
