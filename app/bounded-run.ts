@@ -8,8 +8,10 @@ import {
   type JobStream,
   type JobSummary,
   plainEventText,
+  type RejectedEvent,
   redactingEventText,
   runRuleJob,
+  type SorterCapExceeded,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
 import { ProgressBar } from './progress-bar.ts'
@@ -27,6 +29,8 @@ export interface BoundedRunOptions {
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
   readonly showsProgress: boolean
+  /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
+  readonly sorterCapBytes?: number | null
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -49,10 +53,16 @@ const interruptGraceMs = 500
  */
 export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
   const { rules, streams, redact = new Map(), sideOutput, terminal, from, to } = options
+  const sorterCapBytes = options.sorterCapBytes ?? null
   const shown = [...redact.values()].some((fields) => fields.length > 0)
   const eventText = shown ? redactingEventText(redact) : plainEventText
   const progress = new ProgressBar(terminal)
   const said = new Set<string>()
+  let firstDeadLetter: RejectedEvent | null = null
+  const warn = (text: string) => {
+    progress.clear()
+    terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+  }
   const interrupt = watchInterrupt(terminal)
   const startedAt = performance.now()
   try {
@@ -67,14 +77,17 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       onSuppressed: (suppressed) => {
         sideOutput?.suppressed(suppressed, alertDocument(suppressed.alert, eventText))
       },
-      sideOutput: (rejected) => sideOutput?.rejected(rejected),
+      sideOutput: (rejected) => {
+        if (rejected.kind === 'dead_letter') firstDeadLetter ??= rejected
+        sideOutput?.rejected(rejected)
+      },
       onExpressionError: (report) => {
         const text = expressionErrorText(report)
         if (said.has(text)) return
         said.add(text)
-        progress.clear()
-        terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+        warn(text)
       },
+      onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
@@ -83,8 +96,10 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       eventText,
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
+      ...(sorterCapBytes === null ? {} : { sorterCapBytes }),
     })
     const summary = await Promise.race([job, interrupt.isOver])
+    if (summary?.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
     return {
       summary: interrupt.isRaised() ? null : summary,
       elapsedMs: performance.now() - startedAt,
@@ -123,6 +138,19 @@ function watchInterrupt(terminal: Terminal): Interrupt {
       clearTimeout(timer)
     },
   }
+}
+
+/** Most likely a wrong file, or a wrong time field. */
+function onlyDeadLetters({ stream, partition, offset, reason }: RejectedEvent): string {
+  return `no record was an event; the first dead letter is ${stream}/${partition}/${offset}: ${reason}`
+}
+
+function sorterCapText({ bufferedBytes, capBytes }: SorterCapExceeded): string {
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  return (
+    `${mebibytes(bufferedBytes)} of events wait to be put in order of time, more than state.sorter_cap ` +
+    `(${mebibytes(capBytes)}), and pausing partitions does not help: out_of_orderness holds them`
+  )
 }
 
 /** Several predicates of a rule may fail on one event: that is one text. */

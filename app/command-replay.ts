@@ -98,6 +98,7 @@ function prepare(options: ReplayOptions, terminal: Terminal): Replay {
     redact: new Map((config?.streams ?? []).map(({ name, redact }) => [name, redact])),
     terminal,
     showsProgress: true,
+    sorterCapBytes: config?.sorterCapBytes ?? null,
     config,
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { type CheckedRule, type JobAlert, TocsinError } from '../src/index.ts'
 import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
@@ -24,7 +23,8 @@ export async function runCommand(options: RunOptions, terminal: Terminal): Promi
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
   const delivery = new Delivery(config, rules, terminal)
-  mkdirSync(config.stateDirectory, { recursive: true })
+  // Opened first: sinks may lie in the folder of the state.
+  const sideOutput = new SideOutputFiles(config.stateDirectory)
   await delivery.open()
   let run: BoundedRun
   try {
@@ -33,9 +33,10 @@ export async function runCommand(options: RunOptions, terminal: Terminal): Promi
       streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
       redact: new Map(config.streams.map(({ name, redact }) => [name, redact])),
       deliver: (alerts) => delivery.write(alerts),
-      sideOutput: new SideOutputFiles(config.stateDirectory),
+      sideOutput,
       terminal,
       showsProgress: true,
+      sorterCapBytes: config.sorterCapBytes,
     })
     if (run.summary !== null) await delivery.close()
   } catch (error) {

@@ -1,5 +1,6 @@
 import { connectors } from '../connectors/registry.ts'
 import {
+  byteSize,
   type Connector,
   count,
   described,
@@ -43,13 +44,13 @@ const time = keywords(
       '30s',
     ),
     max_drift: described(
-      notYet(duration),
-      'A partition that is so far ahead of the slowest is paused.',
+      duration,
+      'A partition that is so far ahead of the slowest of all streams is paused; default `1m`.',
       '1m',
     ),
     max_future_skew: described(
-      notYet(duration),
-      'An event that is so far ahead of its time of arrival goes to dead letters.',
+      duration,
+      'An event of a live source that is so far ahead of its arrival is a dead letter; default `5m`.',
       '5m',
     ),
   },
@@ -64,8 +65,16 @@ const stream = keywords(
       { file: { path: 'payments.ndjson' } },
     ),
     time: described(time, 'Event time.', { field: 'ts', out_of_orderness: '5s' }),
-    schema: described(text, 'A JSON Schema of the events: a path.', 'schemas/payment.json'),
-    partitioned_by: described(text, 'The key that the producer partitions by.', 'card'),
+    schema: described(
+      text,
+      'A JSON Schema of the events: a path. Events that break it are dead letters.',
+      'schemas/payment.json',
+    ),
+    partitioned_by: described(
+      text,
+      'The key that the producer partitions by; it changes nothing yet.',
+      'card',
+    ),
     redact: described(listOf(text), 'Fields that are never shown in alerts.', ['pan']),
   },
   ['source', 'time'],
@@ -87,7 +96,12 @@ const state = keywords({
     'Where state lives; default `memory`. `rocksdb` is not built yet.',
     'memory',
   ),
-  cache: described(notYet(text), 'Bytes of state in memory.', '256MiB'),
+  sorter_cap: described(
+    byteSize,
+    'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
+    '256MiB',
+  ),
+  cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
   checkpoint_interval: described(notYet(duration), 'Time between checkpoints.', '1s'),
   retained: described(notYet(count), 'Older checkpoints that are kept.', 1),
 })

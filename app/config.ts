@@ -1,20 +1,20 @@
 import { dirname, resolve } from 'node:path'
-import { connectors } from '../connectors/registry.ts'
 import {
-  type ConnectorOptions,
   createSchemaCheck,
+  type EventCheck,
   joinPath,
-  parseDuration,
   parseYAMLDocuments,
   type RuleProblem,
   type Sink,
   type Source,
   sortProblems,
   type TimeUnit,
-  TocsinError,
   type YAMLDocument,
 } from '../src/index.ts'
+import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
+import { resolveReferences } from './config-references.ts'
 import { configSchema, sinkNames, sourceNames } from './config-schema.ts'
+import { type ConfigSources, hostConfigSources } from './config-sources.ts'
 
 /** A stream as configured; relative paths are resolved. */
 export interface StreamConfig {
@@ -28,11 +28,18 @@ export interface StreamConfig {
     readonly outOfOrdernessMs: number
     /** `null`: a silent source always holds time back. */
     readonly idleAfterMs: number | null
+    readonly maxDriftMs: number
+    readonly maxFutureSkewMs: number
   }
-  /** Path of the events' JSON Schema. */
-  readonly schemaPath: string | null
+  readonly schema: EventSchema | null
   readonly partitionedBy: string | null
   readonly redact: readonly string[]
+}
+
+/** The JSON Schema of a stream's events. */
+export interface EventSchema {
+  readonly document: Readonly<Record<string, never>>
+  readonly check: EventCheck
 }
 
 /** A sink as configured. */
@@ -51,6 +58,8 @@ export interface Config {
   /** Path of the rules' folder or file. */
   readonly rulesPath: string
   readonly stateDirectory: string
+  /** What sorters may hold, bytes; `null`: the default. */
+  readonly sorterCapBytes: number | null
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -64,8 +73,15 @@ export type ConfigResult =
 
 const checkSchema = createSchemaCheck(configSchema, 'CONFIG_INVALID')
 
-/** Reads a configuration; `file` names it in problems, and its folder is where paths start. */
-export function parseConfig(file: string, text: string): ConfigResult {
+/**
+ * Reads a configuration; `file` names it in problems, and its folder is where paths start. No
+ * problem holds what a reference refers to. `sources` are those of this machine by default.
+ */
+export function parseConfig(
+  file: string,
+  text: string,
+  sources: ConfigSources = hostConfigSources(dirname(resolve(file))),
+): ConfigResult {
   const { documents, problems, warnings } = parseYAMLDocuments(file, text, 'CONFIG_INVALID')
   if (problems.length > 0) return { kind: 'invalid', problems }
   const [document, second] = documents
@@ -78,17 +94,21 @@ export function parseConfig(file: string, text: string): ConfigResult {
     const problem = problemAt(second, '', 'a second document: a configuration is one document')
     return { kind: 'invalid', problems: [problem] }
   }
-  const wrong = checkDocument(document)
-  if (wrong.length > 0) return { kind: 'invalid', problems: sortProblems(wrong) }
-  const built = new ConfigBuilder(document, dirname(resolve(file)))
-  const config = built.build()
-  if (built.problems.length > 0) {
-    return { kind: 'invalid', problems: sortProblems(built.problems) }
-  }
-  return { kind: 'valid', config, warnings }
+  const {
+    document: resolved,
+    problems: unresolved,
+    hide,
+  } = resolveReferences(document, configSchema, sources)
+  const unresolvedPaths = new Set(unresolved.map(({ path }) => path))
+  const checked = checkDocument(resolved).filter(({ path }) => !unresolvedPaths.has(path))
+  const known = [...unresolved, ...checked]
+  const builder = new ConfigBuilder(resolved, { directory: dirname(resolve(file)), sources, known })
+  const config = builder.build()
+  const wrong = [...known, ...builder.problems]
+  if (wrong.length === 0) return { kind: 'valid', config, warnings }
+  const hidden = wrong.map((problem) => ({ ...problem, message: hide(problem.message) }))
+  return { kind: 'invalid', problems: sortProblems(hidden) }
 }
-
-type Section = Readonly<Record<string, unknown>>
 
 /** What the schema says, and what it cannot say. */
 function checkDocument(document: YAMLDocument): RuleProblem[] {
@@ -137,106 +157,6 @@ function checkOne(
   return [problemAt(document, path, `expected one connector of ${listed}`)]
 }
 
-/** Makes the configuration of a document that has passed its schema. */
-class ConfigBuilder {
-  readonly problems: RuleProblem[] = []
-  readonly #document: YAMLDocument
-  readonly #directory: string
-
-  constructor(document: YAMLDocument, directory: string) {
-    this.#document = document
-    this.#directory = directory
-  }
-
-  build(): Config {
-    const root = sectionOf(this.#document.value)
-    const streams = Object.entries(sectionOf(root.streams))
-    const sinks = Object.entries(sectionOf(root.sinks))
-    const stateDirectory = (sectionOf(root.state).dir as string | undefined) ?? 'state/'
-    return {
-      streams: streams.flatMap(([name, value]) => this.#stream(name, sectionOf(value))),
-      sinks: sinks.flatMap(([name, value]) => this.#sink(name, sectionOf(value))),
-      rulesPath: resolve(this.#directory, (root.rules as string | undefined) ?? 'rules/'),
-      stateDirectory: resolve(this.#directory, stateDirectory),
-    }
-  }
-
-  #stream(name: string, value: Section): StreamConfig[] {
-    const path = joinPath('streams', name)
-    const time = sectionOf(value.time)
-    const timePath = joinPath(path, 'time')
-    const source = this.#connector(
-      joinPath(path, 'source'),
-      sectionOf(value.source),
-      sourceNames.built,
-    )
-    if (source === undefined) return []
-    const made = this.#attempt(source.path, () =>
-      connectors.get(source.name)?.source?.create(source.options, { directory: this.#directory }),
-    )
-    const schema = value.schema as string | undefined
-    const config = {
-      name,
-      connector: source.name,
-      time: {
-        field: time.field as string,
-        unit: (time.unit as TimeUnit | undefined) ?? 'ms',
-        outOfOrdernessMs: this.#duration(timePath, time, 'out_of_orderness') ?? 0,
-        idleAfterMs: this.#duration(timePath, time, 'idle_after'),
-      },
-      schemaPath: schema === undefined ? null : resolve(this.#directory, schema),
-      partitionedBy: (value.partitioned_by as string | undefined) ?? null,
-      redact: (value.redact as readonly string[] | undefined) ?? [],
-    }
-    return made === undefined ? [] : [{ ...config, source: made }]
-  }
-
-  #sink(name: string, value: Section): SinkConfig[] {
-    const sink = this.#connector(joinPath('sinks', name), value, sinkNames.built)
-    if (sink === undefined) return []
-    const made = this.#attempt(sink.path, () =>
-      connectors.get(sink.name)?.sink?.create(sink.options, { directory: this.#directory }),
-    )
-    if (made === undefined) return []
-    return [{ name, connector: sink.name, sink: made, isDefault: value.default === true }]
-  }
-
-  #connector(path: string, choice: Section, names: readonly string[]) {
-    const name = Object.keys(choice).find((key) => names.includes(key))
-    if (name === undefined) return undefined
-    return { name, path: joinPath(path, name), options: choice[name] as ConnectorOptions }
-  }
-
-  /** Milliseconds of a duration in a section; `null` where there is none. */
-  #duration(path: string, section: Section, keyword: string): number | null {
-    const value = section[keyword]
-    if (value === undefined) return null
-    const parsed = parseDuration(value)
-    if ('ms' in parsed) return parsed.ms
-    this.problems.push(problemAt(this.#document, joinPath(path, keyword), parsed.problem))
-    return null
-  }
-
-  /** What only the connector itself can refuse becomes a problem with a place. */
-  #attempt<Made>(path: string, make: () => Made): Made | undefined {
-    try {
-      return make()
-    } catch (error) {
-      if (!(error instanceof TocsinError) || error.code !== 'CONFIG_INVALID') throw error
-      this.problems.push(problemAt(this.#document, path, error.message))
-      return undefined
-    }
-  }
-}
-
 function problemAt(document: YAMLDocument, path: string, message: string): RuleProblem {
   return { code: 'CONFIG_INVALID', ...document.locate(path), path, message }
-}
-
-function isSection(value: unknown): value is Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function sectionOf(value: unknown): Section {
-  return isSection(value) ? value : {}
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import {
   type CheckedRule,
   formatProblem,
@@ -40,28 +39,16 @@ export function loadRulesToRun(path: string, surroundings: Surroundings = {}): C
   return [...rules]
 }
 
-/**
- * What the rules of a configuration may refer to.
- * @throws {TocsinError} CONFIG_INVALID for a schema that cannot be read
- */
+/** What the rules of a configuration may refer to. */
 export function surroundingsOf(config: Config): Surroundings {
   const schemas = new Map<string, Readonly<Record<string, never>>>()
-  for (const { name, schemaPath } of config.streams) {
-    if (schemaPath !== null) schemas.set(name, readSchema(name, schemaPath))
+  for (const { name, schema } of config.streams) {
+    if (schema !== null) schemas.set(name, schema.document)
   }
   return {
     streams: config.streams.map(({ name }) => name),
     sinks: config.sinks.map(({ name }) => name),
     schemas,
-  }
-}
-
-function readSchema(stream: string, path: string): Readonly<Record<string, never>> {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'))
-  } catch (error) {
-    const message = `the schema of stream ${stream} cannot be read from ${path}: ${(error as Error).message}`
-    throw new TocsinError('CONFIG_INVALID', message, { cause: error })
   }
 }
 

@@ -19,7 +19,8 @@ export interface ReplayInputs {
 }
 
 /**
- * The streams of a replay: those of the configuration, with inputs in place of their sources.
+ * The streams of a replay: those of the configuration, with inputs in place of their sources. What
+ * is replayed is history: of its times of ingest nothing is known, and so no event is too far ahead.
  * @throws {TocsinError} USAGE
  */
 export function replayStreams(
@@ -27,15 +28,16 @@ export function replayStreams(
   config: Config | null,
 ): Map<string, JobStream> {
   const streams = new Map<string, JobStream>()
-  for (const stream of config?.streams ?? []) streams.set(stream.name, jobStream(stream))
+  for (const stream of config?.streams ?? []) streams.set(stream.name, historyOf(jobStream(stream)))
   const lagMs = outOfOrderness === undefined ? undefined : durationOf(outOfOrderness)
   for (const [name, files] of filesByStream(inputs)) {
     const configured = streams.get(name)?.time
     const field = time?.split('.') ?? configured?.field ?? ['ts']
-    const strategy = configured?.watermarks ?? neverIdle
+    const strategy = configured?.watermarks ?? ofInput
     streams.set(name, {
       source: sourceOf(files),
       time: {
+        ...streams.get(name)?.time,
         field,
         unit: configured?.unit ?? 'ms',
         watermarks: { ...strategy, outOfOrdernessMs: lagMs ?? strategy.outOfOrdernessMs },
@@ -46,23 +48,34 @@ export function replayStreams(
 }
 
 /** A configured stream as a job reads it. */
-export function jobStream({ source, time }: StreamConfig): JobStream {
+export function jobStream({ source, time, schema }: StreamConfig): JobStream {
   return {
     source,
     time: {
       field: time.field.split('.'),
       unit: time.unit,
       watermarks: {
-        ...neverIdle,
         outOfOrdernessMs: time.outOfOrdernessMs,
         idleAfterMs: time.idleAfterMs ?? Number.POSITIVE_INFINITY,
+        maxDriftMs: time.maxDriftMs,
+        maxFutureSkewMs: time.maxFutureSkewMs,
       },
+      ...(schema === null ? {} : { check: schema.check }),
     },
   }
 }
 
+function historyOf({ source, time }: JobStream): JobStream {
+  const watermarks = { ...time.watermarks, maxFutureSkewMs: Number.POSITIVE_INFINITY }
+  return { source, time: { ...time, watermarks } }
+}
+
 /** A file that is slow to read is not idle. */
-const neverIdle = { ...defaultWatermarkStrategy, idleAfterMs: Number.POSITIVE_INFINITY }
+const ofInput = {
+  ...defaultWatermarkStrategy,
+  idleAfterMs: Number.POSITIVE_INFINITY,
+  maxFutureSkewMs: Number.POSITIVE_INFINITY,
+}
 
 function filesByStream(inputs: readonly string[]): Map<string, string[]> {
   const files = new Map<string, string[]>()

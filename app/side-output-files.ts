@@ -33,14 +33,14 @@ export class SideOutputFiles {
     return this.#folder
   }
 
-  rejected({ kind, stream, partition, offset, reason, raw }: RejectedEvent): void {
+  rejected({ kind, cause, stream, partition, offset, reason, raw }: RejectedEvent): void {
     const bytes = Buffer.from(raw, 'latin1')
     const text = bytes.toString('utf8')
     // Bytes that are no UTF-8 would not come back from text.
     const record = bytes.equals(Buffer.from(text))
       ? { raw: text }
       : { raw_base64: bytes.toString('base64') }
-    this.#write(kind, JSON.stringify({ kind, stream, partition, offset, reason, ...record }))
+    this.#write(kind, JSON.stringify({ kind, cause, stream, partition, offset, reason, ...record }))
   }
 
   suppressed({ by }: SuppressedAlert, document: string): void {

@@ -9,6 +9,8 @@ export interface RunSummary {
   readonly late_after_idle?: number
   /** Dead letters: not decodable, without a time, or without the key of a rule. */
   readonly invalid: number
+  /** The same by what makes them dead letters: `json`, `time`, `schema`, `key` and others. */
+  readonly invalid_by_cause?: Readonly<Record<string, number>>
   /** Outside of `--from` and `--to`. */
   readonly out_of_range?: number
   readonly alerts: number
@@ -32,6 +34,7 @@ export function runSummary(summary: JobSummary, elapsedMs: number): RunSummary {
     late,
     ...(lateAfterIdle > 0 ? { late_after_idle: lateAfterIdle } : {}),
     invalid: deadLetters,
+    ...some('invalid_by_cause', summary.deadLettersByCause),
     ...(outOfRange > 0 ? { out_of_range: outOfRange } : {}),
     alerts: Object.values(byRule).reduce((sum, alerts) => sum + alerts, 0),
     alerts_by_rule: byRule,
@@ -55,9 +58,10 @@ export function summaryText(summary: RunSummary, terminal: Terminal): string {
     { title: 'late', value: summary.late },
     ...optional('late after idle', summary.late_after_idle),
     { title: 'invalid', value: summary.invalid },
+    ...rowsOf(summary.invalid_by_cause ?? {}),
     ...optional('out of range', summary.out_of_range),
     { title: 'alerts', value: summary.alerts, bold: true },
-    ...rowsByRule(summary.alerts_by_rule),
+    ...rowsOf(summary.alerts_by_rule),
     ...withTotal('suppressed', summary.suppressed_by_rule),
     ...withTotal('dropped', summary.dropped_by_rule),
     ...withTotal('refused', summary.refused_by_rule),
@@ -85,14 +89,14 @@ function optional(title: string, value: number | undefined): Row[] {
   return value === undefined ? [] : [{ title, value }]
 }
 
-function rowsByRule(counts: Readonly<Record<string, number>>): Row[] {
-  return Object.entries(counts).map(([rule, value]) => ({ title: `  ${rule}`, value }))
+function rowsOf(counts: Readonly<Record<string, number>>): Row[] {
+  return Object.entries(counts).map(([name, value]) => ({ title: `  ${name}`, value }))
 }
 
 function withTotal(title: string, counts: Readonly<Record<string, number>> | undefined): Row[] {
   if (counts === undefined) return []
   const value = Object.values(counts).reduce((sum, each) => sum + each, 0)
-  return [{ title, value }, ...rowsByRule(counts)]
+  return [{ title, value }, ...rowsOf(counts)]
 }
 
 function some(

@@ -25,7 +25,7 @@ export interface LineReaderOptions {
   readonly positionAt?: (next: LinePosition) => SourcePosition
   /** Bytes of a block, and so about the size of a batch. Default 256 KiB. */
   readonly blockBytes?: number
-  /** A longer line is refused. Default 16 MiB. */
+  /** A longer line is no record: it is handed on as one that is too long. Default 16 MiB. */
   readonly lineBytesMax?: number
 }
 
@@ -39,6 +39,8 @@ export interface LinePosition {
 
 const NEWLINE = 0x0a
 const CARRIAGE_RETURN = 0x0d
+/** So much of a line that is too long is kept, for whoever looks into it. */
+const KEPT_BYTES = 1024
 /** The byte scanner may read so far past a record, and stops at a newline. */
 const PADDING_BYTES = 8
 const BLOCK_UNIT_BYTES = 64 * 1024
@@ -48,6 +50,12 @@ interface Block {
   /** Bytes at the start that the block before left over: the beginning of a line. */
   readonly carried: number
   readonly filled: Promise<number | null>
+}
+
+/** A batch's positions and what is wrong with its records, while lines are split. */
+interface Lines {
+  count: number
+  tooLong: Map<number, string> | null
 }
 
 /**
@@ -64,6 +72,10 @@ export class LineReader implements SourceReader {
   readonly #free: Buffer[] = []
   /** What the last block left over, when no next block is under way. */
   #rest: Buffer = Buffer.alloc(0)
+  /** Whether the rest is the beginning of a line that is too long: it does not grow any more. */
+  #skipping = false
+  /** Bytes of that line that are not in the rest. */
+  #skippedBytes = 0
   /** Ordinal of the line that comes next, and the bytes of the input before it. */
   #line: number
   #byte: number
@@ -154,11 +166,18 @@ export class LineReader implements SourceReader {
       if (length > 0) bytes[length++] = NEWLINE
     }
     const lastNewline = bytes.subarray(0, length).lastIndexOf(NEWLINE)
-    const lineEnd = Math.max(lastNewline + 1, 0)
+    const lineEnd = lastNewline + 1
+    const { count, tooLong } = this.#splitLines(bytes, carried, lineEnd)
     this.#rest = bytes.subarray(lineEnd, length)
-    this.#byte += Math.min(lineEnd, given)
-    const count = lineEnd === 0 ? 0 : this.#splitLines(bytes, carried, lineEnd)
-    if (this.#rest.length > this.#lineBytesMax) throw this.#tooLong()
+    if (lineEnd > 0) {
+      this.#byte += this.#skippedBytes + Math.min(lineEnd, given)
+      this.#skippedBytes = 0
+    }
+    if (this.#skipping || this.#rest.length > this.#lineBytesMax) {
+      this.#skipping = true
+      this.#skippedBytes += Math.max(0, this.#rest.length - this.#keptBytes)
+      this.#rest = this.#rest.subarray(0, this.#keptBytes)
+    }
     // The rest is copied into the next block here, before the padding is written over it.
     if (!this.#ended) this.#pending = this.#readAhead()
     if (count === 0) return null
@@ -172,40 +191,48 @@ export class LineReader implements SourceReader {
       ends: this.#ends.slice(0, count),
       offsets: this.#offsets.slice(0, count),
       release: () => this.#free.push(bytes),
+      ...(tooLong === null ? {} : { tooLong }),
     }
   }
 
-  /** Notes the positions of the records up to `limit`, one past a newline; gives their number. */
-  #splitLines(bytes: Buffer, searchFrom: number, limit: number): number {
-    let count = 0
+  get #keptBytes(): number {
+    return Math.min(KEPT_BYTES, this.#lineBytesMax)
+  }
+
+  /** Notes the positions of the records up to `limit`, one past a newline. */
+  #splitLines(bytes: Buffer, searchFrom: number, limit: number): Lines {
+    const lines: Lines = { count: 0, tooLong: null }
     let start = 0
     let from = searchFrom
     let line = this.#line
     if (line === 0) start = byteOrderMarkLength(bytes, limit)
     while (start < limit) {
       const newline = bytes.indexOf(NEWLINE, Math.max(from, start))
-      if (newline - start > this.#lineBytesMax) {
-        this.#line = line
-        throw this.#tooLong()
-      }
       let end = newline
-      if (end > start && bytes[end - 1] === CARRIAGE_RETURN) {
+      const isTooLong = this.#skipping || newline - start > this.#lineBytesMax
+      if (isTooLong) {
+        this.#skipping = false
+        end = Math.min(newline, start + this.#keptBytes)
+        bytes[end] = NEWLINE
+        lines.tooLong ??= new Map()
+        lines.tooLong.set(lines.count, this.#tooLong())
+      } else if (end > start && bytes[end - 1] === CARRIAGE_RETURN) {
         // The record's end is a newline in any case: the byte scanner stops there.
         end--
         bytes[end] = NEWLINE
       }
-      if (!isBlank(bytes, start, end)) {
-        if (count === this.#starts.length) this.#growPositions()
-        this.#starts[count] = start
-        this.#ends[count] = end
-        this.#offsets[count++] = line
+      if (isTooLong || !isBlank(bytes, start, end)) {
+        if (lines.count === this.#starts.length) this.#growPositions()
+        this.#starts[lines.count] = start
+        this.#ends[lines.count] = end
+        this.#offsets[lines.count++] = line
       }
       line++
       start = newline + 1
       from = start
     }
     this.#line = line
-    return count
+    return lines
   }
 
   #growPositions(): void {
@@ -215,16 +242,21 @@ export class LineReader implements SourceReader {
     this.#offsets = copyInto(new Float64Array(length), this.#offsets)
   }
 
-  #tooLong(): TocsinError {
-    this.#ended = true
-    const limit = `${this.#lineBytesMax / (1024 * 1024)} MiB`
-    return this.#unreadable(`has a line longer than ${limit}; is it one JSON document a line?`)
+  #tooLong(): string {
+    const limit = sizeText(this.#lineBytesMax)
+    const kept = `only its first ${sizeText(this.#keptBytes)} are kept`
+    return `the line is longer than ${limit}, is it one JSON document a line? ${kept}`
   }
 
   #unreadable(what: string, cause?: unknown): TocsinError {
     const message = `${this.#input.name} ${what} (at or after line ${this.#line + 1})`
     return new TocsinError('INPUT_UNREADABLE', message, { cause })
   }
+}
+
+function sizeText(bytes: number): string {
+  const mebibyte = 1024 * 1024
+  return bytes < mebibyte ? `${bytes} bytes` : `${bytes / mebibyte} MiB`
 }
 
 function byteOrderMarkLength(bytes: Buffer, limit: number): number {

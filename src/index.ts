@@ -14,10 +14,12 @@ export type { PollResult, Source, SourcePosition, SourceReader } from './connect
 export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
 export { createScannerDecoder } from './decode/json-scanner.ts'
 export { ConnectorError, type ErrorCode, errorCodes, TocsinError } from './errors.ts'
+export { compileEventCheck, type EventCheck } from './expression/event-schema.ts'
 export { nearName } from './expression/near-name.ts'
 export type { SuppressedAlert } from './operator/alert-operator.ts'
-export type { RejectedEvent } from './operator/side-output.ts'
-export { joinPath } from './rule/document-path.ts'
+export type { DeadLetterCause, RejectedEvent } from './operator/side-output.ts'
+export { parseByteSize } from './rule/byte-size.ts'
+export { isWithin, joinPath } from './rule/document-path.ts'
 export { parseDuration } from './rule/duration.ts'
 export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
@@ -50,6 +52,7 @@ export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-probl
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
 export {
+  byteSize,
   count,
   described,
   duration,
@@ -68,6 +71,7 @@ export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
+export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export {
   type Alert,
   alertDocument,

@@ -10,6 +10,7 @@ const IDLE_AFTER_MS = 50
 export function stdinSource(given?: Readable): Source {
   return {
     bounded: true,
+    live: true,
     async open(name) {
       // Naming `process.stdin` opens it: only here, so that a mere check of options does not.
       const stream = given ?? process.stdin

@@ -154,7 +154,10 @@ export class KeyedStream<K extends StreamKey, T> {
         program.rejectLateAfterIdle(rejectedRecord('late_after_idle', record, reason))
       },
       onKeyless: (record, failure) =>
-        program.rejectKeyless(rejectedRecord('dead_letter', record, `its key is ${failure}`)),
+        program.rejectKeyless({
+          ...rejectedRecord('dead_letter', record, `its key is ${failure}`),
+          cause: 'key',
+        }),
     })
     this.#output.addReceiver(operator)
     program.keyedOperators.push(operator)

@@ -16,7 +16,7 @@ export async function runProgram(
   isStopped: () => boolean,
 ): Promise<ProgramSummary> {
   program.start()
-  const readers = await openReaders(program.inputs)
+  const readers = await openReaders(program.inputs, program.clock)
   const task = streamTask(program, readers, scheduler, isStopped)
   const opened: Sink[] = []
   let done = false
@@ -58,11 +58,12 @@ function streamTask(
   scheduler: Scheduler,
   isStopped: () => boolean,
 ): StreamTask {
-  const { clock, keyedOperators } = program
+  const { clock, keyedOperators, sorterCap } = program
   return new StreamTask(readers, {
     clock,
     scheduler,
     isStopped,
+    sorterCap,
     afterBatch: () => writeSinks(program),
     beforeTurn() {
       const now = clock.now()

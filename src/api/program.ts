@@ -4,6 +4,7 @@ import type { KeyedProcessOperator } from '../operator/keyed-process-operator.ts
 import type { RejectedEvent } from '../operator/side-output.ts'
 import type { SinkOperator } from '../operator/sink-operator.ts'
 import type { StreamInput } from '../runtime/open-readers.ts'
+import { SorterCap, type SorterCapOptions } from '../runtime/sorter-cap.ts'
 import type { Clock } from '../time/clock.ts'
 
 /** What became of everything that a program read. */
@@ -23,7 +24,7 @@ export interface ProgramSummary {
 /** The part of a keyed operator that does not depend on its types. */
 export type AnyKeyedOperator = Pick<
   KeyedProcessOperator<never, never, never>,
-  'openKeys' | 'nextProcessingTimer' | 'advanceProcessingTime'
+  'openKeys' | 'bufferedBytes' | 'nextProcessingTimer' | 'advanceProcessingTime'
 >
 
 /** Something of the program with a beginning and an end. */
@@ -42,14 +43,23 @@ export class Program {
   readonly sinks: { readonly sink: Sink; readonly operator: AnySinkOperator }[] = []
   readonly keyedOperators: AnyKeyedOperator[] = []
   readonly parts: ProgramPart[] = []
+  readonly sorterCap: SorterCap
   #started = false
   #lateAfterIdle = 0
   #keyless = 0
   #named = 0
   readonly #onRejected: (rejected: RejectedEvent) => void
 
-  constructor(clock: Clock, onRejected: (rejected: RejectedEvent) => void) {
+  constructor(
+    clock: Clock,
+    onRejected: (rejected: RejectedEvent) => void,
+    cap: Pick<SorterCapOptions, 'capBytes' | 'onExceeded'>,
+  ) {
     this.clock = clock
+    this.sorterCap = new SorterCap({
+      ...cap,
+      bufferedBytes: () => sumOf(this.keyedOperators, ({ bufferedBytes }) => bufferedBytes),
+    })
     this.#onRejected = onRejected
   }
 

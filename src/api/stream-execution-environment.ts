@@ -5,8 +5,10 @@ import { ProgramInput } from '../operator/program-input.ts'
 import type { RejectedEvent } from '../operator/side-output.ts'
 import { SourceOperator, type SourceOperatorOptions } from '../operator/source-operator.ts'
 import { RecordOutput } from '../operator/stream-record.ts'
+import { defaultSorterCapBytes, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { ColumnBatch } from '../stream/column-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { isTimestamp } from '../time/event-timestamp.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
 import { type ElementOptions, elementOf, elementSource } from './element-source.ts'
 import { Program, type ProgramSummary } from './program.ts'
@@ -24,6 +26,10 @@ export interface EnvironmentOptions {
   readonly scheduler: Scheduler
   /** Told of each event that is left out, whatever outputs there are for it. */
   readonly onRejected?: (rejected: RejectedEvent) => void
+  /** What may wait for the watermark in all keyed operators, roughly, bytes; default 256 MiB. */
+  readonly sorterCapBytes?: number
+  /** Told once, when more had to wait though only the split furthest behind was read. */
+  readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
 }
 
 /**
@@ -37,8 +43,12 @@ export class StreamExecutionEnvironment {
   readonly #scheduler: Scheduler
   #stopped = false
 
-  constructor({ clock, scheduler, onRejected = () => undefined }: EnvironmentOptions) {
-    this.#program = new Program(clock, onRejected)
+  constructor(options: EnvironmentOptions) {
+    const { clock, scheduler, onRejected = () => undefined } = options
+    this.#program = new Program(clock, onRejected, {
+      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
+      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
+    })
     this.#scheduler = scheduler
   }
 
@@ -142,8 +152,8 @@ function assignedTime<T>(
   if (parsed.kind === 'rejected') return parsed.reason
   try {
     const timestamp = time(parsed.value)
-    if (Number.isSafeInteger(timestamp)) return timestamp
-    return `the assigned time is no whole number of ms: ${timestamp}`
+    if (isTimestamp(timestamp)) return timestamp
+    return `the assigned time is no whole number of ms in range: ${timestamp}`
   } catch (error) {
     return `no time could be assigned: ${error instanceof Error ? error.message : error}`
   }

@@ -8,6 +8,8 @@ export interface IngestRecords {
   readonly ends: Int32Array
   /** When each was taken in, epoch ms. */
   readonly ingestTimes: Float64Array
+  /** Records that were not taken whole, by row, with what is wrong; the log keeps that they are. */
+  readonly tooLong?: ReadonlyMap<number, string>
 }
 
 /** Records as the log keeps them: each has the ordinal after the one before it. */
@@ -36,7 +38,7 @@ export interface FrameHeader {
  * | 4 | length of the body |
  * | 4 | number of records |
  * | 8 | ordinal of the first record, as a double |
- * | for each | length in 4 bytes, time of ingest as a double |
+ * | for each | length in 31 bits, after a bit that says it is too long; time of ingest as a double |
  * | for each | its bytes and a newline |
  * | 7 | newlines: with the last record's own the eight that a batch ends with |
  */
@@ -46,11 +48,12 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
   const frame = Buffer.allocUnsafe(frameHeaderBytes + bodyBytes)
   let entry = frameHeaderBytes
   let at = entry + count * entryBytes
-  for (const { bytes, count: records, starts, ends, ingestTimes } of groups) {
+  for (const { bytes, count: records, starts, ends, ingestTimes, tooLong } of groups) {
     for (let row = 0; row < records; row++) {
       const start = starts[row] as number
       const end = ends[row] as number
-      frame.writeUInt32BE(end - start, entry)
+      const flag = tooLong?.has(row) ? tooLongFlag : 0
+      frame.writeUInt32BE(end - start + flag, entry)
       frame.writeDoubleBE(ingestTimes[row] as number, entry + 4)
       entry += entryBytes
       at += bytes.copy(frame, at, start, end)
@@ -96,15 +99,19 @@ export function readFrameBody(header: FrameHeader, body: Buffer): LoggedRecords 
   const starts = new Int32Array(count)
   const ends = new Int32Array(count)
   const ingestTimes = new Float64Array(count)
+  const tooLong = new Map<number, string>()
   let at = count * entryBytes
   for (let row = 0; row < count; row++) {
     const entry = row * entryBytes
+    const length = body.readUInt32BE(entry)
+    if (length >= tooLongFlag) tooLong.set(row, tooLongReason)
     starts[row] = at
-    at += body.readUInt32BE(entry)
+    at += length % tooLongFlag
     ends[row] = at++
     ingestTimes[row] = body.readDoubleBE(entry + 4)
   }
-  return { bytes: body, count, starts, ends, ingestTimes, first }
+  const records = { bytes: body, count, starts, ends, ingestTimes, first }
+  return tooLong.size === 0 ? records : { ...records, tooLong }
 }
 
 /** Where the next whole header stands, of a frame behind `ordinal`; minus one: nowhere. */
@@ -121,4 +128,6 @@ export const frameHeaderBytes = 28
 const frameMagic = 'TSIF'
 const entryBytes = 12
 const paddingBytes = 7
+const tooLongFlag = 2 ** 31
+const tooLongReason = 'it is longer than its source takes; only its first bytes are kept'
 const newline = 0x0a

@@ -265,13 +265,16 @@ export class IngestLogReader {
     const skipped = this.#from - records.first
     this.#from = records.first + records.count
     if (skipped === 0) return records
+    const { tooLong, ...others } = records
+    const shifted = [...(tooLong ?? [])].map(([row, reason]) => [row - skipped, reason] as const)
     return {
-      ...records,
+      ...others,
       first: records.first + skipped,
       count: records.count - skipped,
       starts: records.starts.subarray(skipped),
       ends: records.ends.subarray(skipped),
       ingestTimes: records.ingestTimes.subarray(skipped),
+      ...(tooLong === undefined ? {} : { tooLong: new Map(shifted.filter(([row]) => row >= 0)) }),
     }
   }
 }

@@ -12,7 +12,10 @@ export interface SourcePosition {
   readonly [detail: string]: number | string
 }
 
-/** What a reader has just done. `idle` means: nothing now, more may come. */
+/**
+ * What a reader has just done. `idle` means: nothing now, more may come. With `backlog` the outside
+ * has records that have not come yet, as with a slow broker: the split does not count as idle.
+ */
 export type PollResult =
   | {
       readonly kind: 'batch'
@@ -20,7 +23,7 @@ export type PollResult =
       /** Where a reader goes on after this batch; left out by a source that is not replayable. */
       readonly next?: SourcePosition
     }
-  | { readonly kind: 'idle'; readonly untilMs: number }
+  | { readonly kind: 'idle'; readonly untilMs: number; readonly backlog?: boolean }
   | { readonly kind: 'end' }
 
 /** Reads the records of one split, in offset order. */
@@ -28,7 +31,7 @@ export interface SourceReader {
   readonly split: Split
   /**
    * The next records. A batch is at most a few hundred KiB, so that one batch is processed within
-   * its time budget.
+   * its time budget. Where nothing is at hand it waits some 50 ms for more before it says `idle`.
    * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position.
    */
   pollBatch(): Promise<PollResult>
@@ -48,6 +51,11 @@ export interface SourceReader {
 export interface Source {
   /** Whether it ends: a bounded job ends with its sources. */
   readonly bounded: boolean
+  /**
+   * Whether records are read as they happen, default false: their time of ingest is noted, and one
+   * whose event time is far beyond it goes to dead letters. Of files nothing is known.
+   */
+  readonly live?: boolean
   /**
    * Whether its readers give positions and `open` takes them, so that exactly the same records come
    * again. Default false: what such a source gave is gone, unless an ingest log keeps it.

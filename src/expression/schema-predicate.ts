@@ -2,9 +2,10 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Constraint, Expression, SchemaTypeName } from './expression.ts'
 import { conjunction } from './expression-analysis.ts'
+import { linearRegExp } from './linear-reg-exp.ts'
 import { nearName } from './near-name.ts'
 import { fieldTypeOf } from './static-type.ts'
-import { parsePattern, passes } from './string-test.ts'
+import { parsePattern } from './string-test.ts'
 import { isObject, type JsonObject } from './value.ts'
 
 /** One mistake in a `match:` schema. */
@@ -317,17 +318,3 @@ function newAjv(): Ajv2020 {
     code: { regExp: linearRegExp },
   })
 }
-
-/** Ajv's door for another engine: `code` names it in standalone code, which is not made here. */
-const linearRegExp = Object.assign(
-  (pattern: string) => {
-    const parsed = parsePattern(pattern)
-    if ('problem' in parsed) throw new SyntaxError(parsed.problem)
-    // Ajv keeps engines apart by their text.
-    return {
-      test: (text: string) => passes(parsed.test, text),
-      toString: () => `/${pattern}/u`,
-    }
-  },
-  { code: 'linearRegExp' },
-)

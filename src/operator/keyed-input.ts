@@ -71,8 +71,6 @@ export class KeyedExchange {
  * drops events that concern no pattern, finds keys, and makes Events of the rest.
  */
 export class KeyedInput implements TimedBatchReceiver {
-  /** Events that had come too late because their split had been idle. */
-  lateAfterIdle = 0
   readonly #exchange: KeyedExchange
   readonly #options: KeyedInputOptions
   readonly #sideOutput: SideOutput
@@ -140,7 +138,9 @@ export class KeyedInput implements TimedBatchReceiver {
     const { keyEncoder } = this.#options
     const timestamp = timed.timestamps[row] as number
     if (timestamp <= this.#exchange.operator.sorter.watermark) {
-      this.lateAfterIdle++
+      // Several operators may have gone on: it is counted and kept once.
+      if (timed.lateRows.has(row)) return
+      timed.lateRows.add(row)
       const reason = 'its split had been idle and time had gone on without it'
       this.#sideOutput(rejectedEvent('late_after_idle', timed.columns.batch, row, reason))
       return
@@ -214,7 +214,7 @@ export class KeyedInput implements TimedBatchReceiver {
     timed.rejectedRows.add(row)
     const { keyEncoder, keyNames } = this.#options
     const reason = `key '${keyNames[keyEncoder.failedPart]}' is ${keyEncoder.failure}`
-    this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason))
+    this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason, 'key'))
   }
 
   #reportErrors({ columns: { batch } }: TimedBatch, split: Split): void {

@@ -29,6 +29,9 @@ export interface KeyedProcessOptions<In> {
 /** So many entries are looked at for expired state each turn. */
 const sweptEntries = 256
 
+/** What a program's value costs beside its event, roughly: nobody can tell. */
+const valueBytes = 350
+
 /**
  * Runs a KeyedProcessFunction: sorts records by event time, and lets timers fire between them (D3).
  * What the function sees does not depend on how records came in batches.
@@ -75,6 +78,11 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
     return this.#timers.processingTimers.nextAt
   }
 
+  /** What waits for the watermark, roughly, bytes. */
+  get bufferedBytes(): number {
+    return this.#sorter.bytes
+  }
+
   open(): void {
     this.#function.open?.(this.#context)
   }
@@ -105,6 +113,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
       // The sorter carries the value as the event's one field.
       const event = eventOf(timestamp, split, offset, 0, noWords, [value], '')
       run.add(event, start, start + key.length, hashKey(key) | 0)
+      run.bytes += valueBytes
     }
   }
 

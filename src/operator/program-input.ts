@@ -49,7 +49,7 @@ export class ProgramInput<T> implements TimedBatchReceiver {
       const result = this.#read(timed, row)
       if (result.kind === 'rejected') {
         timed.rejectedRows.add(row)
-        this.#sideOutput(rejectedEvent('dead_letter', batch, row, result.reason))
+        this.#sideOutput(rejectedEvent('dead_letter', batch, row, result.reason, 'parse'))
         continue
       }
       const timestamp = timestamps[row] as number

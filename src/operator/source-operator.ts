@@ -1,12 +1,13 @@
 import type { Decoder } from '../decode/decoder.ts'
 import { assert } from '../errors.ts'
+import type { EventCheck } from '../expression/event-schema.ts'
 import type { Column, ColumnBatch } from '../stream/column-batch.ts'
 import { ValueKind } from '../stream/column-batch.ts'
 import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
-import { type TimeUnit, timestampReader } from '../time/event-timestamp.ts'
+import { isTimestamp, type TimeUnit, timestampReader } from '../time/event-timestamp.ts'
 import { SplitWatermark, type WatermarkStrategy } from '../time/watermark-strategy.ts'
-import type { RejectedEvent, RejectionKind, SideOutput } from './side-output.ts'
+import type { DeadLetterCause, RejectedEvent, RejectionKind, SideOutput } from './side-output.ts'
 
 /** A decoded batch with its times; a row counts where `selected` is 1. Valid until the next one. */
 export interface TimedBatch {
@@ -15,6 +16,8 @@ export interface TimedBatch {
   readonly selected: Uint8Array
   /** Where the next hop records that a row was already put into dead letters. */
   readonly rejectedRows: Set<number>
+  /** Where the next hop records that a row came too late since its split had been idle. */
+  readonly lateRows: Set<number>
 }
 
 /** A hop behind the source operator. */
@@ -36,6 +39,8 @@ export interface SourceOperatorOptions {
   /** Gives a row's time in place of the time field, whole epoch ms, or says what is wrong with it. */
   readonly assignTimestamp?: (columns: ColumnBatch, row: number) => number | string
   readonly watermarks: WatermarkStrategy
+  /** Says what is wrong with an event by the stream's schema: it costs a parse of each record. */
+  readonly check?: EventCheck
   /** Only events in [from, to) count, epoch ms: a replay of a stretch of history. */
   readonly from: number
   readonly to: number
@@ -45,6 +50,8 @@ export interface SourceOperatorOptions {
 export interface SourceCounts {
   events: number
   late: number
+  /** In time for their split, but time had gone on without it while it was idle. */
+  lateAfterIdle: number
   deadLetters: number
   /** Outside of [from, to). */
   outOfRange: number
@@ -55,7 +62,13 @@ export interface SourceCounts {
  * their own split's watermark, in offset order (D3).
  */
 export class SourceOperator {
-  readonly counts: SourceCounts = { events: 0, late: 0, deadLetters: 0, outOfRange: 0 }
+  readonly counts: SourceCounts = {
+    events: 0,
+    late: 0,
+    lateAfterIdle: 0,
+    deadLetters: 0,
+    outOfRange: 0,
+  }
   readonly #options: SourceOperatorOptions
   readonly #receivers: readonly TimedBatchReceiver[]
   readonly #sideOutput: SideOutput
@@ -102,8 +115,9 @@ export class SourceOperator {
       timestamps: this.#timestamps,
       selected: this.#selected,
       rejectedRows: new Set<number>(),
+      lateRows: new Set<number>(),
     }
-    for (const { row, reason } of columns.rejected) this.#reject('dead_letter', timed, row, reason)
+    this.#rejectMalformed(timed)
     this.#assignTimestamps(state, timed)
     for (let i = 0; i < this.#receivers.length; i++) {
       const receiver = this.#receivers[i] as TimedBatchReceiver
@@ -112,6 +126,7 @@ export class SourceOperator {
       receiver.advanceWatermark(channel, state.watermark.current)
     }
     this.counts.deadLetters += timed.rejectedRows.size
+    this.counts.lateAfterIdle += timed.lateRows.size
   }
 
   /** The split no longer holds time. */
@@ -136,39 +151,55 @@ export class SourceOperator {
     })
   }
 
+  /** Finds the records that are no events of the stream, whatever their time is. */
+  #rejectMalformed(timed: TimedBatch): void {
+    const { batch, rejected, valid } = timed.columns
+    const { check } = this.#options
+    // What is left of a record that was too long may look like a whole one, or like a broken one.
+    for (const [row, reason] of batch.tooLong ?? [])
+      this.#deadLetter('too_long', timed, row, reason)
+    for (const { row, reason } of rejected) {
+      if (!timed.rejectedRows.has(row)) this.#deadLetter('json', timed, row, reason)
+    }
+    if (check === undefined) return
+    for (let row = 0; row < batch.count; row++) {
+      if (valid[row] === 0 || timed.rejectedRows.has(row)) continue
+      const text = batch.bytes.toString('utf8', batch.starts[row], batch.ends[row])
+      const fault = check(JSON.parse(text))
+      if (fault !== null) this.#deadLetter('schema', timed, row, fault)
+    }
+  }
+
   #assignTimestamps({ watermark }: SourceSplit, timed: TimedBatch): void {
-    const { timeColumn, assignTimestamp, watermarks, from, to } = this.#options
+    const { timeColumn, timeUnit, assignTimestamp, watermarks, from, to } = this.#options
     const { columns, timestamps, selected } = timed
     const { batch, valid } = columns
     const column = columns.columns[timeColumn] as Column
     // Whole milliseconds are by far the most common; the reader serves the rest.
-    const plainUnit = this.#options.timeUnit === 'ms'
+    const plainUnit = timeUnit === 'ms'
+    const anyMalformed = timed.rejectedRows.size > 0
     for (let row = 0; row < batch.count; row++) {
       selected[row] = 0
-      if (valid[row] === 0) continue
+      if (valid[row] === 0 || (anyMalformed && timed.rejectedRows.has(row))) continue
       const number = column.numbers[row] as number
-      const plain =
-        plainUnit && column.kinds[row] === ValueKind.number && Number.isSafeInteger(number)
+      const plain = plainUnit && column.kinds[row] === ValueKind.number && isTimestamp(number)
       const timestamp =
         batch.timestamps?.[row] ??
         assignTimestamp?.(columns, row) ??
         (plain ? number : this.#readTimestamp(column, row))
       if (typeof timestamp === 'string') {
-        this.#reject('dead_letter', timed, row, timestamp)
+        this.#deadLetter('time', timed, row, timestamp)
       } else if (isSkewed(batch, row, timestamp, watermarks.maxFutureSkewMs)) {
-        const limit = `${watermarks.maxFutureSkewMs / 1000} s`
-        this.#reject('dead_letter', timed, row, `event time is more than ${limit} in the future`)
+        const limit = `${watermarks.maxFutureSkewMs} ms`
+        const reason = `event time ${timestamp} is more than ${limit} ahead of its time of ingest`
+        this.#deadLetter('future', timed, row, reason)
       } else if (timestamp < from || timestamp >= to) {
         this.counts.outOfRange++
         if (timestamp >= to) watermark.observe(to)
       } else if (watermark.isLate(timestamp)) {
         this.counts.late++
-        this.#reject(
-          'late',
-          timed,
-          row,
-          `event time is at or below the watermark ${watermark.current}`,
-        )
+        const reason = `event time is at or below the watermark ${watermark.current}`
+        this.#sideOutput(rejectedEvent('late', batch, row, reason))
       } else {
         watermark.observe(timestamp)
         timestamps[row] = timestamp
@@ -178,9 +209,9 @@ export class SourceOperator {
     }
   }
 
-  #reject(kind: RejectionKind, { columns, rejectedRows }: TimedBatch, row: number, reason: string) {
-    if (kind === 'dead_letter') rejectedRows.add(row)
-    this.#sideOutput(rejectedEvent(kind, columns.batch, row, reason))
+  #deadLetter(cause: DeadLetterCause, timed: TimedBatch, row: number, reason: string) {
+    timed.rejectedRows.add(row)
+    this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason, cause))
   }
 
   #reserve(count: number): void {
@@ -208,8 +239,10 @@ export function rejectedEvent(
   batch: RecordBatch,
   row: number,
   reason: string,
+  cause?: DeadLetterCause,
 ): RejectedEvent {
   const { stream, partition } = batch.split
   const raw = batch.bytes.toString('latin1', batch.starts[row], batch.ends[row])
-  return { kind, stream, partition, offset: batch.offsets[row] as number, reason, raw }
+  const rejected = { kind, stream, partition, offset: batch.offsets[row] as number, reason, raw }
+  return cause === undefined ? rejected : { ...rejected, cause }
 }

@@ -3,9 +3,11 @@ import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
-import type { SideOutput } from '../operator/side-output.ts'
+import type { DeadLetterCause, RejectedEvent, SideOutput } from '../operator/side-output.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
-import { SplitReader } from '../runtime/split-reader.ts'
+import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
+import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
+import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert, EventText } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
@@ -38,6 +40,10 @@ export interface RuleJobOptions {
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
   readonly isStopped: () => boolean
+  /** What the sorters may hold together, bytes; default 256 MiB. */
+  readonly sorterCapBytes?: number
+  /** Told once, when more had to be held; default: only the summary tells. */
+  readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
   readonly eventText?: EventText
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
@@ -56,7 +62,7 @@ export interface JobProgress {
   readonly bytesTotal: number | undefined
   readonly events: number
   readonly alerts: number
-  /** The least watermark of the splits, epoch ms. */
+  /** The least watermark of the splits that hold time, epoch ms; infinity: none does. */
   readonly eventTime: number
 }
 
@@ -67,6 +73,7 @@ export interface JobSummary {
   readonly late: number
   readonly lateAfterIdle: number
   readonly deadLetters: number
+  readonly deadLettersByCause: ReadonlyMap<DeadLetterCause, number>
   /** Outside of the stretch that was asked for. */
   readonly outOfRange: number
   readonly alertsByRule: ReadonlyMap<string, number>
@@ -74,6 +81,8 @@ export interface JobSummary {
   readonly metrics: ReadonlyMap<string, number>
   /** Keys with something open at the end. */
   readonly openKeys: number
+  /** The most that the sorters held after a batch, roughly, bytes. */
+  readonly bufferedBytesMax: number
 }
 
 /**
@@ -91,6 +100,8 @@ class RuleJob {
   readonly #pipeline: RulePipeline
   readonly #alertsByRule = new Map<string, number>()
   readonly #suppressedByRule = new Map<string, number>()
+  readonly #deadLettersByCause = new Map<DeadLetterCause, number>()
+  readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
   #alerts = 0
@@ -103,6 +114,7 @@ class RuleJob {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
       metrics: this.#metrics,
+      sideOutput: (rejected) => this.#leaveOut(rejected),
       alerts: {
         alert: (alert, document) => this.#take(alert, document),
         suppressed: (suppressed) => this.#noteSuppressed(suppressed),
@@ -111,14 +123,20 @@ class RuleJob {
         refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
       },
     })
+    this.#sorterCap = new SorterCap({
+      bufferedBytes: () => this.#pipeline.bufferedBytes(),
+      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
+      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
+    })
   }
 
   async run(): Promise<JobSummary> {
-    this.#readers = await openReaders(this.#pipeline.sources, this.#options.streams)
+    this.#readers = await openReaders(this.#inputs(), this.#options.clock)
     const task = new StreamTask(this.#readers, {
       clock: this.#options.clock,
       scheduler: this.#options.scheduler,
       isStopped: this.#options.isStopped,
+      sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
     })
     try {
@@ -132,6 +150,13 @@ class RuleJob {
     return this.#summary()
   }
 
+  #inputs(): StreamInput[] {
+    return [...this.#pipeline.sources].map(([stream, operator]) => {
+      const { source, time } = this.#options.streams.get(stream) as JobStream
+      return { stream, source, operator, watermarks: time.watermarks }
+    })
+  }
+
   #take(alert: Alert, document: () => string): void {
     this.#alerts++
     this.#alertsByRule.set(alert.rule, (this.#alertsByRule.get(alert.rule) ?? 0) + 1)
@@ -142,6 +167,14 @@ class RuleJob {
     const { rule } = suppressed.alert
     this.#suppressedByRule.set(rule, (this.#suppressedByRule.get(rule) ?? 0) + 1)
     this.#options.onSuppressed(suppressed)
+  }
+
+  #leaveOut(rejected: RejectedEvent): void {
+    const { cause } = rejected
+    if (cause !== undefined) {
+      this.#deadLettersByCause.set(cause, (this.#deadLettersByCause.get(cause) ?? 0) + 1)
+    }
+    this.#options.sideOutput(rejected)
   }
 
   async #afterBatch(): Promise<void> {
@@ -164,11 +197,11 @@ class RuleJob {
     let bytesRead = 0
     let bytesTotal: number | undefined = 0
     let eventTime = Infinity
-    for (const { reader, ended, watermark } of this.#readers) {
+    for (const { reader, ended, idle, watermark } of this.#readers) {
       const { read, total } = reader.progress()
       bytesRead += read
       bytesTotal = total === undefined || bytesTotal === undefined ? undefined : bytesTotal + total
-      if (!ended) eventTime = Math.min(eventTime, watermark)
+      if (!ended && !idle) eventTime = Math.min(eventTime, watermark)
     }
     return { bytesRead, bytesTotal, events: this.#events(), alerts: this.#alerts, eventTime }
   }
@@ -182,35 +215,17 @@ class RuleJob {
     return {
       events: this.#events(),
       late: sumOf(sources, (source) => source.counts.late),
-      lateAfterIdle: this.#pipeline.lateAfterIdle(),
+      lateAfterIdle: sumOf(sources, (source) => source.counts.lateAfterIdle),
       deadLetters: sumOf(sources, (source) => source.counts.deadLetters),
+      deadLettersByCause: this.#deadLettersByCause,
       outOfRange: sumOf(sources, (source) => source.counts.outOfRange),
       alertsByRule: this.#alertsByRule,
       suppressedByRule: this.#suppressedByRule,
       metrics: this.#metrics.snapshot(),
       openKeys: this.#pipeline.openKeys(),
+      bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
     }
   }
-}
-
-/** Splits in order of stream and partition: that is how ties of time are ordered. */
-async function openReaders(
-  sources: ReadonlyMap<string, SourceOperator>,
-  streams: ReadonlyMap<string, JobStream>,
-): Promise<SplitReader[]> {
-  const readers: SplitReader[] = []
-  for (const name of [...sources.keys()].sort()) {
-    const operator = sources.get(name) as SourceOperator
-    const { source, time } = streams.get(name) as JobStream
-    const opened = await source.open(name)
-    const ordered = [...opened].sort((a, b) => a.split.partition - b.split.partition)
-    for (const reader of ordered) {
-      readers.push(
-        new SplitReader(reader, operator, operator.addSplit(reader.split), time.watermarks),
-      )
-    }
-  }
-  return readers
 }
 
 function sumOf(

@@ -1,5 +1,6 @@
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import { compileColumnPredicates } from '../expression/column-predicates.ts'
+import type { EventCheck } from '../expression/event-schema.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import type { Counter, MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
@@ -25,6 +26,8 @@ export interface StreamTime {
   readonly field: FieldPath
   readonly unit: TimeUnit
   readonly watermarks: WatermarkStrategy
+  /** The stream's schema; without it every JSON object with a time is an event. */
+  readonly check?: EventCheck
 }
 
 /** An expression of a rule whose value was CEL's error. */
@@ -69,7 +72,8 @@ export interface RulePipeline {
   readonly sources: ReadonlyMap<string, SourceOperator>
   /** Keys with something open, over all operators. */
   openKeys(): number
-  lateAfterIdle(): number
+  /** What the sorters of all operators hold, roughly, bytes. */
+  bufferedBytes(): number
 }
 
 /**
@@ -146,11 +150,10 @@ class PipelineBuilder {
       sources.set(stream, this.#buildSource(stream, time))
     }
     const operators = this.#operators
-    const inputs = [...this.#inputs.values()].flat()
     return {
       sources,
       openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
-      lateAfterIdle: () => inputs.reduce((sum, input) => sum + input.lateAfterIdle, 0),
+      bufferedBytes: () => operators.reduce((sum, { sorter }) => sum + sorter.bytes, 0),
     }
   }
 
@@ -194,6 +197,7 @@ class PipelineBuilder {
         timeField: time.field.join('.'),
         timeUnit: time.unit,
         watermarks: time.watermarks,
+        ...(time.check === undefined ? {} : { check: time.check }),
         from,
         to,
       },

@@ -1,3 +1,4 @@
+import { byteSizeExpected, byteSizePattern } from './byte-size.ts'
 import { durationExpected, durationPattern } from './duration.ts'
 import { isoTimeExpected } from './iso-time.ts'
 
@@ -50,6 +51,11 @@ export const duration: SchemaNode = {
   minLength: 1,
   pattern: durationPattern,
   'x-expected': durationExpected,
+}
+export const byteSize: SchemaNode = {
+  type: 'string',
+  pattern: byteSizePattern,
+  'x-expected': byteSizeExpected,
 }
 export const time: SchemaNode = {
   type: 'string',

@@ -30,7 +30,7 @@ export function createSchemaCheck(
   const validate: ValidateFunction = ajv.compile(schema)
   return (document) => {
     if (validate(document.value)) return []
-    return onePerMistake((validate.errors ?? []).map((error) => mistakeOf(error, document.value)))
+    return onePerMistake((validate.errors ?? []).map((error) => mistakeOf(error, document)))
       .map((mistake) => problemOf(mistake, document, code))
       .sort((a, b) => a.line - b.line || a.column - b.column)
   }
@@ -46,9 +46,11 @@ interface Mistake {
   readonly suggestion?: string
 }
 
-function mistakeOf(error: ErrorObject, root: unknown): Mistake {
-  const segments = segmentsOfPointer(error.instancePath, root)
+function mistakeOf(found: ErrorObject, document: YAMLDocument): Mistake {
+  const segments = segmentsOfPointer(found.instancePath, document.value)
   const path = formatPath(segments)
+  const written = document.writtenAs?.(path) ?? null
+  const error = written === null ? found : { ...found, data: written }
   const { params, keyword } = error
   if (keyword === 'additionalProperties') return unknownKeyword(error, path)
   if (keyword === 'required') {

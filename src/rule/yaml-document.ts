@@ -16,6 +16,8 @@ export interface YAMLDocument {
   locate(path: string, offset?: number): Location
   /** Where the key at a path stands; for an item of a list, where the item does. */
   locateKey(path: string): Location
+  /** What stands in the file where the value at a path was put in for it, and may be secret. */
+  writtenAs?(path: string): string | null
 }
 
 export interface YAMLDocuments {

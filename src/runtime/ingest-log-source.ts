@@ -28,6 +28,7 @@ export interface IngestLogSourceOptions {
 export function ingestLogSource(source: Source, options: IngestLogSourceOptions): Source {
   return {
     bounded: source.bounded,
+    live: true,
     replayable: true,
     async open(stream, positions = new Map()) {
       const inputs = await source.open(stream)

@@ -1,5 +1,6 @@
 import type { Source, SourcePosition, SourceReader } from '../connector/source.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
+import type { Clock } from '../time/clock.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import { SplitReader } from './split-reader.ts'
 
@@ -15,17 +16,23 @@ export interface StreamInput {
 
 /**
  * Opens the splits of all streams and adds them to their operators, in order of stream and
- * partition: that is how ties of time are ordered (D3).
+ * partition: that is how ties of time are ordered (D3). Records of live sources get their time of
+ * ingest by `clock`.
  * @throws {TocsinError} what a source throws; what was opened before it is closed
  */
-export async function openReaders(inputs: readonly StreamInput[]): Promise<SplitReader[]> {
+export async function openReaders(
+  inputs: readonly StreamInput[],
+  clock: Clock,
+): Promise<SplitReader[]> {
   const readers: SplitReader[] = []
   try {
     for (const { stream, source, operator, watermarks, positions } of [...inputs].sort(byStream)) {
       for (const reader of [...(await source.open(stream, positions))].sort(byPartition)) {
         const split = operator.addSplit(reader.split)
         const position = positions?.get(reader.split.partition)
-        readers.push(new SplitReader(reader, operator, split, watermarks, position))
+        const ingestClock = source.live === true ? clock : null
+        const options = { reader, operator, split, watermarks, ingestClock, position }
+        readers.push(new SplitReader(options))
       }
     }
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { RecordBatch } from '../stream/record-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import type { SorterCap } from './sorter-cap.ts'
 import type { SplitReader } from './split-reader.ts'
 
 export interface StreamTaskOptions {
@@ -13,6 +14,8 @@ export interface StreamTaskOptions {
   readonly beforeTurn?: () => Promise<void> | void
   /** Processing time of the next timer, epoch ms; infinity, the default: there is none. */
   readonly nextTimer?: () => number
+  /** Default: sorters hold what they must. */
+  readonly sorterCap?: SorterCap
 }
 
 /** How long to wait for a split that has nothing, ms. */
@@ -26,6 +29,7 @@ const emptyWaitMs = 20
 export class StreamTask {
   readonly #readers: readonly SplitReader[]
   readonly #options: StreamTaskOptions
+  #sortersAreFull = false
 
   constructor(readers: readonly SplitReader[], options: StreamTaskOptions) {
     this.#readers = readers
@@ -56,12 +60,14 @@ export class StreamTask {
     const eligible = this.#eligible(active)
     const polls = eligible.map((reader) => reader.fetch())
     const first = eligible[0] as SplitReader
-    if (eligible.every((reader) => reader.emptySince === Infinity)) {
+    if (eligible.every(({ empty }) => !empty)) {
       return await this.#fetchBeforeTimer(first)
     }
     await Promise.race([...polls, this.#options.scheduler.sleep(emptyWaitMs)])
-    const waited = eligible.filter((reader) => reader.ready)
-    return waited.find((reader) => reader.emptySince === Infinity) ?? waited[0] ?? null
+    // Who has nothing is noted in every turn: else a busy split would hide that another is idle.
+    const ready = eligible.filter((reader) => reader.ready)
+    for (const reader of ready) if (reader.isEmptyHanded) await this.#consume(reader)
+    return ready.find((reader) => reader.ready) ?? null
   }
 
   /** The reader once it has something; `null` where a timer may be due before. */
@@ -84,6 +90,9 @@ export class StreamTask {
     const holding = byTime.find((reader) => !reader.idle)
     if (holding === undefined) return byTime
     const slowest = holding.watermark
+    if (this.#sortersAreFull) {
+      return byTime.filter(({ watermark, idle }) => !idle && watermark === slowest)
+    }
     return byTime.filter(
       ({ watermark, watermarks, idle }) =>
         idle || watermark === slowest || watermark <= slowest + watermarks.maxDriftMs,
@@ -96,27 +105,31 @@ export class StreamTask {
       case 'end':
         reader.ended = true
         reader.operator.endSplit(reader.split)
+        this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         return
       case 'idle':
-        this.#noteEmpty(reader)
+        this.#noteEmpty(reader, result.backlog === true)
         return
       case 'batch':
-        reader.emptySince = Infinity
+        reader.empty = false
+        reader.silentSince = Infinity
         reader.idle = false
         void reader.fetch()
         reader.operator.processBatch(reader.split, result.batch)
+        this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
         result.batch.release?.()
     }
   }
 
-  #noteEmpty(reader: SplitReader): void {
+  #noteEmpty(reader: SplitReader, hasBacklog: boolean): void {
+    reader.empty = true
     const now = this.#options.clock.now()
-    if (reader.emptySince === Infinity) reader.emptySince = now
-    else if (!reader.idle && now - reader.emptySince >= reader.watermarks.idleAfterMs) {
-      reader.idle = true
-      reader.operator.markIdle(reader.split)
-    }
+    reader.silentSince = hasBacklog ? Infinity : Math.min(reader.silentSince, now)
+    if (reader.idle || now - reader.silentSince < reader.watermarks.idleAfterMs) return
+    reader.idle = true
+    reader.operator.markIdle(reader.split)
+    this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
   }
 }
 

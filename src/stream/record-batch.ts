@@ -13,6 +13,11 @@ export interface RecordBatch {
   readonly ends: Int32Array
   /** Ordinals of the records within the split, ascending. */
   readonly offsets: Float64Array
+  /**
+   * Records that their source did not take whole, by row, with what is wrong: dead letters, of which
+   * only the first bytes are here.
+   */
+  readonly tooLong?: ReadonlyMap<number, string>
   /** When each record was appended or ingested, epoch ms; absent for files, which skip the check. */
   readonly ingestTimes?: Float64Array
   /** Event times, epoch ms, where they are no field of the record: then no field is read for them. */

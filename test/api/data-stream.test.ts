@@ -165,6 +165,7 @@ describe('a keyed stream', () => {
       [
         {
           kind: 'dead_letter',
+          cause: 'key',
           stream: 'elements-0',
           partition: 0,
           offset: 3,

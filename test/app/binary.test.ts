@@ -32,6 +32,29 @@ describe('the binary', () => {
     expect(JSON.parse(readFileSync(join(at, 'a.ndjson'), 'utf8')).steps).toBeDefined()
   })
 
+  it('holds its input to the wall clock in a run, and takes it for history in a replay', () => {
+    const config =
+      'streams: { payments: { source: { stdin: {} }, time: { field: ts, max_future_skew: 1d } } }\n' +
+      'sinks: { here: { stdout: {}, default: true } }\n'
+    const at = folderWith({ 'tocsin.yaml': config, 'rules/big.yaml': rule })
+    const input = ndjson(event, { ...event, ts: 253_402_300_799_999 })
+    const counts = (args: readonly string[]) => {
+      const { out, err } = runBinary(at, args, input)
+      return /^events +(\d+).*\nlate +0\ninvalid +(\d+)\n/m.exec(out + err)?.slice(1)
+    }
+    expect([
+      counts(['run']),
+      counts(['replay']),
+      counts(['replay', '--config', 'tocsin.yaml', '--input', 'payments=-']),
+      counts(['replay', '--input', 'payments=-']),
+    ]).toEqual([
+      ['1', '1'],
+      ['2', '0'],
+      ['2', '0'],
+      ['2', '0'],
+    ])
+  })
+
   it('runs the example', () => {
     const { code, out, err } = runBinary(root, ['run', '--config', 'examples/tocsin.yaml'])
     const alerts = Number(/^alerts +(\d+)$/m.exec(err)?.[1])

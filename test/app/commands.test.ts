@@ -263,6 +263,35 @@ sinks:
     expect(alerts('state/dead-letters.ndjson')).toMatchObject([{ offset: 2 }])
   })
 
+  it('says where it cannot keep its state', async () => {
+    const at = folderWith({
+      'tocsin.yaml': config,
+      'p.ndjson': events,
+      'rules/big.yaml': good,
+      state: 'a file',
+    })
+    const { code, err } = await tocsin('run', '--config', join(at, 'tocsin.yaml'))
+    expect([code, err]).toEqual([
+      3,
+      expect.stringMatching(/^error: cannot write .*OUTPUT_UNWRITABLE/),
+    ])
+  })
+
+  it('says once that more waits for its time than may', async () => {
+    const many = Array.from({ length: 5000 }, (_, i) => ({ ts: i, card: 'c1', amount: 20 }))
+    const at = folderWith({
+      'tocsin.yaml': `${config.replace('field: ts', 'field: ts, out_of_orderness: 1h')}state: { sorter_cap: 100KiB }\n`,
+      'p.ndjson': ndjson(...many),
+      'rules/big.yaml': good,
+    })
+    const { code, err } = await tocsin('run', '--config', join(at, 'tocsin.yaml'))
+    expect([
+      code,
+      err.match(/^warning: .*more than state\.sorter_cap \(0\.1 MiB\)/gm)?.length,
+    ]).toEqual([0, 1])
+    expect(err).toMatch(/^events +5,000 /m)
+  })
+
   it('refuses an invalid configuration with every mistake', async () => {
     const at = folderWith({ 'tocsin.yaml': 'streems: {}\nrules: 5\n' })
     const { code, err } = await tocsin('run', '--config', join(at, 'tocsin.yaml'))

@@ -1,14 +1,33 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '../../app/config.ts'
+import { type ConfigResult, parseConfig } from '../../app/config.ts'
 import { configSchema } from '../../app/config-schema.ts'
+import type { ConfigSources } from '../../app/config-sources.ts'
 import { formatProblem } from '../../src/index.ts'
 
 const file = '/home/ada/tocsin.yaml'
 
+/** What the configuration refers to: these variables, and these files. */
+function sources(
+  environment: Readonly<Record<string, string>> = {},
+  files: Readonly<Record<string, string>> = {},
+): ConfigSources {
+  return {
+    environment,
+    readFile(path) {
+      const text = files[path]
+      if (text === undefined) throw new Error(`cannot read ${path}`)
+      return text
+    },
+  }
+}
+
 /** The problems of a text, one line each, without the file's name. */
-function problemsOf(text: string): string[] {
-  const result = parseConfig(file, text)
+function problemsOf(text: string, given = sources()): string[] {
+  return problemLines(parseConfig(file, text, given))
+}
+
+function problemLines(result: ConfigResult): string[] {
   if (result.kind === 'valid') return []
   return result.problems.map((problem) => formatProblem(problem).slice(file.length + 1))
 }
@@ -17,7 +36,8 @@ const whole = `
 streams:
   payments:
     source: { file: { path: [monday.ndjson, /data/tuesday.ndjson.gz] } }
-    time: { field: meta.ts, unit: iso, out_of_orderness: 5s, idle_after: 1m30s }
+    time:
+      { field: meta.ts, unit: iso, out_of_orderness: 5s, idle_after: 1m30s, max_drift: 20s, max_future_skew: 1h }
     schema: schemas/payment.json
     partitioned_by: card
     redact: [pan, account.iban]
@@ -29,13 +49,15 @@ sinks:
   alerts: { file: { path: out/alerts.ndjson }, default: true }
   screen: { stdout: {} }
 rules: fraud/
-state: { dir: ./kept, backend: memory }
+state: { dir: ./kept, backend: memory, sorter_cap: 64MiB }
 parallelism: 1
 `
 
+const schema = '{ "type": "object", "required": ["card"] }'
+
 describe('a configuration', () => {
   it('says all that is written, with paths from its folder', () => {
-    const result = parseConfig(file, whole)
+    const result = parseConfig(file, whole, sources({}, { 'schemas/payment.json': schema }))
     expect(result).toEqual({
       kind: 'valid',
       warnings: [],
@@ -45,8 +67,15 @@ describe('a configuration', () => {
             name: 'payments',
             connector: 'file',
             source: expect.objectContaining({ bounded: true }),
-            time: { field: 'meta.ts', unit: 'iso', outOfOrdernessMs: 5000, idleAfterMs: 90_000 },
-            schemaPath: '/home/ada/schemas/payment.json',
+            time: {
+              field: 'meta.ts',
+              unit: 'iso',
+              outOfOrdernessMs: 5000,
+              idleAfterMs: 90_000,
+              maxDriftMs: 20_000,
+              maxFutureSkewMs: 3_600_000,
+            },
+            schema: { document: JSON.parse(schema), check: expect.any(Function) },
             partitionedBy: 'card',
             redact: ['pan', 'account.iban'],
           },
@@ -54,8 +83,15 @@ describe('a configuration', () => {
             name: 'clicks',
             connector: 'stdin',
             source: expect.objectContaining({ bounded: true }),
-            time: { field: 'ts', unit: 'ms', outOfOrdernessMs: 0, idleAfterMs: null },
-            schemaPath: null,
+            time: {
+              field: 'ts',
+              unit: 'ms',
+              outOfOrdernessMs: 0,
+              idleAfterMs: null,
+              maxDriftMs: 60_000,
+              maxFutureSkewMs: 300_000,
+            },
+            schema: null,
             partitionedBy: null,
             redact: [],
           },
@@ -67,6 +103,7 @@ describe('a configuration', () => {
         ],
         rulesPath: '/home/ada/fraud',
         stateDirectory: '/home/ada/kept',
+        sorterCapBytes: 67_108_864,
       },
     })
   })
@@ -74,7 +111,12 @@ describe('a configuration', () => {
   it('needs streams only', () => {
     const text = 'streams: { s: { source: { stdin: {} }, time: { field: ts } } }'
     expect(parseConfig(file, text)).toMatchObject({
-      config: { sinks: [], rulesPath: '/home/ada/rules', stateDirectory: '/home/ada/state' },
+      config: {
+        sinks: [],
+        rulesPath: '/home/ada/rules',
+        stateDirectory: '/home/ada/state',
+        sorterCapBytes: null,
+      },
     })
   })
 
@@ -125,7 +167,6 @@ api: { listen: 127.0.0.1:7474 }
     ).toMatchInlineSnapshot(`
       [
         "3:15: not yet: \`streams.payments.source.kafka\` is known, but not built (RULE_NOT_YET at streams.payments.source.kafka)",
-        "4:24: not yet: \`streams.payments.time.max_drift\` is known, but not built (RULE_NOT_YET at streams.payments.time.max_drift)",
         "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
         "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
         "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",

@@ -1,9 +1,14 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { parseConfig } from '../../app/config.ts'
+import { configSchema } from '../../app/config-schema.ts'
+import { connectors } from '../../connectors/registry.ts'
+import type { DeadLetterCause } from '../../src/index.ts'
 import { folderWith, ndjson, root, tocsin } from './command-line.ts'
 
 const cli = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+const configuration = readFileSync(join(root, 'docs/configuration.md'), 'utf8')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
 /** What code blocks of a language say, in order. */
@@ -59,6 +64,52 @@ describe('docs/cli.md', () => {
     expect(commands.filter((command) => command !== 'help' && !shown.has(command))).toEqual([])
   })
 })
+
+describe('docs/configuration.md', () => {
+  it('has an example that is accepted', () => {
+    const [example] = blocks(configuration, 'yaml')
+    const result = parseConfig('/etc/tocsin/tocsin.yaml', example as string, {
+      environment: { TODAY: 'monday' },
+      readFile: () => '{}',
+    })
+    expect(result).toMatchObject({ kind: 'valid' })
+  })
+
+  it('names every keyword', () => {
+    const named = new Set(
+      [...configuration.matchAll(/`([a-z_.]+)(?:: [a-z]+)?`/g)].map(([, name]) => name),
+    )
+    const keywords = keywordsOf(configSchema).filter((keyword) => !keyword.startsWith('$'))
+    expect(
+      keywords.filter((keyword) => !named.has(keyword) && !named.has(`state.${keyword}`)),
+    ).toEqual([])
+  })
+
+  it('names every cause of a dead letter that a rule job knows', () => {
+    const table = configuration.slice(configuration.indexOf('| `cause` |'))
+    const causes = [...table.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, name]) => name)
+    const known: Record<Exclude<DeadLetterCause, 'parse'>, true> = {
+      json: true,
+      too_long: true,
+      schema: true,
+      time: true,
+      future: true,
+      key: true,
+    }
+    expect(causes.slice(1).sort()).toEqual(Object.keys(known).sort())
+  })
+})
+
+/** Keywords of a configuration, without the options of connectors. */
+function keywordsOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const { properties, additionalProperties } = schema as Record<string, unknown>
+  const named = Object.entries((properties ?? {}) as Record<string, unknown>)
+  return [
+    ...named.flatMap(([name, below]) => [name, ...(connectors.has(name) ? [] : keywordsOf(below))]),
+    ...keywordsOf(additionalProperties),
+  ]
+}
 
 describe('README.md', () => {
   it('takes a reader from a rule to an alert', async () => {

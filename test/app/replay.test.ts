@@ -66,6 +66,8 @@ describe('tocsin replay', () => {
         'events                        6  in N s, N events/s\n' +
         'late                          1\n' +
         'invalid                       2\n' +
+        '  json                        1\n' +
+        '  key                         1\n' +
         'alerts                        1\n' +
         '  twice                       1\n' +
         'expression errors             2\n' +
@@ -84,6 +86,7 @@ describe('tocsin replay', () => {
       events: 6,
       late: 1,
       invalid: 2,
+      invalid_by_cause: { json: 1, key: 1 },
       alerts: 1,
       alerts_by_rule: { twice: 1 },
       expression_errors_by_rule: { twice: 2 },
@@ -171,9 +174,9 @@ describe('tocsin replay', () => {
       },
     ])
     const letters = lines('dead-letters.ndjson').map((line) => JSON.parse(line))
-    expect(letters.map(({ offset, raw }) => [offset, raw]).sort()).toEqual([
-      [5, '{"ts":5000,"n":9}'],
-      [7, 'not json'],
+    expect(letters.map(({ offset, cause, raw }) => [offset, cause, raw]).sort()).toEqual([
+      [5, 'key', '{"ts":5000,"n":9}'],
+      [7, 'json', 'not json'],
     ])
   })
 

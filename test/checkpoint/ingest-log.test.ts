@@ -1,63 +1,17 @@
 import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { IngestRecords } from '../../src/checkpoint/ingest-frame.ts'
-import {
-  type IngestLog,
-  type IngestLogOptions,
-  openIngestLog,
-} from '../../src/checkpoint/ingest-log.ts'
 import { type FileSystem, FileSystemError } from '../../src/connector/file-system.ts'
-import { setContent, watchedFiles } from '../harness/watched-files.ts'
-import { crashEverywhere, machineWithFolder } from '../simulation/crash-runs.ts'
-import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
+import { setContent } from '../harness/watched-files.ts'
+import {
+  contentOf,
+  directory,
+  openLog,
+  recordsOf,
+  simulatedFiles,
+  textsOf,
+} from './ingest-log-records.ts'
 
-const directory = '/data/log'
-const scheduler = { sleep: async () => {} }
-
-const simulatedFiles = async () => watchedFiles((await machineWithFolder()).files)
-
-function open(files: FileSystem, more: Partial<IngestLogOptions> = {}): Promise<IngestLog> {
-  return openIngestLog({ files, directory, scheduler, ...more })
-}
-
-/** Records that stand in a buffer as a source gives them: something between them, none at 0. */
-function recordsOf(texts: readonly string[], ingestTime = 1000): IngestRecords {
-  const starts: number[] = []
-  const ends: number[] = []
-  let bytes = Buffer.from('#')
-  for (const text of texts) {
-    starts.push(bytes.length)
-    bytes = Buffer.concat([bytes, Buffer.from(text)])
-    ends.push(bytes.length)
-    bytes = Buffer.concat([bytes, Buffer.from('\r\n')])
-  }
-  return {
-    bytes,
-    count: texts.length,
-    starts: Int32Array.from(starts),
-    ends: Int32Array.from(ends),
-    ingestTimes: Float64Array.from(texts, (_, row) => ingestTime + row),
-  }
-}
-
-/** Everything from a record on: ordinal, text, time of ingest. */
-async function contentOf(log: IngestLog, from = log.first) {
-  const content: [number, string, number][] = []
-  const reader = log.read(from)
-  for (;;) {
-    const records = await reader.next()
-    if (records === undefined) return content
-    const { bytes, count, starts, ends, ingestTimes, first } = records
-    for (let row = 0; row < count; row++) {
-      const text = bytes.toString('utf8', starts[row], ends[row])
-      content.push([first + row, text, ingestTimes[row]!])
-    }
-  }
-}
-
-const textsOf = async (log: IngestLog, from?: number) =>
-  (await contentOf(log, from)).map(([, text]) => text)
 const segmentsOf = async (files: FileSystem) =>
   (await files.list(directory)).map((name) => `${directory}/${name}`)
 
@@ -80,7 +34,7 @@ async function damaged(
 /** A log of so many groups with two records each, in one segment. */
 async function logOf(groups: number) {
   const files = await simulatedFiles()
-  const log = await open(files)
+  const log = await openLog(files)
   const ends: number[] = []
   const path = (await segmentsOf(files))[0]!
   for (let group = 0; group < groups; group++) {
@@ -96,7 +50,7 @@ const groupTexts = (upTo: number) =>
 describe('an ingest log', () => {
   it('gives records back with their ordinals and times, also to the next process', async () => {
     const files = await simulatedFiles()
-    const log = await open(files)
+    const log = await openLog(files)
     const firsts = [
       await log.append(recordsOf(['a', '', 'ä€😀'], 5)),
       await log.append(recordsOf(['{"x":"\\n"}'], 7.5)),
@@ -109,7 +63,7 @@ describe('an ingest log', () => {
     ]
     expect([firsts, log.first, log.end, await contentOf(log)]).toEqual([[0, 3], 0, 4, expected])
     await log.close()
-    const next = await open(files)
+    const next = await openLog(files)
     expect([next.first, next.end, await contentOf(next)]).toEqual([0, 4, expected])
     expect(await next.append(recordsOf(['b'], 9))).toBe(4)
     expect(await contentOf(next, 3)).toEqual([expected[3], [4, 'b', 9]])
@@ -117,14 +71,32 @@ describe('an ingest log', () => {
 
   it('ends each record with a newline byte, and each list with eight', async () => {
     const files = await simulatedFiles()
-    const log = await open(files)
+    const log = await openLog(files)
     await log.append(recordsOf(['abc', 'd']))
     const { bytes, ends } = (await log.read(0).next())!
     expect([bytes[ends[0]!], [...bytes.subarray(ends[1])]]).toEqual([10, Array(8).fill(10)])
   })
 
+  it('keeps which records are too long', async () => {
+    const log = await openLog(await simulatedFiles())
+    const tooLong = new Map([[1, 'it is longer than a line may be']])
+    await log.append({ ...recordsOf(['a', 'b', 'c']), tooLong })
+    await log.append(recordsOf(['d']))
+    const seen: unknown[] = []
+    for (const from of [0, 1, 2, 3]) {
+      const records = (await log.read(from).next())!
+      seen.push([records.count, [...(records.tooLong?.keys() ?? [])]])
+    }
+    expect(seen).toEqual([
+      [3, [1]],
+      [2, [0]],
+      [1, []],
+      [1, []],
+    ])
+  })
+
   it('goes on reading when more is there', async () => {
-    const log = await open(await simulatedFiles())
+    const log = await openLog(await simulatedFiles())
     const reader = log.read(0)
     const seen: unknown[] = [await reader.next()]
     for (const text of ['a', 'b']) {
@@ -138,7 +110,7 @@ describe('an ingest log', () => {
     const files = await simulatedFiles()
     const operations: string[] = []
     const sleeps: { readonly milliseconds: number; readonly wake: () => void }[] = []
-    const log = await open(files, {
+    const log = await openLog(files, {
       groupMs: 7,
       groupBytes: 1000,
       scheduler: {
@@ -173,12 +145,12 @@ describe('an ingest log', () => {
 
   it('reads from every record on, through all its segments', async () => {
     const files = await simulatedFiles()
-    const log = await open(files, { segmentBytes: 200 })
+    const log = await openLog(files, { segmentBytes: 200 })
     const texts = Array.from({ length: 40 }, (_, i) => `record ${i}`)
     for (let at = 0; at < texts.length; at += 3)
       await log.append(recordsOf(texts.slice(at, at + 3)))
     expect((await segmentsOf(files)).length).toBeGreaterThan(5)
-    for (const again of [log, await open(files, { segmentBytes: 200 })]) {
+    for (const again of [log, await openLog(files, { segmentBytes: 200 })]) {
       for (let from = 0; from <= texts.length; from++) {
         expect(await textsOf(again, from)).toEqual(texts.slice(from))
       }
@@ -187,7 +159,7 @@ describe('an ingest log', () => {
 
   it('forgets segments that a checkpoint has passed, oldest first', async () => {
     const files = await simulatedFiles()
-    const log = await open(files, { segmentBytes: 100 })
+    const log = await openLog(files, { segmentBytes: 100 })
     for (let i = 0; i < 10; i++) await log.append(recordsOf([`record ${i}`, 'x'.repeat(50)]))
     const before = await segmentsOf(files)
     const firsts: number[] = []
@@ -201,7 +173,7 @@ describe('an ingest log', () => {
       [`${directory}/0000000000000018.log`],
     ])
     expect(await log.append(recordsOf(['y']))).toBe(20)
-    expect(await textsOf(await open(files))).toEqual(['record 9', 'x'.repeat(50), 'y'])
+    expect(await textsOf(await openLog(files))).toEqual(['record 9', 'x'.repeat(50), 'y'])
     expect(() => log.read(17)).toThrow('the log holds record 17')
     expect(() => log.read(22)).toThrow('the log holds record 22')
   })
@@ -221,12 +193,12 @@ describe('an ingest log', () => {
         fc.integer({ min: 30, max: 400 }),
         async (actions, segmentBytes) => {
           const files = await simulatedFiles()
-          let log = await open(files, { segmentBytes })
+          let log = await openLog(files, { segmentBytes })
           const expected: string[] = []
           for (const each of actions) {
             if (each === 'reopen') {
               await log.close()
-              log = await open(files, { segmentBytes })
+              log = await openLog(files, { segmentBytes })
             } else if (each === 'truncate') {
               await log.truncate(Math.floor(expected.length / 2))
             } else {
@@ -254,10 +226,10 @@ describe('an ingest log', () => {
       const begin = ends[1]!
       for (let at = begin; at < whole.length; at++) {
         const files = await damaged(made.files, path, (content) => tear(content, at))
-        const log = await open(files)
+        const log = await openLog(files)
         expect([log.end, await textsOf(log)]).toEqual([4, groupTexts(2)])
         expect(await log.append(recordsOf(['next']))).toBe(4)
-        const again = await open(files)
+        const again = await openLog(files)
         expect(await textsOf(again)).toEqual([...groupTexts(2), 'next'])
       }
     })
@@ -267,7 +239,7 @@ describe('an ingest log', () => {
         const { files, path } = await logOf(1)
         const second = `${directory}/${'2'.padStart(16, '0')}.log`
         await (await files.openFile(second, 'new')).append(Buffer.alloc(size))
-        const log = await open(files)
+        const log = await openLog(files)
         expect(await log.append(recordsOf(['c']))).toBe(2)
         expect([await textsOf(log), await segmentsOf(files)]).toEqual([
           [...groupTexts(1), 'c'],
@@ -287,7 +259,7 @@ describe('an ingest log', () => {
           content[bit >> 3]! ^= 1 << (bit & 7)
           return content
         })
-        const error = await open(turned).catch((reason) => reason)
+        const error = await openLog(turned).catch((reason) => reason)
         if (error.code !== 'INGEST_LOG_CORRUPT') silent.push(bit)
         places.add(String(error.message).replace(/: [^:]*$/, ''))
       }
@@ -302,7 +274,7 @@ describe('an ingest log', () => {
 
     it('says so when it is read, where that is not the last segment', async () => {
       const files = await simulatedFiles()
-      const log = await open(files, { segmentBytes: 1 })
+      const log = await openLog(files, { segmentBytes: 1 })
       for (const text of ['a', 'b', 'c']) await log.append(recordsOf([text]))
       const [first, second] = await segmentsOf(files)
       const whole = await files.readFile(second!)
@@ -314,7 +286,7 @@ describe('an ingest log', () => {
         ]) {
           // The newlines at its end are what they are.
           if (change(whole).equals(whole)) continue
-          const opened = await open(await damaged(files, second!, change))
+          const opened = await openLog(await damaged(files, second!, change))
           const error = await textsOf(opened).catch((reason) => reason)
           outcomes.add(String(error.message))
           expect(await textsOf(opened, 2)).toEqual(['c'])
@@ -328,7 +300,7 @@ describe('an ingest log', () => {
         `${second} is damaged at byte 20, record 1: the head of the file is broken`,
       ])
       const without = await damaged(files, second!, () => null)
-      await expect(textsOf(await open(without))).rejects.toThrow(
+      await expect(textsOf(await openLog(without))).rejects.toThrow(
         `${first} is damaged at byte ${whole.length}, record 1: records are missing behind it`,
       )
     })
@@ -346,7 +318,7 @@ describe('an ingest log', () => {
           group.copy(content, begins[to])
           return content
         })
-        await expect(open(moved)).rejects.toThrow(
+        await expect(openLog(moved)).rejects.toThrow(
           `damaged at byte ${begins[to]}, record ${to * 2}: record ${from * 2} stands there`,
         )
       }
@@ -359,7 +331,7 @@ describe('an ingest log', () => {
       const later = await damaged(files, path, (content) =>
         Buffer.concat([header, content.subarray(20)]),
       )
-      await expect(open(later)).rejects.toThrow(
+      await expect(openLog(later)).rejects.toThrow(
         'it has version 2 of the format, this Tocsin knows 1',
       )
     })
@@ -371,7 +343,7 @@ describe('an ingest log', () => {
     ['sync', 'EIO', 'STATE_IO'],
   ] as const)('takes nothing more after a failed %s: %s', async (failing, code, expected) => {
     const files = await simulatedFiles()
-    const log = await open(files)
+    const log = await openLog(files)
     await log.append(recordsOf(['a']))
     files.watch = {
       before: (operation, path) => {
@@ -393,92 +365,10 @@ describe('an ingest log', () => {
 
   it('waits for what was appended when it is closed, and takes nothing after', async () => {
     const files = await simulatedFiles()
-    const log = await open(files)
+    const log = await openLog(files)
     const appended = log.append(recordsOf(['a']))
     await log.close()
     expect(await appended).toBe(0)
     await expect(log.append(recordsOf(['b']))).rejects.toThrow('the ingest log is closed')
-  })
-})
-
-describe('an ingest log that crashes', () => {
-  const batches = Array.from({ length: 8 }, (_, i) => [`${i}a`, `${i}b with some length`])
-
-  interface Run {
-    /** What is known to be durable, and what may be: from the begin, in order. */
-    acknowledged: readonly string[]
-    appended: readonly string[]
-  }
-
-  /** Opens the log, compares it with what the runs before know, appends two groups and more. */
-  async function work({ files }: SimulatedMachine, run: Run, faults: string[]): Promise<void> {
-    const log = await open(files, { segmentBytes: 300 })
-    const held = await textsOf(log, 0)
-    const { acknowledged, appended } = run
-    const fits = held.every((text, index) => text === appended[index])
-    if (!fits || held.length < acknowledged.length) {
-      faults.push(`acknowledged ${acknowledged}, appended ${appended}, but held ${held}`)
-    }
-    Object.assign(run, { acknowledged: held, appended: held })
-    for (let batch = 0; batch < batches.length; batch += 2) {
-      const pair = batches.slice(batch, batch + 2)
-      run.appended = [...run.appended, ...pair.flat()]
-      // Two that become durable together.
-      await Promise.all(pair.map((texts) => log.append(recordsOf(texts))))
-      run.acknowledged = run.appended
-    }
-    await log.close()
-    const again = await textsOf(await open(files, { segmentBytes: 300 }), 0)
-    if (again.join() !== run.appended.join()) faults.push(`at the end it holds ${again}`)
-  }
-
-  it.each([
-    ['kill', 6],
-    ['power', 40],
-  ] as const)('at any operation keeps all that it had acknowledged: %s', async (crash, seeds) => {
-    const faults: string[] = []
-    const crashes = await crashEverywhere(crash, seeds, () => {
-      const run: Run = { acknowledged: [], appended: [] }
-      return (machine) => work(machine, run, faults)
-    })
-    expect(faults.slice(0, 5)).toEqual([])
-    expect(crashes).toBeGreaterThan(seeds * 30)
-  })
-
-  it('holds after a power cut what it held when it was opened after a failed sync', async () => {
-    const held: string[] = []
-    for (let seed = 0; seed < 20; seed++) {
-      const machine = await machineWithFolder(seed)
-      const files = watchedFiles(machine.files)
-      const log = await open(files)
-      await log.append(recordsOf(['a']))
-      files.watch = {
-        before: (operation) => {
-          if (operation === 'sync') machine.faults = { ioError: 1 }
-        },
-      }
-      await expect(log.append(recordsOf(['b']))).rejects.toMatchObject({ code: 'STATE_IO' })
-      machine.faults = {}
-      const before = (await textsOf(await open(machine.files))).join()
-      const after = (await textsOf(await open(machine.reopen().files))).join()
-      held.push(`${before} ${after}`)
-    }
-    expect([...new Set(held)]).toEqual(['a,b a,b'])
-  })
-
-  it('keeps it, too, where the disk fails, the log is opened again, and then the power is cut', async () => {
-    const faults: string[] = []
-    for (let seed = 0; seed < 300; seed++) {
-      const run: Run = { acknowledged: [], appended: [] }
-      let machine = await machineWithFolder(seed)
-      for (let time = 0; time < 4; time++) {
-        machine.faults = { ioError: 0.03 }
-        await work(machine, run, faults).catch((error) => expect(error.code).toBe('STATE_IO'))
-        machine.faults = {}
-        if (time % 2 === 1) machine = machine.reopen()
-      }
-      await work(machine, run, faults)
-    }
-    expect(faults.slice(0, 5)).toEqual([])
   })
 })

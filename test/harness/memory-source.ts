@@ -2,22 +2,34 @@ import type { PollResult, Source } from '../../src/connector/source.ts'
 import type { Split } from '../../src/stream/event.ts'
 import { recordBatch } from './decoder-difference.ts'
 
-/** One poll of a split: records as JSON values (a string is its own text), or nothing for now. */
-export type MemoryPoll = readonly unknown[] | 'idle' | Error
+/**
+ * One poll of a split: records as JSON values (a string is its own text), nothing for now, nothing
+ * for now though there is more outside, or a failure.
+ */
+export type MemoryPoll = readonly unknown[] | 'idle' | 'backlog' | Error
+
+export interface MemorySourceOptions {
+  readonly live?: boolean
+}
 
 /** A source whose splits give what the test has written down, one poll after the other. */
-export function memorySource(splits: readonly (readonly MemoryPoll[])[]): MemorySource {
-  return new MemorySource(splits)
+export function memorySource(
+  splits: readonly (readonly MemoryPoll[])[],
+  { live = false }: MemorySourceOptions = {},
+): MemorySource {
+  return new MemorySource(splits, live)
 }
 
 class MemorySource implements Source {
   readonly bounded = true
+  readonly live: boolean
   /** Splits that were opened and not closed. */
   openReaders = 0
   readonly #splits: readonly (readonly MemoryPoll[])[]
 
-  constructor(splits: readonly (readonly MemoryPoll[])[]) {
+  constructor(splits: readonly (readonly MemoryPoll[])[], live: boolean) {
     this.#splits = splits
+    this.live = live
   }
 
   async open(stream: string) {
@@ -36,6 +48,7 @@ class MemorySource implements Source {
         const poll = polls[next++]
         if (poll === undefined) return { kind: 'end' }
         if (poll === 'idle') return { kind: 'idle', untilMs: 0 }
+        if (poll === 'backlog') return { kind: 'idle', untilMs: 0, backlog: true }
         if (poll instanceof Error) throw poll
         const texts = poll.map((record) =>
           typeof record === 'string' ? record : JSON.stringify(record),

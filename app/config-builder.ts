@@ -1,0 +1,183 @@
+import { resolve } from 'node:path'
+import { connectors } from '../connectors/registry.ts'
+import {
+  type ConnectorOptions,
+  compileEventCheck,
+  defaultWatermarkStrategy,
+  isWithin,
+  joinPath,
+  parseByteSize,
+  parseDuration,
+  type RuleProblem,
+  type TimeUnit,
+  TocsinError,
+  type YAMLDocument,
+} from '../src/index.ts'
+import type { Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
+import { sinkNames, sourceNames } from './config-schema.ts'
+import type { ConfigSources } from './config-sources.ts'
+
+/** A map of a configuration. */
+export type Section = Readonly<Record<string, unknown>>
+
+/** Where a configuration stands, and what is known of it. */
+export interface ConfigSurroundings {
+  /** Where paths start. */
+  readonly directory: string
+  readonly sources: ConfigSources
+  /** What the schema has said: what is wrong there is not looked at again. */
+  readonly known: readonly RuleProblem[]
+}
+
+/**
+ * Makes the configuration of a document, and finds what a schema cannot say. Where there are
+ * problems, its own or known ones, what it makes is not to be used.
+ */
+export class ConfigBuilder {
+  readonly problems: RuleProblem[] = []
+  readonly #document: YAMLDocument
+  readonly #surroundings: ConfigSurroundings
+
+  constructor(document: YAMLDocument, surroundings: ConfigSurroundings) {
+    this.#document = document
+    this.#surroundings = surroundings
+  }
+
+  build(): Config {
+    const root = sectionOf(this.#document.value)
+    const streams = Object.entries(sectionOf(root.streams))
+    const sinks = Object.entries(sectionOf(root.sinks))
+    const state = sectionOf(root.state)
+    return {
+      streams: streams.flatMap(([name, value]) => this.#stream(name, sectionOf(value))),
+      sinks: sinks.flatMap(([name, value]) => this.#sink(name, sectionOf(value))),
+      rulesPath: this.#path(root.rules, 'rules/'),
+      stateDirectory: this.#path(state.dir, 'state/'),
+      sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
+    }
+  }
+
+  #stream(name: string, value: Section): StreamConfig[] {
+    const path = joinPath('streams', name)
+    const time = this.#time(joinPath(path, 'time'), sectionOf(value.time))
+    const schema = this.#schema(joinPath(path, 'schema'), value.schema)
+    const sourcePath = joinPath(path, 'source')
+    const source = this.#connector(sourcePath, sectionOf(value.source), sourceNames.built)
+    const { directory } = this.#surroundings
+    const made = this.#attempt(source?.path, () =>
+      connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, { directory }),
+    )
+    if (source === undefined || made === undefined) return []
+    return [
+      {
+        name,
+        connector: source.name,
+        source: made,
+        time,
+        schema,
+        partitionedBy: (value.partitioned_by as string | undefined) ?? null,
+        redact: (value.redact as readonly string[] | undefined) ?? [],
+      },
+    ]
+  }
+
+  #time(path: string, time: Section): StreamConfig['time'] {
+    const { maxDriftMs, maxFutureSkewMs } = defaultWatermarkStrategy
+    return {
+      field: time.field as string,
+      unit: (time.unit as TimeUnit | undefined) ?? 'ms',
+      outOfOrdernessMs: this.#duration(path, time, 'out_of_orderness') ?? 0,
+      idleAfterMs: this.#duration(path, time, 'idle_after'),
+      maxDriftMs: this.#duration(path, time, 'max_drift') ?? maxDriftMs,
+      maxFutureSkewMs: this.#duration(path, time, 'max_future_skew') ?? maxFutureSkewMs,
+    }
+  }
+
+  #schema(path: string, value: unknown): EventSchema | null {
+    if (typeof value !== 'string' || !this.#isSound(path)) return null
+    try {
+      const document: unknown = JSON.parse(this.#surroundings.sources.readFile(value))
+      return { document: document as EventSchema['document'], check: compileEventCheck(document) }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#report(path, `no schema of events can be taken from ${value}: ${reason}`)
+      return null
+    }
+  }
+
+  #sink(name: string, value: Section): SinkConfig[] {
+    const sink = this.#connector(joinPath('sinks', name), value, sinkNames.built)
+    const { directory } = this.#surroundings
+    const made = this.#attempt(sink?.path, () =>
+      connectors.get(sink?.name ?? '')?.sink?.create(sink?.options ?? {}, { directory }),
+    )
+    if (sink === undefined || made === undefined) return []
+    return [{ name, connector: sink.name, sink: made, isDefault: value.default === true }]
+  }
+
+  #connector(path: string, choice: Section, names: readonly string[]) {
+    const name = Object.keys(choice).find((key) => names.includes(key))
+    if (name === undefined) return undefined
+    return { name, path: joinPath(path, name), options: choice[name] as ConnectorOptions }
+  }
+
+  #path(value: unknown, otherwise: string): string {
+    return resolve(this.#surroundings.directory, typeof value === 'string' ? value : otherwise)
+  }
+
+  /** Milliseconds of a duration in a section; `null` where there is none. */
+  #duration(path: string, section: Section, keyword: string): number | null {
+    const at = joinPath(path, keyword)
+    if (section[keyword] === undefined || !this.#isSound(at)) return null
+    const parsed = parseDuration(section[keyword])
+    if ('ms' in parsed) return parsed.ms
+    this.#report(at, parsed.problem)
+    return null
+  }
+
+  /** Bytes in a section; `null` where there is none. */
+  #byteSize(path: string, section: Section, keyword: string): number | null {
+    const at = joinPath(path, keyword)
+    if (section[keyword] === undefined || !this.#isSound(at)) return null
+    const parsed = parseByteSize(section[keyword])
+    if ('bytes' in parsed) return parsed.bytes
+    this.#report(at, parsed.problem)
+    return null
+  }
+
+  /** What only the connector itself can refuse becomes a problem with a place. */
+  #attempt<Made>(path: string | undefined, make: () => Made): Made | undefined {
+    if (path === undefined || !this.#isSound(path)) return undefined
+    try {
+      return make()
+    } catch (error) {
+      if (!(error instanceof TocsinError) || error.code !== 'CONFIG_INVALID') throw error
+      this.#report(path, error.message)
+      return undefined
+    }
+  }
+
+  #isSound(path: string): boolean {
+    return !this.#surroundings.known.some(
+      (problem) => isWithin(problem.path, path) || isWithin(path, problem.path),
+    )
+  }
+
+  #report(path: string, message: string): void {
+    this.problems.push({
+      code: 'CONFIG_INVALID',
+      ...this.#document.locate(path),
+      path,
+      message,
+    })
+  }
+}
+
+export function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The value as a map; an empty one where it is none. */
+export function sectionOf(value: unknown): Section {
+  return isSection(value) ? value : {}
+}
