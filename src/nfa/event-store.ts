@@ -7,10 +7,15 @@ import {
 } from '../stream/event.ts'
 import { TextStore } from './text-store.ts'
 
-/** Numbers of an event: references, time, offset, split, address and length of its text. */
-const eventWidth = 6
+/**
+ * Numbers of an event: references, time, offset, split, address and length of its text, and the
+ * first two field slots where they hold numbers.
+ */
+const eventWidth = 8
 /** Values of an event: the first two field slots, and the rest as an array. */
 const valueWidth = 3
+/** Stands for a number among the values: as an object each would cost the garbage collector. */
+const isNumber = Symbol('number')
 
 /** The events that partial matches have taken, counted by reference. */
 export class EventStore {
@@ -34,8 +39,11 @@ export class EventStore {
     this.#numbers[at + 4] = this.#texts.add(text.bytes, textStart, textEnd)
     this.#numbers[at + 5] = textEnd - textStart
     const value = id * valueWidth
-    this.#values[value] = event.f0
-    this.#values[value + 1] = event.f1
+    const { f0, f1 } = event
+    if (typeof f0 === 'number') this.#numbers[at + 6] = f0
+    if (typeof f1 === 'number') this.#numbers[at + 7] = f1
+    this.#values[value] = typeof f0 === 'number' ? isNumber : f0
+    this.#values[value + 1] = typeof f1 === 'number' ? isNumber : f1
     this.#values[value + 2] = event.moreFields
     return id
   }
@@ -72,11 +80,13 @@ export class EventStore {
   }
 
   f0Of(id: number): unknown {
-    return this.#values[id * valueWidth]
+    const value = this.#values[id * valueWidth]
+    return value === isNumber ? this.#numbers[id * eventWidth + 6] : value
   }
 
   f1Of(id: number): unknown {
-    return this.#values[id * valueWidth + 1]
+    const value = this.#values[id * valueWidth + 1]
+    return value === isNumber ? this.#numbers[id * eventWidth + 7] : value
   }
 
   moreOf(id: number): readonly unknown[] {

@@ -81,7 +81,8 @@ export class KeyedInput implements TimedBatchReceiver {
   /** The fields of the event that is being made; an event copies them. */
   readonly #fields: unknown[]
   #words = new Int32Array(0)
-  #lastRun: EventRun | null = null
+  /** Whether the batch at hand has brought events to the sorter. */
+  #hasNewRun = false
 
   constructor(exchange: KeyedExchange, options: KeyedInputOptions, sideOutput: SideOutput) {
     this.#exchange = exchange
@@ -105,9 +106,10 @@ export class KeyedInput implements TimedBatchReceiver {
     if (known !== undefined && watermark > -Infinity) {
       this.#exchange.advance(known.channel, watermark)
     }
-    // What is held outlives its batch.
-    this.#lastRun?.keepText()
-    this.#lastRun = null
+    if (known !== undefined && this.#hasNewRun) {
+      this.#hasNewRun = false
+      this.#exchange.operator.sorter.keepText(known.sorterSplit)
+    }
   }
 
   markIdle(split: number): void {
@@ -126,12 +128,12 @@ export class KeyedInput implements TimedBatchReceiver {
     keyEncoder.bind(timed.columns)
     keyEncoder.reset()
     const run = new EventRun(timed.columns.batch.bytes)
-    this.#lastRun = run
     for (let row = 0; row < count; row++) {
       if (timed.selected[row] === 1) this.#selectRow(row, timed, known.split, run)
     }
     run.arena = Buffer.from(keyEncoder.arena.subarray(0, keyEncoder.end))
     this.#exchange.operator.addRun(known.sorterSplit, run)
+    this.#hasNewRun = true
   }
 
   #selectRow(row: number, timed: TimedBatch, split: Split, run: EventRun): void {

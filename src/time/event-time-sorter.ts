@@ -23,7 +23,6 @@ export class ReleasedEvents {
   /** Appends event `index` of a run. */
   add(run: EventRun, index: number): void {
     const { events, keys, arena } = run
-    run.held--
     const at = this.count++
     if (at === this.hashes.length) this.#grow()
     this.events.push(events[index] as ArrivedEvent)
@@ -55,10 +54,8 @@ export class EventRun {
   /** Where the texts of the events lie: bytes of their batch. */
   readonly text: EventText
   bytes = 0
-  /** Events that have not been released. */
-  held = 0
 
-  /** @param bytes those of the batch; `keepText` copies what is needed of them */
+  /** @param bytes those of the batch: see `EventTimeSorter.keepText` */
   constructor(bytes: Buffer = noBytes) {
     this.text = { bytes }
   }
@@ -67,24 +64,6 @@ export class EventRun {
     this.events.push(event)
     this.keys.push(start, end, hash)
     this.bytes += event.textEnd - event.textStart + eventOverheadBytes
-    this.held++
-  }
-
-  /** The batch is about to be given back: copies the texts of what is held. */
-  keepText(): void {
-    if (this.held === 0) return
-    const { text, events } = this
-    let length = 0
-    for (const { textStart, textEnd } of events) length += textEnd - textStart
-    const bytes = Buffer.allocUnsafeSlow(length)
-    let at = 0
-    for (const event of events) {
-      const copied = text.bytes.copy(bytes, at, event.textStart, event.textEnd)
-      event.textStart = at
-      at += copied
-      event.textEnd = at
-    }
-    text.bytes = bytes
   }
 }
 
@@ -99,6 +78,8 @@ interface SortedRun {
   /** Indexes into the run by (timestamp, arrival); `null` where the run is in order. */
   readonly order: Uint32Array | null
   cursor: number
+  /** Whether the texts of what is held have been copied from the batch. */
+  isKept: boolean
 }
 
 /**
@@ -129,7 +110,35 @@ export class EventTimeSorter {
   add(split: number, run: EventRun): void {
     if (run.events.length === 0) return
     this.#bytes += run.bytes
-    this.#runs[split]?.push({ run, order: orderOf(run.events), cursor: 0 })
+    this.#runs[split]?.push({ run, order: orderOf(run.events), cursor: 0, isKept: false })
+  }
+
+  /**
+   * The batch of the run that was added last is about to be given back: copies the texts of those
+   * events that are still held.
+   */
+  keepText(split: number): void {
+    const last = this.#runs[split]?.at(-1)
+    // Where all of the newest run is released there may be an older one, whose text is kept.
+    if (last === undefined || last.isKept) return
+    last.isKept = true
+    const { run, order, cursor } = last
+    const events: ArrivedEvent[] = []
+    let length = 0
+    for (let at = cursor; at < run.events.length; at++) {
+      const event = run.events[order === null ? at : (order[at] as number)] as ArrivedEvent
+      events.push(event)
+      length += event.textEnd - event.textStart
+    }
+    const kept = Buffer.allocUnsafeSlow(length)
+    let at = 0
+    for (const event of events) {
+      const copied = run.text.bytes.copy(kept, at, event.textStart, event.textEnd)
+      event.textStart = at
+      at += copied
+      event.textEnd = at
+    }
+    run.text.bytes = kept
   }
 
   /** Releases every event with a timestamp at or below the watermark. */
