@@ -3,17 +3,17 @@ import {
   type CheckedRule,
   createScannerDecoder,
   type ExpressionErrorReport,
+  eventTextOf,
   type JobAlert,
   type JobProgress,
   type JobStream,
   type JobSummary,
-  plainEventText,
   type RejectedEvent,
-  redactingEventText,
   runRuleJob,
   type SorterCapExceeded,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
+import type { Interrupt } from './interrupt.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
 import { paint, type Terminal } from './terminal.ts'
@@ -22,12 +22,11 @@ export interface BoundedRunOptions {
   /** Disabled ones are left out. */
   readonly rules: readonly CheckedRule[]
   readonly streams: ReadonlyMap<string, JobStream>
-  /** Stream → fields that are never shown. */
-  readonly redact?: ReadonlyMap<string, readonly string[]>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
+  readonly interrupt: Interrupt
   readonly showsProgress: boolean
   /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
   readonly sorterCapBytes?: number | null
@@ -44,26 +43,20 @@ export interface BoundedRun {
   readonly elapsedMs: number
 }
 
-/** How long a batch that is under way may take after Ctrl-C, ms. */
-const interruptGraceMs = 500
-
 /**
  * Runs rules over streams to their end, or until the user asks to stop.
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
-  const { rules, streams, redact = new Map(), sideOutput, terminal, from, to } = options
+  const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
-  const shown = [...redact.values()].some((fields) => fields.length > 0)
-  const eventText = shown ? redactingEventText(redact) : plainEventText
+  const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
-  const said = new Set<string>()
   let firstDeadLetter: RejectedEvent | null = null
   const warn = (text: string) => {
     progress.clear()
     terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
   }
-  const interrupt = watchInterrupt(terminal)
   const startedAt = performance.now()
   try {
     const job = runRuleJob({
@@ -82,10 +75,7 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         sideOutput?.rejected(rejected)
       },
       onExpressionError: (report) => {
-        const text = expressionErrorText(report)
-        if (said.has(text)) return
-        said.add(text)
-        warn(text)
+        warn(expressionErrorText(report))
       },
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
@@ -93,7 +83,6 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         options.onProgress?.(state)
       },
       isStopped: interrupt.isRaised,
-      eventText,
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
       ...(sorterCapBytes === null ? {} : { sorterCapBytes }),
@@ -105,38 +94,8 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       elapsedMs: performance.now() - startedAt,
     }
   } finally {
-    interrupt.end()
     progress.clear()
     sideOutput?.close()
-  }
-}
-
-interface Interrupt {
-  isRaised(): boolean
-  /** Resolves some time after it is raised: a source that waits does not see it. */
-  readonly isOver: Promise<null>
-  end(): void
-}
-
-function watchInterrupt(terminal: Terminal): Interrupt {
-  let raised = false
-  let timer: NodeJS.Timeout | undefined
-  let stop = () => {}
-  const isOver = new Promise<null>((resolve) => {
-    stop = terminal.onInterrupt(() => {
-      raised = true
-      // A second Ctrl-C ends the process at once.
-      stop()
-      timer = setTimeout(() => resolve(null), interruptGraceMs)
-    })
-  })
-  return {
-    isRaised: () => raised,
-    isOver,
-    end: () => {
-      stop()
-      clearTimeout(timer)
-    },
   }
 }
 
@@ -153,11 +112,13 @@ function sorterCapText({ bufferedBytes, capBytes }: SorterCapExceeded): string {
   )
 }
 
-/** Several predicates of a rule may fail on one event: that is one text. */
-function expressionErrorText({ rules, stream, partition, offset }: ExpressionErrorReport): string {
-  const what = rules.length === 1 ? `rule ${rules[0]}` : `rules ${rules.join(', ')}`
+/** The first error of a condition: the summary has how many came. */
+function expressionErrorText(report: ExpressionErrorReport): string {
+  const { rule, place, expression, reasons, location, stream, partition, offset } = report
+  const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
   return (
-    `${what}: an expression has no value for event ${stream}/${partition}/${offset} ` +
-    '(a field is missing or of another type); that counts as false, and further ones are only counted'
+    `${location.file}:${location.line}:${location.column}: rule ${rule}, ${place}: ` +
+    `\`${expression}\` has no value for event ${stream}/${partition}/${offset}${why}; ` +
+    'that counts as false, and further ones are only counted'
   )
 }

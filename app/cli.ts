@@ -89,6 +89,7 @@ function addChecking(program: Command, terminal: Terminal, run: Run): void {
     .command('test')
     .argument('[path...]', 'rules (default: those of tocsin.yaml, or rules/)')
     .description("run the rules' own tests, on the engine, in virtual time")
+    .option('--config <file>', 'configuration of the streams (default: tocsin.yaml, if there)')
     .option('--run <regexp>', 'only tests whose name, RULE > TEST, fits')
     .addOption(formatOption('pretty', 'json', 'junit'))
     .action((paths, options) =>
@@ -116,12 +117,13 @@ function addLooking(program: Command, terminal: Terminal, run: Run): void {
     .command('explain')
     .argument('<rule>', 'id of a rule, or a file')
     .description('show what a rule is compiled to, and what it may keep')
+    .option('--config <file>', 'configuration of the streams (default: tocsin.yaml, if there)')
     .option(
       '--rules <path>',
-      'where an id is looked for (default: those of tocsin.yaml, or rules/)',
+      'where an id is looked for (default: those of the configuration, or rules/)',
     )
-    .option('--event <@file>', 'how far these events got, NDJSON, and what stopped them')
-    .option('--time <field>', 'field of their event time (default: ts)')
+    .option('--event <@file>', 'how far events got, and what stopped them: NDJSON, @- is stdin')
+    .option('--time <field>', 'field of their event time (default: that of their stream, or ts)')
     .option('--key <key>', 'only those of this key; parts with commas between')
     .addOption(formatOption('text', 'mermaid', 'dot', 'json'))
     .action((rule, options) =>

@@ -3,6 +3,7 @@ import { connectors } from '../connectors/registry.ts'
 import { type Alert, defaultWatermarkStrategy, type JobStream } from '../src/index.ts'
 import { runBounded } from './bounded-run.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
+import { withInterrupt } from './interrupt.ts'
 import { loadRulesToRun } from './load-rules.ts'
 import { packageRoot } from './package-root.ts'
 import { runSummary, summaryText } from './summary.ts'
@@ -28,20 +29,23 @@ export async function demoCommand(terminal: Terminal): Promise<ExitCode> {
       terminal.print(`${alertLine(alert, terminal)}\n`)
     }
   }
-  const run = await runBounded({
-    rules,
-    streams: new Map(names.map((name) => [name, generated(name)])),
-    deliver: async (alerts) => {
-      waiting.push(...alerts.map(({ alert }) => alert))
-    },
-    // Streams are read a stretch at a time; people read in order of time.
-    onProgress: ({ eventTime }) => printUntil(eventTime),
-    sideOutput: null,
-    terminal,
-    showsProgress: false,
-    // What is decided beyond the end would be that every sensor has fallen silent.
-    to: startMs + lengthMs,
-  })
+  const run = await withInterrupt(terminal, (interrupt) =>
+    runBounded({
+      rules,
+      streams: new Map(names.map((name) => [name, generated(name)])),
+      deliver: async (alerts) => {
+        waiting.push(...alerts.map(({ alert }) => alert))
+      },
+      // Streams are read a stretch at a time; people read in order of time.
+      onProgress: ({ eventTime }) => printUntil(eventTime),
+      sideOutput: null,
+      terminal,
+      interrupt,
+      showsProgress: false,
+      // What is decided beyond the end would be that every sensor has fallen silent.
+      to: startMs + lengthMs,
+    }),
+  )
   printUntil(Number.POSITIVE_INFINITY)
   if (run.summary === null) return exitCodes.interrupted
   terminal.print(`\n${summaryText(runSummary(run.summary, run.elapsedMs), terminal)}`)

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import {
   type CheckedRule,
   defaultWatermarkStrategy,
@@ -11,19 +11,23 @@ import {
   nearName,
   type RuleExplanation,
   readEventLines,
+  type StreamTime,
   TocsinError,
 } from '../src/index.ts'
+import type { ConfigOutline, StreamOutline } from './config-outline.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { loadRulesToRun } from './load-rules.ts'
-import { defaultConfigPath, readConfig } from './read-config.ts'
+import { readConfigOutline, redactOf } from './read-config.ts'
 import { readText } from './rule-folder.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ExplainOptions {
+  /** Says where rules are, how streams write their event time, and what they redact. */
+  readonly config?: string
   readonly rules?: string
   readonly event?: string
   readonly key?: string
-  /** Field of the event time; default `ts`. */
+  /** Field of the event time; default: what the configuration says, or `ts`. */
   readonly time?: string
   readonly format: 'text' | 'mermaid' | 'dot' | 'json'
 }
@@ -34,12 +38,15 @@ export async function explainCommand(
   options: ExplainOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const rules = rulesCalled(rule, options, terminal)
+  const config = readConfigOutline(options.config)
+  const rules = rulesCalled(rule, options, config)
   if (options.event !== undefined) {
     if (options.format !== 'text' && options.format !== 'json') {
       throw new TocsinError('USAGE', `--event is told as text or json, not as ${options.format}`)
     }
-    for (const checked of rules) terminal.print(toldEvents(checked, options.event, options))
+    for (const checked of rules) {
+      terminal.print(toldEvents(checked, options.event, options, config))
+    }
     return exitCodes.fine
   }
   if (options.key !== undefined) {
@@ -73,27 +80,49 @@ function drawn(
 }
 
 /** How far events of a file got in a rule, and what stopped them. */
-function toldEvents(checked: CheckedRule, event: string, { time, key, format }: ExplainOptions) {
+function toldEvents(
+  checked: CheckedRule,
+  event: string,
+  { time, key, format }: ExplainOptions,
+  config: ConfigOutline,
+): string {
   const { rule } = checked
-  const path = event.replace(/^@/, '')
-  const { events, problems } = readEventLines(readText(path), rule)
+  const { name, text } = givenEvents(event)
+  const { events, problems } = readEventLines(text, rule)
   const [problem] = problems
   if (problem !== undefined) {
-    throw new TocsinError('USAGE', `${path}:${problem.line}: ${problem.message}`)
+    throw new TocsinError('USAGE', `${name}:${problem.line}: ${problem.message}`)
   }
-  const field = (time ?? 'ts').split('.')
-  const streamTime = { field, unit: 'ms', watermarks: inAnyOrder } as const
   const run = explainEvents(checked, events, {
-    streams: new Map(rule.from.map((stream) => [stream, streamTime])),
+    streams: new Map(
+      rule.from.map((stream) => [stream, streamTime(config.streams.get(stream), time)]),
+    ),
+    ...(key === undefined ? {} : { selects: (by) => isCalled(by, key) }),
   })
-  const keys = key === undefined ? run.keys : run.keys.filter(({ by }) => isCalled(by, key))
-  if (key !== undefined && keys.length === 0) {
-    const known = run.keys.slice(0, 5).map(({ by }) => Object.values(by).join(','))
-    throw new TocsinError('USAGE', `no event has the key ${key}; there are ${known.join(' ')}`)
+  if (key !== undefined && run.keys.length === 0) {
+    const known = run.otherKeys.slice(0, 5).map((by) => Object.values(by).join(','))
+    const there = known.length === 0 ? 'no event has any' : `there are ${known.join(' ')}`
+    throw new TocsinError('USAGE', `no event has the key ${key}; ${there}`)
   }
-  const told = { ...run, keys }
+  const { otherKeys: _, ...told } = run
   if (format === 'json') return `${JSON.stringify(told, null, 2)}\n`
-  return explainedRunText(told, (timestamp) => new Date(timestamp).toISOString())
+  return explainedRunText(run, (timestamp) => new Date(timestamp).toISOString())
+}
+
+/** One event as JSON, those of a file, or with `-` those of stdin. */
+function givenEvents(event: string): { readonly name: string; readonly text: string } {
+  if (event.trimStart().startsWith('{')) return { name: '--event', text: event }
+  const path = event.replace(/^@/, '')
+  if (path === '-') return { name: 'stdin', text: readFileSync(0, 'utf8') }
+  return { name: path, text: readText(path) }
+}
+
+function streamTime(stream: StreamOutline | undefined, field: string | undefined): StreamTime {
+  return {
+    field: (field ?? stream?.timeField ?? 'ts').split('.'),
+    unit: stream?.timeUnit ?? 'ms',
+    watermarks: inAnyOrder,
+  }
 }
 
 /** Events to be explained are few, and none of them shall be late. */
@@ -110,17 +139,14 @@ function isCalled(by: Readonly<Record<string, unknown>>, key: string): boolean {
 function rulesCalled(
   rule: string,
   { rules: folder }: ExplainOptions,
-  terminal: Terminal,
+  config: ConfigOutline,
 ): readonly CheckedRule[] {
+  const surroundings = { redact: redactOf(config) }
   if (existsSync(rule) || rule.includes('/') || /\.(ya?ml|json)$/.test(rule)) {
-    return loadRulesToRun(rule)
+    return loadRulesToRun(rule, surroundings)
   }
-  const configured =
-    folder === undefined && existsSync(defaultConfigPath)
-      ? readConfig(undefined, terminal).rulesPath
-      : undefined
-  const path = folder ?? configured ?? 'rules/'
-  const rules = loadRulesToRun(path)
+  const path = folder ?? config.rulesPath
+  const rules = loadRulesToRun(path, surroundings)
   const called = rules.filter((checked) => checked.rule.id === rule)
   if (called.length > 0) return called
   const ids = rules.map((checked) => checked.rule.id)

@@ -10,6 +10,7 @@ import { alertFile } from './alert-writer.ts'
 import { type BoundedRun, type BoundedRunOptions, runBounded } from './bounded-run.ts'
 import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
+import { type Interrupt, withInterrupt } from './interrupt.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { readConfig } from './read-config.ts'
 import { type ReplayInputs, replayStreams } from './replay-streams.ts'
@@ -32,8 +33,16 @@ export interface ReplayOptions {
 }
 
 /** `tocsin replay`: a bounded run whose alerts go to a file, closed by a summary. */
-export async function replayCommand(options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
-  const replay = prepare(options, terminal)
+export function replayCommand(options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
+  return withInterrupt(terminal, (interrupt) => runReplay(options, terminal, interrupt))
+}
+
+async function runReplay(
+  options: ReplayOptions,
+  terminal: Terminal,
+  interrupt: Interrupt,
+): Promise<ExitCode> {
+  const replay = { ...prepare(options, terminal), interrupt }
   const writer = options.output === undefined ? null : alertFile(options.output)
   await writer?.open()
   const found = options.against === undefined ? null : new AlertCollection()
@@ -73,7 +82,7 @@ type Replay = Omit<BoundedRunOptions, 'deliver' | 'sideOutput'> & {
   readonly config: Config | null
 }
 
-function prepare(options: ReplayOptions, terminal: Terminal): Replay {
+function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'interrupt'> {
   const inputs: ReplayInputs = {
     inputs: options.input ?? [],
     time: options.time,
@@ -95,7 +104,6 @@ function prepare(options: ReplayOptions, terminal: Terminal): Replay {
   return {
     rules,
     streams: streamsOf(rules, declared),
-    redact: new Map((config?.streams ?? []).map(({ name, redact }) => [name, redact])),
     terminal,
     showsProgress: true,
     sorterCapBytes: config?.sorterCapBytes ?? null,

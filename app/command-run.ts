@@ -3,6 +3,7 @@ import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
 import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
+import { type Interrupt, withInterrupt } from './interrupt.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { readConfig } from './read-config.ts'
 import { jobStream } from './replay-streams.ts'
@@ -18,7 +19,15 @@ export interface RunOptions {
  * `tocsin run`: the streams of the configuration through its rules to its sinks, until every
  * stream has ended. What was left out lies in the state folder afterwards.
  */
-export async function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+export function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
+  return withInterrupt(terminal, (interrupt) => runStreams(options, terminal, interrupt))
+}
+
+async function runStreams(
+  options: RunOptions,
+  terminal: Terminal,
+  interrupt: Interrupt,
+): Promise<ExitCode> {
   const config = readConfig(options.config, terminal)
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
@@ -31,10 +40,10 @@ export async function runCommand(options: RunOptions, terminal: Terminal): Promi
     run = await runBounded({
       rules,
       streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
-      redact: new Map(config.streams.map(({ name, redact }) => [name, redact])),
       deliver: (alerts) => delivery.write(alerts),
       sideOutput,
       terminal,
+      interrupt,
       showsProgress: true,
       sorterCapBytes: config.sorterCapBytes,
     })

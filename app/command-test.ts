@@ -7,14 +7,17 @@ import {
   runRuleTests,
   TocsinError,
 } from '../src/index.ts'
+import type { ConfigOutline } from './config-outline.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { junitReport } from './junit-report.ts'
 import { InvalidInput } from './load-rules.ts'
-import { defaultConfigPath, readConfig } from './read-config.ts'
+import { readConfigOutline, redactOf } from './read-config.ts'
 import { readRuleFolder } from './rule-folder.ts'
 import { paint, type Terminal } from './terminal.ts'
 
 export interface TestOptions {
+  /** Says where rules are, and what their streams redact. */
+  readonly config?: string
   readonly run?: string
   readonly format: 'pretty' | 'json' | 'junit'
 }
@@ -26,7 +29,8 @@ export async function testCommand(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const wanted = options.run === undefined ? null : expressionOf(options.run)
-  const rules = rulesToTest(paths.length > 0 ? paths : [defaultRulesPath(terminal)])
+  const config = readConfigOutline(options.config)
+  const rules = rulesToTest(paths.length > 0 ? paths : [config.rulesPath], config)
   const startedAt = performance.now()
   const results = rules.flatMap((checked) =>
     runRuleTests(checked, {
@@ -63,12 +67,9 @@ function expressionOf(text: string): RegExp {
   }
 }
 
-function defaultRulesPath(terminal: Terminal): string {
-  return existsSync(defaultConfigPath) ? readConfig(undefined, terminal).rulesPath : 'rules/'
-}
-
-function rulesToTest(paths: readonly string[]): readonly CheckedRule[] {
-  const { rules, problems } = loadCheckedRules(readRuleFolder(paths))
+function rulesToTest(paths: readonly string[], config: ConfigOutline): readonly CheckedRule[] {
+  const redact = redactOf(config)
+  const { rules, problems } = loadCheckedRules(readRuleFolder(paths), { redact })
   if (problems.length > 0) throw new InvalidInput(problems)
   if (rules.length > 0) return rules
   const message = `there are no rules in ${paths.join(', ')}: expected *.yaml, *.yml or *.json files`

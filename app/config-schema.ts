@@ -75,7 +75,11 @@ const stream = keywords(
       'The key that the producer partitions by; it changes nothing yet.',
       'card',
     ),
-    redact: described(listOf(text), 'Fields that are never shown in alerts.', ['pan']),
+    redact: described(
+      listOf(text),
+      'Fields that are never shown: names, wherever they stand, or paths with dots.',
+      ['pan'],
+    ),
   },
   ['source', 'time'],
 )

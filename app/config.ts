@@ -82,6 +82,36 @@ export function parseConfig(
   text: string,
   sources: ConfigSources = hostConfigSources(dirname(resolve(file))),
 ): ConfigResult {
+  const read = readConfigDocument(file, text, sources)
+  if (read.kind === 'invalid') return read
+  const { document, unresolved, checked, warnings, hide } = read
+  const known = [...unresolved, ...checked]
+  const builder = new ConfigBuilder(document, { directory: dirname(resolve(file)), sources, known })
+  const config = builder.build()
+  const wrong = [...known, ...builder.problems]
+  if (wrong.length === 0) return { kind: 'valid', config, warnings }
+  return { kind: 'invalid', problems: hide(wrong) }
+}
+
+/** The document of a configuration with its references resolved. */
+export interface ConfigDocument {
+  readonly kind: 'read'
+  readonly document: YAMLDocument
+  readonly warnings: readonly RuleProblem[]
+  /** References that refer to nothing. */
+  readonly unresolved: readonly RuleProblem[]
+  /** What the schema says of the rest. */
+  readonly checked: readonly RuleProblem[]
+  /** Sorts problems, and takes out of them what references refer to. */
+  readonly hide: (problems: readonly RuleProblem[]) => RuleProblem[]
+}
+
+/** Reads a configuration as far as its schema goes. */
+export function readConfigDocument(
+  file: string,
+  text: string,
+  sources: ConfigSources,
+): ConfigDocument | Extract<ConfigResult, { kind: 'invalid' }> {
   const { documents, problems, warnings } = parseYAMLDocuments(file, text, 'CONFIG_INVALID')
   if (problems.length > 0) return { kind: 'invalid', problems }
   const [document, second] = documents
@@ -94,20 +124,17 @@ export function parseConfig(
     const problem = problemAt(second, '', 'a second document: a configuration is one document')
     return { kind: 'invalid', problems: [problem] }
   }
-  const {
-    document: resolved,
-    problems: unresolved,
-    hide,
-  } = resolveReferences(document, configSchema, sources)
+  const references = resolveReferences(document, configSchema, sources)
+  const unresolved = references.problems
   const unresolvedPaths = new Set(unresolved.map(({ path }) => path))
-  const checked = checkDocument(resolved).filter(({ path }) => !unresolvedPaths.has(path))
-  const known = [...unresolved, ...checked]
-  const builder = new ConfigBuilder(resolved, { directory: dirname(resolve(file)), sources, known })
-  const config = builder.build()
-  const wrong = [...known, ...builder.problems]
-  if (wrong.length === 0) return { kind: 'valid', config, warnings }
-  const hidden = wrong.map((problem) => ({ ...problem, message: hide(problem.message) }))
-  return { kind: 'invalid', problems: sortProblems(hidden) }
+  const checked = checkDocument(references.document).filter(
+    ({ path }) => !unresolvedPaths.has(path),
+  )
+  const hide = (shown: readonly RuleProblem[]) =>
+    sortProblems(
+      shown.map((problem) => ({ ...problem, message: references.hide(problem.message) })),
+    )
+  return { kind: 'read', document: references.document, warnings, unresolved, checked, hide }
 }
 
 /** What the schema says, and what it cannot say. */

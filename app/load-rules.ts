@@ -49,6 +49,7 @@ export function surroundingsOf(config: Config): Surroundings {
     streams: config.streams.map(({ name }) => name),
     sinks: config.sinks.map(({ name }) => name),
     schemas,
+    redact: new Map(config.streams.map(({ name, redact }) => [name, redact])),
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { TocsinError } from '../src/index.ts'
 import { type Config, parseConfig } from './config.ts'
+import { type ConfigOutline, parseConfigOutline } from './config-outline.ts'
 import { InvalidInput, sayWarnings } from './load-rules.ts'
 import { readText } from './rule-folder.ts'
 import type { Terminal } from './terminal.ts'
@@ -22,4 +23,22 @@ export function readConfig(path: string | undefined, terminal: Terminal): Config
   if (result.kind === 'invalid') throw new InvalidInput(result.problems)
   sayWarnings(result.warnings, terminal)
   return result.config
+}
+
+/**
+ * The outline of the configuration at a path, default that of `tocsin.yaml`; empty where there is
+ * no such file.
+ * @throws {TocsinError} USAGE for a named file that is not there, and {InvalidInput} with every mistake
+ */
+export function readConfigOutline(path: string | undefined): ConfigOutline {
+  const file = path ?? defaultConfigPath
+  if (path === undefined && !existsSync(file)) return { rulesPath: 'rules/', streams: new Map() }
+  const result = parseConfigOutline(file, readText(file))
+  if ('problems' in result) throw new InvalidInput(result.problems)
+  return result
+}
+
+/** What each stream redacts, as rules are loaded with it. */
+export function redactOf({ streams }: ConfigOutline): ReadonlyMap<string, readonly string[]> {
+  return new Map([...streams].map(([name, { redact }]) => [name, redact]))
 }

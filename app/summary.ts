@@ -1,9 +1,10 @@
-import type { JobSummary } from '../src/index.ts'
+import type { ExpressionErrorReport, JobSummary } from '../src/index.ts'
 import { count } from './progress-bar.ts'
 import { paint, type Terminal } from './terminal.ts'
 
 /** What a run found, in the terms of the command line; names are stable. */
 export interface RunSummary {
+  /** Each record that was read is one of events, late, invalid and out of range. */
   readonly events: number
   readonly late: number
   readonly late_after_idle?: number
@@ -21,8 +22,28 @@ export interface RunSummary {
   /** First events beyond `limit`, by rule. */
   readonly refused_by_rule?: Readonly<Record<string, number>>
   readonly expression_errors_by_rule?: Readonly<Record<string, number>>
+  /** The same by condition: what had no value, where it stands, and for which event first. */
+  readonly expression_errors?: readonly ExpressionErrorCount[]
   readonly seconds: number
   readonly events_per_second: number
+}
+
+export interface ExpressionErrorCount {
+  readonly rule: string
+  /** `filter`, `step probe`, `until of probe`. */
+  readonly place: string
+  readonly expression: string
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly count: number
+  readonly first: {
+    readonly stream: string
+    readonly partition: number
+    readonly offset: number
+    /** `amount is missing`. */
+    readonly reasons: readonly string[]
+  }
 }
 
 export function runSummary(summary: JobSummary, elapsedMs: number): RunSummary {
@@ -42,9 +63,20 @@ export function runSummary(summary: JobSummary, elapsedMs: number): RunSummary {
     ...some('dropped_by_rule', withPrefix(metrics, 'dropped_matches.')),
     ...some('refused_by_rule', withPrefix(metrics, 'refused_events.')),
     ...some('expression_errors_by_rule', withPrefix(metrics, 'expression_errors.')),
+    ...(summary.expressionErrors.length === 0
+      ? {}
+      : { expression_errors: summary.expressionErrors.map(expressionErrorCount) }),
     seconds: Number(seconds.toFixed(3)),
     events_per_second: Math.round(events / Math.max(seconds, 0.001)),
   }
+}
+
+function expressionErrorCount(report: ExpressionErrorReport): ExpressionErrorCount {
+  const { rule, place, expression, location, count: errors } = report
+  const { stream, partition, offset, reasons } = report
+  const { file, line, column } = location
+  const first = { stream, partition, offset, reasons }
+  return { rule, place, expression, file, line, column, count: errors, first }
 }
 
 /** The summary for people. */
@@ -65,7 +97,7 @@ export function summaryText(summary: RunSummary, terminal: Terminal): string {
     ...withTotal('suppressed', summary.suppressed_by_rule),
     ...withTotal('dropped', summary.dropped_by_rule),
     ...withTotal('refused', summary.refused_by_rule),
-    ...withTotal('expression errors', summary.expression_errors_by_rule),
+    ...expressionErrorRows(summary),
   ]
   const width = Math.max(titleWidthMin, ...rows.map(({ title }) => title.length + 1))
   const lines = rows.map(({ title, value, more = '', bold = false }) => {
@@ -97,6 +129,24 @@ function withTotal(title: string, counts: Readonly<Record<string, number>> | und
   if (counts === undefined) return []
   const value = Object.values(counts).reduce((sum, each) => sum + each, 0)
   return [{ title, value }, ...rowsOf(counts)]
+}
+
+/** By rule, and below each by condition: the condition is what there is to mend. */
+function expressionErrorRows(summary: RunSummary): Row[] {
+  const { expression_errors_by_rule: byRule = {}, expression_errors: errors = [] } = summary
+  const [total, ...rules] = withTotal('expression errors', summary.expression_errors_by_rule)
+  if (total === undefined) return []
+  const rows = Object.keys(byRule).flatMap((rule, index) => [
+    rules[index] as Row,
+    ...errors
+      .filter((error) => error.rule === rule)
+      .map(({ place, count: value, expression, file, line, column, first }) => {
+        const position = `${first.stream}/${first.partition}/${first.offset}`
+        const more = `${expression} (${file}:${line}:${column}), first for ${position}`
+        return { title: `    ${place}`, value, more }
+      }),
+  ])
+  return [total, ...rows]
 }
 
 function some(

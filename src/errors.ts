@@ -5,6 +5,7 @@ export const errorCodes = {
   RULE_EXPRESSION: 'an expression does not parse or does not type-check',
   RULE_PATTERN: 'the sequence of steps is malformed',
   RULE_DUPLICATE: 'two rules have the same id',
+  RULE_REDACTED: 'an alert would show what its stream redacts',
   RULE_NOT_YET: 'the keyword is known but not built yet',
   RULE_REFERENCE: 'a name refers to nothing',
   RULE_LINT: 'the rule is valid, but may not mean or cost what its author thinks',

@@ -35,7 +35,9 @@ export { explanationDot } from './rule/explanation-dot.ts'
 export { explanationMermaid } from './rule/explanation-mermaid.ts'
 export { explanationText } from './rule/explanation-text.ts'
 export type { CheckedRule } from './rule/expression-check.ts'
+export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
+export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
 export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
@@ -47,7 +49,7 @@ export {
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
-export type { ExpressionErrorReport, StreamTime } from './rule/rule-pipeline.ts'
+export type { StreamTime } from './rule/rule-pipeline.ts'
 export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-problem.ts'
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
@@ -72,12 +74,7 @@ export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
-export {
-  type Alert,
-  alertDocument,
-  plainEventText,
-  redactingEventText,
-} from './stream/alert.ts'
+export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
 export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

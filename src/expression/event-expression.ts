@@ -11,7 +11,7 @@ export interface CompiledExpression {
   /**
    * Its value: a JSON value, a Timestamp or a Duration; `undefined` is CEL's error. Without a
    * current event, bare fields are those of the last event taken. `names` holds the values of the
-   * scope's names, and `key`; by default none.
+   * scope's names; by default none.
    */
   evaluate(
     event: Event | null,

@@ -8,10 +8,12 @@ export interface ExpressionReads {
   readonly fields: readonly FieldPath[]
   /** Paths of events that steps took. */
   readonly taken: readonly { readonly step: number; readonly path: FieldPath }[]
+  /** Names of fields that it takes from values: of a list's items, of a table's row. */
+  readonly properties: readonly string[]
   /** Steps whose events it reads or counts. */
   readonly steps: readonly number[]
   readonly tables: readonly string[]
-  /** Names that must be given at evaluation, `key` too. */
+  /** Names that must be given at evaluation. */
   readonly names: readonly string[]
   /** Reads the current event, its stream and time, tables and constants only. */
   readonly unary: boolean
@@ -23,11 +25,13 @@ export function readsOf(expression: Expression): ExpressionReads {
   const steps = new Set<number>()
   const tables = new Set<string>()
   const names = new Set<string>()
+  const properties = new Set<string>()
   const readTaken = (step: number, path: FieldPath) =>
     taken.set(JSON.stringify([step, path]), { step, path })
   walk(expression, (node) => {
     if (node.kind === 'field') fields.set(JSON.stringify(node.path), node.path)
     else if (node.kind === 'name') names.add(node.name)
+    else if (node.kind === 'select') properties.add(node.property)
     else if (node.kind === 'row' || node.kind === 'in_table') tables.add(node.table)
     else if (node.kind === 'taken_field') readTaken(node.event.step, node.path)
     else if (node.kind === 'column') readTaken(node.events.step, node.path)
@@ -36,6 +40,7 @@ export function readsOf(expression: Expression): ExpressionReads {
   return {
     fields: [...fields.values()],
     taken: [...taken.values()],
+    properties: [...properties],
     steps: [...steps].sort((a, b) => a - b),
     tables: [...tables],
     names: [...names],

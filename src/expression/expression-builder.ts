@@ -207,7 +207,7 @@ export class ExpressionBuilder {
       if (name === 'stream') return valueMeaning({ kind: 'stream' }, Type.string)
     }
     if (name === 'tables') return { kind: 'tables' }
-    if (name === 'key' && scope.key) return valueMeaning({ kind: 'name', name }, Type.any)
+    if (name === 'key' && scope.key !== null) return valueMeaning(scope.key, Type.any)
     const step = scope.steps.find((candidate) => candidate.name === name)
     if (step !== undefined) return eventsOf(step)
     if (scope.names.includes(name)) return valueMeaning({ kind: 'name', name }, Type.any)

@@ -14,8 +14,8 @@ export interface ExpressionScope {
   readonly schemas: readonly (JsonObject | null)[]
   /** Further names, given by value at evaluation: those under `by`, of `let`, `window`, `i`. */
   readonly names: readonly string[]
-  /** Whether `key` is given at evaluation (under the name `key`). */
-  readonly key: boolean
+  /** What `key` stands for; `null` where there is no key. */
+  readonly key: Expression | null
   /** `null`: any table name is taken. */
   readonly tables: readonly string[] | null
   /** What the value must be, as far as it is known at load. */
@@ -50,7 +50,7 @@ export const openScope: ExpressionScope = {
   bareFields: true,
   schemas: [],
   names: [],
-  key: false,
+  key: null,
   tables: null,
   result: 'any',
 }

@@ -13,7 +13,7 @@ export type Expression =
   | { readonly kind: 'field'; readonly path: FieldPath }
   | { readonly kind: 'event_time' }
   | { readonly kind: 'stream' }
-  /** A name that the place provides: `key`, names under `by` and `let`, `window`. */
+  /** A name that the place provides: names under `by` and `let`, `window`. */
   | { readonly kind: 'name'; readonly name: string }
   /** A list macro's variable, numbered by nesting depth. */
   | { readonly kind: 'variable'; readonly variable: number }

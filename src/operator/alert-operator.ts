@@ -3,6 +3,7 @@ import type { Counter } from '../metrics.ts'
 import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import { decodeKey } from '../stream/key.ts'
+import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
 import type { LateFields } from './late-fields.ts'
@@ -36,6 +37,8 @@ export interface AlertPlan {
   readonly tags: readonly string[]
   /** Names of the key's parts in an alert's `by`. */
   readonly keyNames: readonly string[]
+  /** Those of them that alerts may not show. */
+  readonly redactedKeys: ReadonlySet<string>
   /** Names of the pattern's steps by index. */
   readonly stepNames: readonly string[]
   readonly match: AlertBlockPlan
@@ -106,8 +109,9 @@ export class AlertOperator implements CepOutput {
     if (event.timestamp < (this.#healthUntil.get(slot) ?? -Infinity)) return
     const hour = Math.floor(event.timestamp / healthIntervalMs)
     this.#healthUntil.set(slot, (hour + 1) * healthIntervalMs)
-    const by = keyOf(plan, key)
-    const id = hashOf([plan.rule, plan.fingerprint, 'limit', key, String(hour)])
+    const by = shownKey(plan, keyOf(plan, key))
+    const which = plan.redactedKeys.size === 0 ? key : `${event.split.partition}:${event.offset}`
+    const id = hashOf([plan.rule, plan.fingerprint, 'limit', which, String(hour)])
     const shown = [...by].map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', ')
     this.#send({
       id,
@@ -118,6 +122,7 @@ export class AlertOperator implements CepOutput {
       title: `Rule ${plan.rule}: ${plan.limit} first events are open for ${shown}; more are refused`,
       state: 'firing',
       sequence: 1,
+      key,
       by,
       eventTime: event.timestamp,
       detectedAt: this.#clock.now(),
@@ -134,7 +139,7 @@ export class AlertOperator implements CepOutput {
 
   #raise(result: CepResult, plan: AlertPlan, block: AlertBlockPlan): void {
     const { taken, key, eventTime } = result
-    this.#lateFields.complete(taken)
+    this.#lateFields.complete(taken, this.#eventText)
     const by = keyOf(plan, key)
     const exception = plan.exceptions.find(
       ({ expires, holds }) => eventTime < expires && holds(taken, by) === true,
@@ -154,7 +159,8 @@ export class AlertOperator implements CepOutput {
       title: block.title(taken, by),
       state: 'firing',
       sequence: 1,
-      by,
+      key,
+      by: shownKey(plan, by),
       eventTime,
       detectedAt: this.#clock.now(),
       tags: plan.tags,
@@ -205,6 +211,15 @@ function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {
   return by
 }
 
+/** The key as alerts show it. */
+function shownKey(
+  { redactedKeys }: AlertPlan,
+  by: ReadonlyMap<string, JsonValue>,
+): ReadonlyMap<string, JsonValue> {
+  if (redactedKeys.size === 0) return by
+  return new Map([...by].map(([name, value]) => [name, redactedKeys.has(name) ? redacted : value]))
+}
+
 function stepsOf(plan: AlertPlan, taken: TakenEvent): Map<string, Event[]> {
   const links: TakenEvent[] = []
   for (let link: TakenEvent | null = taken; link !== null; link = link.previous) links.push(link)
@@ -223,7 +238,8 @@ function idOf(
   plan: AlertPlan,
   steps: ReadonlyMap<string, readonly Event[]>,
 ): string {
-  const parts = [plan.rule, plan.fingerprint, kind, key]
+  // Whoever tries all card numbers would find the one in a hash; the positions say enough.
+  const parts = [plan.rule, plan.fingerprint, kind, plan.redactedKeys.size === 0 ? key : '']
   for (const [name, events] of steps) {
     parts.push(name)
     for (const { split, offset } of events) parts.push(split.stream, `${split.partition}:${offset}`)

@@ -1,6 +1,6 @@
 import type { ColumnPredicates } from '../expression/column-predicates.ts'
 import type { Column } from '../stream/column-batch.ts'
-import { ArrivedEvent, type EventText, type Split } from '../stream/event.ts'
+import { ArrivedEvent, type Event, type EventText, type Split } from '../stream/event.ts'
 import type { KeyEncoder } from '../stream/key.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import { WatermarkValve } from '../time/watermark-valve.ts'
@@ -25,13 +25,8 @@ export interface KeyedInputOptions {
   readonly keyNames: readonly string[]
   /** Batch column of each field slot; -1 where the stream's events lack the field. */
   readonly fieldColumns: readonly number[]
-  /** Told after a batch in which a predicate's value was CEL's error: how often, and where first. */
-  readonly onPredicateErrors: (
-    predicate: number,
-    count: number,
-    split: Split,
-    offset: number,
-  ) => void
+  /** Told after a batch in which a predicate's value was CEL's error: how often, and for which first. */
+  readonly onPredicateErrors: (predicate: number, count: number, first: Event) => void
 }
 
 /** Watermarks and split order of one keyed operator, over all streams that feed it. */
@@ -219,14 +214,16 @@ export class KeyedInput implements TimedBatchReceiver {
     this.#sideOutput(rejectedEvent('dead_letter', timed.columns.batch, row, reason, 'key'))
   }
 
-  #reportErrors({ columns: { batch } }: TimedBatch, split: Split): void {
+  #reportErrors(timed: TimedBatch, split: Split): void {
     const { errors, firstErrorRows } = this.#options.predicates
+    const text = { bytes: timed.columns.batch.bytes }
     for (let predicate = 0; predicate < errors.length; predicate++) {
       const count = (errors[predicate] as number) - (this.#errorsSeen[predicate] ?? 0)
       if (count === 0) continue
       this.#errorsSeen[predicate] = errors[predicate] as number
-      const offset = batch.offsets[firstErrorRows[predicate] as number] as number
-      this.#options.onPredicateErrors(predicate, count, split, offset)
+      const row = firstErrorRows[predicate] as number
+      const first = this.#eventOf(row, timed.timestamps[row] as number, timed, split, text)
+      this.#options.onPredicateErrors(predicate, count, first)
     }
   }
 

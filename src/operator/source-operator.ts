@@ -46,7 +46,7 @@ export interface SourceOperatorOptions {
   readonly to: number
 }
 
-/** What a stream brought, by what became of it. */
+/** What a stream brought, by what became of it: each record counts once. */
 export interface SourceCounts {
   events: number
   late: number
@@ -119,6 +119,7 @@ export class SourceOperator {
     }
     this.#rejectMalformed(timed)
     this.#assignTimestamps(state, timed)
+    const rejectedHere = timed.rejectedRows.size
     for (let i = 0; i < this.#receivers.length; i++) {
       const receiver = this.#receivers[i] as TimedBatchReceiver
       const channel = state.channels[i] as number
@@ -126,7 +127,10 @@ export class SourceOperator {
       receiver.advanceWatermark(channel, state.watermark.current)
     }
     this.counts.deadLetters += timed.rejectedRows.size
-    this.counts.lateAfterIdle += timed.lateRows.size
+    // What a receiver leaves out was counted as an event; one may find late what has no key for another.
+    const late = [...timed.lateRows].filter((row) => !timed.rejectedRows.has(row)).length
+    this.counts.lateAfterIdle += late
+    this.counts.events -= timed.rejectedRows.size - rejectedHere + late
   }
 
   /** The split no longer holds time. */

@@ -15,6 +15,9 @@ import {
   wordOrMap,
 } from './schema-parts.ts'
 
+/** What stands in messages beside a kind that is not. */
+const built = 'this version detects `event` and `sequence`'
+
 const match = described(
   { type: ['object', 'boolean'], 'x-expected': 'a JSON Schema of one event' },
   'A JSON Schema (draft 2020-12) that the event must satisfy. With `where`, both must hold.',
@@ -213,13 +216,16 @@ const state = keywords(
 export const detectSchema: SchemaNode = keywords({
   event: described(eventTest, 'Each event that fits is a match.', { where: 'amount > 10000' }),
   ...sequenceKeywords,
-  aggregate: described(notYet(aggregate), 'Counts over windows.', {
+  aggregate: described(notYet(aggregate, built), 'Counts over windows.', {
     window: { sliding: '10m' },
     let: { total: 'sum(amount)' },
     having: 'total > 5000',
   }),
-  absence: described(notYet(absence), 'An event that fails to come.', { of: {}, for: '5m' }),
-  state: described(notYet(state), 'A condition that lasts.', { when: 'value > 80', for: '5m' }),
+  absence: described(notYet(absence, built), 'An event that fails to come.', { of: {}, for: '5m' }),
+  state: described(notYet(state, built), 'A condition that lasts.', {
+    when: 'value > 80',
+    for: '5m',
+  }),
 })
 
 export const detectKinds = ['event', 'sequence', 'aggregate', 'absence', 'state'] as const

@@ -20,6 +20,11 @@ export function parentPath(path: string): string | null {
   return last === null ? '' : path.slice(0, last.index)
 }
 
+/** The last name in a path, indexes left out; empty for the root. */
+export function lastNameOf(path: string): string {
+  return /([\w$-]+)(?:\[\d+\])*$/.exec(path)?.[1] ?? ''
+}
+
 /** Whether `path` is `ancestor` or lies below it. */
 export function isWithin(path: string, ancestor: string): boolean {
   if (ancestor === '' || path === ancestor) return true

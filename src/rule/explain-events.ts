@@ -3,13 +3,15 @@ import { assert } from '../errors.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { RejectionKind } from '../operator/side-output.ts'
 import { VirtualRun } from '../runtime/virtual-run.ts'
-import type { JsonValue } from '../stream/alert.ts'
+import type { Alert, JsonValue } from '../stream/alert.ts'
 import { decodeKey } from '../stream/key.ts'
+import { redacted } from '../stream/redaction.ts'
 import { ManualClock } from '../time/clock.ts'
 import { type ExplainedPath, PathReader } from './explain-path.ts'
 import type { CheckedRule } from './expression-check.ts'
+import { redactedKeysOf } from './redacted-reads.ts'
 import { compileRules, type StreamTime } from './rule-pipeline.ts'
-import { TracingOperator } from './tracing-operator.ts'
+import { type TracedKey, TracingOperator } from './tracing-operator.ts'
 
 /** An event to be explained, as text: its numbers keep their digits. */
 export interface EventToExplain {
@@ -29,12 +31,16 @@ export interface ExplainEventsOptions {
   readonly tiesByArrival?: boolean
   /** Time to which to go on, epoch ms; infinity: the end of input. Default: the last event's. */
   readonly until?: number
+  /** Which keys to tell of, by their values even where they are redacted; default all. */
+  readonly selects?: (by: Readonly<Record<string, JsonValue>>) => boolean
 }
 
 /** What a rule made of events, as plain data. */
 export interface ExplainedRun {
   /** In order of their first events. */
   readonly keys: readonly ExplainedKey[]
+  /** Those that `selects` left out. */
+  readonly otherKeys: readonly ExplainedKey['by'][]
   /** Events that reached no key, in order. */
   readonly leftOut: readonly LeftOutEvent[]
   /** Matches and timeouts that raised no alert, in order. */
@@ -83,12 +89,16 @@ export function explainEvents(
   return run.result()
 }
 
+type FoundAlert = Pick<Alert, 'title' | 'eventTime' | 'key'>
+
+const nothingHidden: ReadonlyMap<string, string> = new Map()
+
 class ExplainingRun {
   readonly #checked: CheckedRule
   readonly #options: ExplainEventsOptions
   readonly #virtual: VirtualRun
-  readonly #alerts: { title: string; eventTime: number }[] = []
-  readonly #suppressed: { by: string; title: string; eventTime: number }[] = []
+  readonly #alerts: FoundAlert[] = []
+  readonly #suppressed: (FoundAlert & { readonly by: string })[] = []
   readonly #leftOut: LeftOutEvent[] = []
   #operator: TracingOperator | null = null
   #reader: PathReader | null = null
@@ -97,12 +107,13 @@ class ExplainingRun {
   constructor(checked: CheckedRule, options: ExplainEventsOptions) {
     this.#checked = checked
     this.#options = options
-    const { expressions, templates, generated } = checked
+    const { expressions, templates, generated, redact } = checked
     const live = {
       rule: { ...checked.rule, mode: 'live' as const },
       expressions,
       templates,
       generated,
+      redact,
     }
     const pipeline = compileRules([live], {
       streams: options.streams,
@@ -121,9 +132,12 @@ class ExplainingRun {
         return this.#operator
       },
       alerts: {
-        alert: ({ title, eventTime }) => this.#alerts.push({ title, eventTime }),
-        suppressed: ({ alert: { title, eventTime }, by }) =>
-          this.#suppressed.push({ by: by.kind === 'dedupe' ? by.kind : by.name, title, eventTime }),
+        alert: (alert) => this.#alerts.push(alert),
+        suppressed: ({ alert, by }) => {
+          const what = by.kind === 'dedupe' ? by.kind : by.name
+          const { title, eventTime, key } = alert
+          this.#suppressed.push({ by: what, title, eventTime, key })
+        },
         droppedMatches: () => {},
         refusedEvent: () => {},
       },
@@ -143,24 +157,43 @@ class ExplainingRun {
   }
 
   result(): ExplainedRun {
-    const keyNames = this.#checked.rule.by.map(({ name }) => name)
-    const reader = this.#reader as PathReader
-    const keys = (this.#operator as TracingOperator).keys.map((traced): ExplainedKey => {
-      const values = decodeKey(traced.key)
-      return {
-        by: Object.fromEntries(keyNames.map((name, part) => [name, values[part] as JsonValue])),
-        events: traced.events.length,
-        filteredOut: traced.events.filter(({ exists }) => !exists).map(({ event }) => event.offset),
-        refused: traced.refused.map(({ offset }) => offset),
-        paths: reader.read(traced),
-      }
-    })
+    const { selects = () => true } = this.#options
+    const traced = (this.#operator as TracingOperator).keys
+    const told = traced.filter((key) => selects(this.#keyOf(key, nothingHidden)))
+    const others = traced.filter((key) => !told.includes(key))
+    const hidden = redactedKeysOf(this.#checked.rule, this.#checked.redact)
+    const keysTold = new Set(told.map(({ key }) => key))
+    const isTold = ({ key }: FoundAlert) => keysTold.has(key)
     return {
-      keys,
+      keys: told.map((key) => this.#explainKey(key, hidden)),
+      otherKeys: others.map((key) => this.#keyOf(key, hidden)),
       leftOut: this.#leftOut.sort((a, b) => a.position - b.position),
-      suppressed: this.#suppressed,
-      alerts: this.#alerts,
+      suppressed: this.#suppressed.filter(isTold).map(({ by, title, eventTime }) => {
+        return { by, title, eventTime }
+      }),
+      alerts: this.#alerts.filter(isTold).map(({ title, eventTime }) => ({ title, eventTime })),
       until: Number.isFinite(this.#until) ? this.#until : null,
     }
+  }
+
+  #explainKey(traced: TracedKey, hidden: ReadonlyMap<string, string>): ExplainedKey {
+    const { events, refused } = traced
+    return {
+      by: this.#keyOf(traced, hidden),
+      events: events.length,
+      filteredOut: events.filter(({ exists }) => !exists).map(({ event }) => event.offset),
+      refused: refused.map(({ offset }) => offset),
+      paths: (this.#reader as PathReader).read(traced),
+    }
+  }
+
+  #keyOf({ key }: TracedKey, hidden: ReadonlyMap<string, string>): ExplainedKey['by'] {
+    const values = decodeKey(key)
+    return Object.fromEntries(
+      this.#checked.rule.by.map(({ name }, part) => [
+        name,
+        hidden.has(name) ? redacted : (values[part] as JsonValue),
+      ]),
+    )
   }
 }

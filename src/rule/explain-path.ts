@@ -3,6 +3,7 @@ import type { Event, TakenEvent } from '../stream/event.ts'
 import { explainAutomaton } from './explain-automaton.ts'
 import type { CheckedRule } from './expression-check.ts'
 import { type ConditionJudge, type FailedConjunct, NearMissJudge } from './near-miss.ts'
+import { eventTextOf } from './redacted-reads.ts'
 import { rulePatternOf } from './rule-pattern.ts'
 import type { TracedKey, TracedOutcome, TracedPath } from './tracing-operator.ts'
 
@@ -60,7 +61,8 @@ export class PathReader {
 
   constructor(checked: CheckedRule, compiled: CompiledPattern) {
     this.#compiled = compiled
-    const judge = new NearMissJudge(compiled.steps.map(({ name }) => name))
+    const stepNames = compiled.steps.map(({ name }) => name)
+    const judge = new NearMissJudge(stepNames, eventTextOf([checked]))
     const pattern = rulePatternOf(checked)
     this.#judges = pattern.steps.map((condition) => judge.judgeOf(condition))
     this.#stateNames = explainAutomaton(pattern).names

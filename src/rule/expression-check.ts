@@ -6,8 +6,10 @@ import type { ExpressionProblem, ExpressionScope } from '../expression/expressio
 import { parseSchemaPredicate } from '../expression/schema-predicate.ts'
 import { parseTemplate, type Template } from '../expression/template.ts'
 import type { JsonObject } from '../expression/value.ts'
+import { Redaction } from '../stream/redaction.ts'
 import { joinPath } from './document-path.ts'
 import { RuleScopes } from './expression-scopes.ts'
+import { hiddenReadsOf } from './redacted-reads.ts'
 import {
   type AlertBlock,
   type EventTest,
@@ -32,12 +34,16 @@ export interface CheckedRule {
   readonly templates: ReadonlyMap<string, Template>
   /** Of the texts with `${{ }}` in a test's `generate.event`, by path in the test's document. */
   readonly generated: ReadonlyMap<RuleTest, ReadonlyMap<string, Template>>
+  /** By stream of the rule: what alerts may not show. Streams that redact nothing are left out. */
+  readonly redact: ReadonlyMap<string, Redaction>
 }
 
 /** What expressions may refer to; what is absent is not checked. */
 export interface ExpressionSurroundings {
   /** JSON Schemas of streams by name. */
   readonly schemas?: ReadonlyMap<string, JsonObject>
+  /** Stream → fields that alerts may not show, as `Redaction` has them. */
+  readonly redact?: ReadonlyMap<string, readonly string[]>
 }
 
 /** The parsed form of an expression or schema of the rule, which checking has stored. */
@@ -52,9 +58,22 @@ export function checkExpressions(
   rule: Rule,
   surroundings: ExpressionSurroundings = {},
 ): { readonly checked: CheckedRule; readonly problems: readonly RuleProblem[] } {
-  const check = new ExpressionCheck(rule, new RuleScopes(rule, surroundings.schemas ?? new Map()))
+  const scopes = new RuleScopes(rule, surroundings.schemas ?? new Map())
+  const check = new ExpressionCheck(rule, scopes, redactionsOf(rule, surroundings))
   check.run()
   return { checked: check, problems: check.problems }
+}
+
+function redactionsOf(
+  { from }: Rule,
+  { redact }: ExpressionSurroundings,
+): ReadonlyMap<string, Redaction> {
+  return new Map(
+    from.flatMap((stream) => {
+      const fields = redact?.get(stream) ?? []
+      return fields.length === 0 ? [] : [[stream, new Redaction(fields)]]
+    }),
+  )
 }
 
 class ExpressionCheck implements CheckedRule {
@@ -62,12 +81,14 @@ class ExpressionCheck implements CheckedRule {
   readonly expressions = new Map<string, Expression>()
   readonly templates = new Map<string, Template>()
   readonly generated = new Map<RuleTest, ReadonlyMap<string, Template>>()
+  readonly redact: ReadonlyMap<string, Redaction>
   readonly problems: RuleProblem[] = []
   readonly #scopes: RuleScopes
 
-  constructor(rule: Rule, scopes: RuleScopes) {
+  constructor(rule: Rule, scopes: RuleScopes, redact: ReadonlyMap<string, Redaction>) {
     this.rule = rule
     this.#scopes = scopes
+    this.redact = redact
   }
 
   run(): void {
@@ -129,7 +150,11 @@ class ExpressionCheck implements CheckedRule {
   #checkAlert({ title, fields, dedupe }: AlertBlock): void {
     if (title !== null) this.#parseTitle(title)
     const scope = this.#scopes.ofAlert()
-    for (const expression of fields.values()) this.#parse(expression, scope)
+    for (const part of fields.values()) {
+      this.#parse(part, scope)
+      const expression = this.expressions.get(part.path)
+      if (expression !== undefined) this.#checkShown(part, [expression])
+    }
     for (const expression of dedupe?.by ?? []) this.#parse(expression, scope)
   }
 
@@ -143,8 +168,26 @@ class ExpressionCheck implements CheckedRule {
   #parseTitle(part: TemplateText): void {
     if (this.#usesTables(part, this.rule.locate)) return
     const parsed = parseTemplate(part.text, this.#scopes.ofAlert())
-    if ('template' in parsed) this.templates.set(part.path, parsed.template)
-    else this.#reportAll(part.path, parsed.problems, this.rule.locate)
+    if ('template' in parsed) {
+      this.templates.set(part.path, parsed.template)
+      const { parts } = parsed.template
+      this.#checkShown(
+        part,
+        parts.flatMap((each) => (each.kind === 'expression' ? [each.expression] : [])),
+      )
+    } else this.#reportAll(part.path, parsed.problems, this.rule.locate)
+  }
+
+  /** Refuses what would show a redacted field, or something that is computed from one. */
+  #checkShown({ text, path }: ExpressionText, expressions: readonly Expression[]): void {
+    const hidden = expressions
+      .flatMap((expression) => hiddenReadsOf(expression, this.rule, this.redact))
+      .at(0)
+    if (hidden === undefined) return
+    const message = `\`${hidden.name}\` is redacted in the stream \`${hidden.stream}\`: alerts cannot show it, nor what is computed from it`
+    const last = hidden.name.slice(hidden.name.lastIndexOf('.') + 1)
+    const location = this.rule.locate(path, Math.max(text.indexOf(last), 0))
+    this.#report(path, message, location, 'RULE_REDACTED')
   }
 
   #parseSchema({ schema, path }: SchemaText, scope: ExpressionScope): void {

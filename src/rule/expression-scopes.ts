@@ -1,6 +1,8 @@
+import type { Expression } from '../expression/expression.ts'
 import type { ExpressionScope, StepName } from '../expression/expression-scope.ts'
 import type { JsonObject } from '../expression/value.ts'
-import { type Rule, stepItemsOf } from './rule.ts'
+import type { FieldPath } from '../stream/column-batch.ts'
+import { type KeyPart, type Rule, stepItemsOf } from './rule.ts'
 
 /** What expressions may speak of in each place of one rule. */
 export class RuleScopes {
@@ -24,13 +26,13 @@ export class RuleScopes {
 
   /** `filter`, `event` and `cancelled_by`: the event alone. */
   ofEvent(from: string | null): ExpressionScope {
-    return this.#scope({ schemas: this.#schemasOf(from), result: 'boolean' })
+    const key = keyOfEvent(this.#rule, from)
+    return this.#scope({ schemas: this.#schemasOf(from), key, result: 'boolean' })
   }
 
   /** `where` and `until` of an item: all steps, its own among them. */
   ofStep(from: string | null): ExpressionScope {
-    const schemas = this.#schemasOf(from)
-    return this.#scope({ steps: this.#steps, schemas, key: true, result: 'boolean' })
+    return { ...this.ofEvent(from), steps: this.#steps }
   }
 
   /** `title`, `fields` and `dedupe`: the steps, the key, and the last event taken. */
@@ -38,7 +40,7 @@ export class RuleScopes {
     return this.#scope({
       steps: this.#steps,
       schemas: this.#schemasOf(null),
-      key: true,
+      key: keyOfAlert(this.#rule),
       names: this.#rule.by.map(({ name }) => name).filter((name) => /^[A-Za-z_]\w*$/.test(name)),
     })
   }
@@ -75,10 +77,45 @@ export class RuleScopes {
       bareFields: true,
       schemas: [],
       names: [],
-      key: false,
+      key: null,
       tables: null,
       result: 'any',
       ...parts,
     }
   }
+}
+
+/** `key` of the current event: the value at its stream's own path; of several parts their list. */
+function keyOfEvent({ by, from }: Rule, stream: string | null): Expression {
+  return keyOfParts(by.map((part) => partOfEvent(part, stream === null ? from : [stream])))
+}
+
+/** `key` in an alert: as `by` shows it. */
+function keyOfAlert({ by }: Rule): Expression {
+  return keyOfParts(by.map(({ name }) => ({ kind: 'name', name })))
+}
+
+function keyOfParts(parts: readonly Expression[]): Expression {
+  const [only] = parts
+  return only !== undefined && parts.length === 1 ? only : { kind: 'list', elements: parts }
+}
+
+/** Where streams have different paths, the event's stream decides. */
+function partOfEvent({ paths }: KeyPart, streams: readonly string[]): Expression {
+  const [first = '', ...others] = streams
+  const own: Expression = { kind: 'field', path: paths.get(first) ?? [] }
+  const otherwise = others.filter((stream) => !samePath(paths.get(stream), paths.get(first)))
+  if (otherwise.length === 0) return own
+  const same = streams.filter((stream) => !otherwise.includes(stream))
+  const isOfSame = same.map((stream): Expression => {
+    const right: Expression = { kind: 'literal', value: stream }
+    return { kind: 'compare', operator: '==', left: { kind: 'stream' }, right }
+  })
+  const condition: Expression = { kind: 'or', operands: isOfSame }
+  const whenFalse = partOfEvent({ name: '', paths }, otherwise)
+  return { kind: 'conditional', condition, whenTrue: own, whenFalse }
+}
+
+function samePath(a: FieldPath | undefined, b: FieldPath | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }

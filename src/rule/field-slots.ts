@@ -1,3 +1,4 @@
+import type { LateField } from '../operator/late-fields.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 
 /** Gives each field path an index, in order of first asking. */
@@ -15,6 +16,22 @@ export class FieldSlots {
     let index = this.#indexes.get(key)
     if (index === undefined) {
       index = this.paths.push(path) - 1
+      this.#indexes.set(key, index)
+    }
+    return index
+  }
+}
+
+/** The same for fields that only alerts read: as they are, and as alerts may show them. */
+export class LateSlots {
+  readonly fields: LateField[] = []
+  readonly #indexes = new Map<string, number>()
+
+  indexOf(path: FieldPath, isShown: boolean): number {
+    const key = JSON.stringify([isShown, path])
+    let index = this.#indexes.get(key)
+    if (index === undefined) {
+      index = this.fields.push({ path, isShown }) - 1
       this.#indexes.set(key, index)
     }
     return index

@@ -3,7 +3,7 @@ import type { Expression } from '../expression/expression.ts'
 import { readsOf } from '../expression/expression-analysis.ts'
 import { jsonOf } from '../expression/template.ts'
 import { valueAt } from '../expression/value.ts'
-import type { JsonValue } from '../stream/alert.ts'
+import { type EventText, type JsonValue, plainEventText } from '../stream/alert.ts'
 import { type Event, eventOf, type TakenEvent } from '../stream/event.ts'
 import { FieldSlots } from './field-slots.ts'
 import type { RuleCondition } from './rule-condition.ts'
@@ -29,11 +29,18 @@ export type ConditionJudge = (event: Event, taken: TakenEvent | null) => FailedC
 export class NearMissJudge {
   readonly #slots = new FieldSlots()
   readonly #stepNames: readonly string[]
-  readonly #whole = new Map<Event, Event>()
+  readonly #eventText: EventText
+  readonly #whole: WholeEvents = new Map()
+  /** As they may be shown: what is told of a condition is read from these. */
+  readonly #shown: WholeEvents = new Map()
 
-  /** @param stepNames names of the pattern's steps by index */
-  constructor(stepNames: readonly string[]) {
+  /**
+   * @param stepNames names of the pattern's steps by index
+   * @param eventText gives events as they may be shown
+   */
+  constructor(stepNames: readonly string[], eventText: EventText) {
     this.#stepNames = stepNames
+    this.#eventText = eventText
   }
 
   /** All judges must be made before the first is used. */
@@ -44,12 +51,16 @@ export class NearMissJudge {
       reads: this.#readsOf(expression),
     }))
     return (event, taken) => {
-      const whole = this.#wholeOf(event)
-      const wholeTaken = this.#wholeTaken(taken)
-      return tests.flatMap(({ text, holds, reads }) => {
+      const whole = this.#wholeOf(event, this.#whole)
+      const wholeTaken = this.#wholeTaken(taken, this.#whole)
+      const failing = tests.flatMap(({ text, holds, reads }) => {
         const value = holds(whole, wholeTaken)
-        return value === true ? [] : [failed(text, value, reads, whole, wholeTaken)]
+        return value === true ? [] : [{ text, value, reads }]
       })
+      if (failing.length === 0) return []
+      const shown = this.#wholeOf(event, this.#shown)
+      const shownTaken = this.#wholeTaken(taken, this.#shown)
+      return failing.map(({ text, value, reads }) => failed(text, value, reads, shown, shownTaken))
     }
   }
 
@@ -74,29 +85,31 @@ export class NearMissJudge {
   }
 
   /** The event with all fields that some judge reads. */
-  #wholeOf(event: Event): Event {
-    let whole = this.#whole.get(event)
+  #wholeOf(event: Event, known: WholeEvents): Event {
+    let whole = known.get(event)
     if (whole === undefined) {
-      const value: unknown = JSON.parse(Buffer.from(event.raw, 'latin1').toString('utf8'))
+      const text = known === this.#shown ? this.#eventText(event) : plainEventText(event)
+      const value: unknown = JSON.parse(text)
       const fields = this.#slots.paths.map((path) => valueAt(value, path))
       const { timestamp, split, offset, predicates, morePredicates, raw } = event
       whole = eventOf(timestamp, split, offset, predicates, morePredicates, fields, raw)
-      this.#whole.set(event, whole)
+      known.set(event, whole)
     }
     return whole
   }
 
-  #wholeTaken(taken: TakenEvent | null): TakenEvent | null {
+  #wholeTaken(taken: TakenEvent | null, known: WholeEvents): TakenEvent | null {
     const links: TakenEvent[] = []
     for (let link = taken; link !== null; link = link.previous) links.push(link)
     let whole: TakenEvent | null = null
-    for (const link of links.reverse()) {
-      whole = { ...link, event: this.#wholeOf(link.event), previous: whole }
+    for (const { event, step, ordinal } of links.reverse()) {
+      whole = { event: this.#wholeOf(event, known), step, ordinal, previous: whole }
     }
     return whole
   }
 }
 
+type WholeEvents = Map<Event, Event>
 type Evaluation = (event: Event, taken: TakenEvent | null) => unknown
 
 interface NamedRead {

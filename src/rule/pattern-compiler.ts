@@ -4,6 +4,7 @@ import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strateg
 import type { Condition, Pattern, PatternItem, StepPattern } from '../pattern/pattern.ts'
 import { single } from '../pattern/quantifier.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
+import type { ConditionPlace, PlaceErrors } from './expression-errors.ts'
 import type { PredicateRegistry } from './predicate-registry.ts'
 import {
   type AfterMatch,
@@ -24,9 +25,12 @@ export interface PatternContext {
   readonly filter: Expression | null
   /** The checked expression of a place in the rule; `null` where there is none. */
   readonly expressionOf: (part: ExpressionText | SchemaText | null) => Expression | null
+  /** Takes the errors of a condition; `null`: it is never evaluated. */
+  readonly errorsAt: (place: ConditionPlace) => PlaceErrors | null
   /** Compiles what reads the partial match; CEL's error counts as false, and is counted. */
   readonly compileTest: (
     expression: Expression,
+    errors: PlaceErrors | null,
   ) => (event: Event, taken: TakenEvent | null) => boolean
   /** Makes a skip target that a match left out an error; rules skip nothing then. */
   readonly throwOnMiss: boolean
@@ -38,7 +42,7 @@ export const eventStepName = 'event'
 /** Turns what a rule detects into a pattern; its predicates go to the registry. */
 export function compilePattern(detect: Detect, context: PatternContext): Pattern {
   if (detect.kind === 'event') {
-    const condition = compileTest(detect.event, context)
+    const condition = compileTest(detect.event, 'step', eventStepName, context)
     return { items: [eventStep(condition)], withinMs: null, afterMatch: { kind: 'no_skip' } }
   }
   const names = stepItemsOf(detect.items).map((step) => step.name)
@@ -51,13 +55,18 @@ export function compilePattern(detect: Detect, context: PatternContext): Pattern
 }
 
 /** The condition of a test: its stream, `match` and `where`; `null` where every event fits. */
-export function compileTest(test: EventTest, context: PatternContext): Condition | null {
+export function compileTest(
+  test: EventTest,
+  kind: ConditionPlace['kind'],
+  name: string,
+  context: PatternContext,
+): Condition | null {
   const parts = [
     streamTest(test.from, context.rule),
     context.expressionOf(test.match),
     context.expressionOf(test.where),
   ].filter((part) => part !== null)
-  return compileCondition(parts, context)
+  return compileCondition(parts, { kind, name, text: test.where }, context)
 }
 
 class ItemCompiler {
@@ -72,7 +81,7 @@ class ItemCompiler {
     if (item.kind === 'group') {
       const items = item.items.map((inner) => this.compile(inner))
       const { contiguity, quantifier } = item
-      return { kind: 'group', items, contiguity, quantifier, until: this.#until(item.until) }
+      return { kind: 'group', items, contiguity, quantifier, until: this.#until(item) }
     }
     return {
       kind: 'step',
@@ -80,16 +89,17 @@ class ItemCompiler {
       name: item.name,
       negated: item.negated,
       contiguity: item.contiguity,
-      condition: compileTest(item.test, this.#context),
+      condition: compileTest(item.test, item.negated ? 'absent' : 'step', item.name, this.#context),
       quantifier: item.quantifier,
-      until: this.#until(item.until),
+      until: this.#until(item),
       withinMs: item.withinMs,
     }
   }
 
-  #until(text: ExpressionText | null): Condition | null {
+  #until({ until: text, name }: SequenceItem): Condition | null {
     const expression = this.#context.expressionOf(text)
-    return expression === null ? null : compileCondition([expression], this.#context)
+    if (expression === null) return null
+    return compileCondition([expression], { kind: 'until', name, text }, this.#context)
   }
 }
 
@@ -116,13 +126,17 @@ function streamTest(from: string | null, rule: Rule): Expression | null {
 /** Unary parts are evaluated over the batch (and imply the filter), the rest for each match. */
 function compileCondition(
   parts: readonly Expression[],
-  { predicates, filter, rule, compileTest }: PatternContext,
+  place: ConditionPlace,
+  { predicates, filter, errorsAt, compileTest }: PatternContext,
 ): Condition | null {
   if (parts.length === 0 && filter === null) return null
   const { unary, iterative } =
     parts.length === 0 ? { unary: null, iterative: null } : splitUnary(conjunction(parts))
-  const predicate = predicates.indexOf([filter, unary], rule.id)
-  if (iterative !== null) return { kind: 'iterative', predicate, test: compileTest(iterative) }
+  const errors = errorsAt(place)
+  const predicate = predicates.indexOf([filter, unary], errors)
+  if (iterative !== null) {
+    return { kind: 'iterative', predicate, test: compileTest(iterative, errors) }
+  }
   return predicate === null ? null : { kind: 'unary', predicate }
 }
 

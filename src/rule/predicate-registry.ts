@@ -1,15 +1,19 @@
 import type { Expression } from '../expression/expression.ts'
 import { conjunction, expressionKey } from '../expression/expression-analysis.ts'
+import type { PlaceErrors } from './expression-errors.ts'
 
 /** The unary predicates of the rules that share an operator; equal ones are one. */
 export class PredicateRegistry {
   readonly expressions: Expression[] = []
-  /** Rules that use predicate i. */
-  readonly users: Set<string>[] = []
+  /** Places whose condition is predicate i, or a part of it. */
+  readonly users: PlaceErrors[][] = []
   readonly #indexes = new Map<string, number>()
 
-  /** The index of the conjunction of the parts; `null` for none, which is always true. */
-  indexOf(parts: readonly (Expression | null)[], rule: string): number | null {
+  /**
+   * The index of the conjunction of the parts; `null` for none, which is always true.
+   * @param user takes its errors; `null`: it is never evaluated
+   */
+  indexOf(parts: readonly (Expression | null)[], user: PlaceErrors | null): number | null {
     const present = parts.filter((part) => part !== null)
     if (present.length === 0) return null
     const expression = conjunction(present)
@@ -18,9 +22,9 @@ export class PredicateRegistry {
     if (index === undefined) {
       index = this.expressions.push(expression) - 1
       this.#indexes.set(key, index)
-      this.users.push(new Set())
+      this.users.push([])
     }
-    this.users[index]?.add(rule)
+    if (user !== null) this.users[index]?.push(user)
     return index
   }
 }

@@ -14,7 +14,8 @@ import { firstLateSlot, LateFields } from '../operator/late-fields.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
-import { FieldSlots } from './field-slots.ts'
+import type { ConditionPlace, ExpressionErrors, PlaceErrors } from './expression-errors.ts'
+import { FieldSlots, LateSlots } from './field-slots.ts'
 import {
   compilePattern,
   compileTest,
@@ -23,6 +24,7 @@ import {
   predicatesOf,
 } from './pattern-compiler.ts'
 import { PredicateRegistry } from './predicate-registry.ts'
+import { redactedKeysOf } from './redacted-reads.ts'
 import {
   type AlertBlock,
   type ExpressionText,
@@ -47,6 +49,7 @@ export interface RuleGroup {
 export interface CompileOptions {
   readonly environment: ExpressionEnvironment
   readonly metrics: MetricGroup
+  readonly errors: ExpressionErrors
   readonly throwOnMiss?: boolean
 }
 
@@ -61,18 +64,28 @@ export function compileGroup(rules: readonly CheckedRule[], options: CompileOpti
   // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
   const compiled = compilers.map((compiler) => compiler.compilePattern())
   const carried = fields.paths.length
-  const late = new FieldSlots()
-  const slotOf = (path: FieldPath) =>
-    fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path)
-  const plans = compilers.map((compiler) => compiler.compilePlan(slotOf))
+  const late = new LateSlots()
+  const slots = {
+    read: (path: FieldPath) =>
+      fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path, false),
+    // What conditions read is not redacted: that has slots of its own.
+    show: (path: FieldPath) => firstLateSlot(carried) + late.indexOf(path, true),
+  }
+  const plans = compilers.map((compiler) => compiler.compilePlan(slots))
   return {
     patterns: compiled.map(({ pattern }) => pattern),
     needs: compiled.map(({ need }) => need),
     plans,
     predicates,
     carriedFields: fields.paths,
-    lateFields: new LateFields(carried, late.paths),
+    lateFields: new LateFields(carried, late.fields),
   }
+}
+
+/** The slots of fields in the places of an alert: where they are read only, and shown. */
+interface AlertSlots {
+  readonly read: (path: FieldPath) => number
+  readonly show: (path: FieldPath) => number
 }
 
 /** Sequences have limits of their own; a rule of single events keeps nothing open. */
@@ -83,6 +96,7 @@ class RuleCompiler {
   readonly #rule: Rule
   readonly #predicates: PredicateRegistry
   #slotOf: (path: FieldPath) => number
+  #shownSlotOf: (path: FieldPath) => number
   readonly #store: MatchStore
   readonly #options: CompileOptions
 
@@ -97,6 +111,7 @@ class RuleCompiler {
     this.#rule = checked.rule
     this.#predicates = predicates
     this.#slotOf = fields.indexOf
+    this.#shownSlotOf = fields.indexOf
     this.#store = store
     this.#options = options
   }
@@ -108,9 +123,10 @@ class RuleCompiler {
     const compiled = compileNFA(compilePattern(detect, context))
     const sequence = detect.kind === 'sequence' ? detect : null
     const nfa = new NFA(compiled, sequence ?? eventOptions, this.#store)
-    const filter = this.#predicates.indexOf([context.filter], rule.id)
+    const errors = this.#errorsAt({ kind: 'filter', name: '', text: rule.filter })
+    const filter = this.#predicates.indexOf([context.filter], errors)
     const cancelling = sequence?.cancelledBy ?? null
-    const cancel = cancelling === null ? null : compileTest(cancelling, context)
+    const cancel = cancelling === null ? null : compileTest(cancelling, 'cancelled_by', '', context)
     const predicates = predicatesOf(compiled.pattern.items)
     const pattern = {
       nfa,
@@ -124,9 +140,9 @@ class RuleCompiler {
     return { pattern, need: { filter, anyOf: inert ? concerned : null } }
   }
 
-  /** @param slotOf gives fields a slot that only alerts read */
-  compilePlan(slotOf: (path: FieldPath) => number): AlertPlan {
-    this.#slotOf = slotOf
+  compilePlan({ read, show }: AlertSlots): AlertPlan {
+    this.#slotOf = read
+    this.#shownSlotOf = this.#checked.redact.size === 0 ? read : show
     const { detect } = this.#rule
     if (detect.kind === 'event') return this.#alertPlan([eventStepName], eventOptions.limit)
     const stepNames = stepItemsOf(detect.items).map((step) => step.name)
@@ -139,7 +155,8 @@ class RuleCompiler {
       predicates: this.#predicates,
       filter: this.#expressionOf(this.#rule.filter),
       expressionOf: (part) => this.#expressionOf(part),
-      compileTest: (expression) => this.#compileTest(expression),
+      errorsAt: (place) => this.#errorsAt(place),
+      compileTest: (expression, errors) => this.#compileTest(expression, errors),
       throwOnMiss: this.#options.throwOnMiss ?? false,
     }
   }
@@ -148,18 +165,24 @@ class RuleCompiler {
     return part === null ? null : expressionOf(this.#checked, part)
   }
 
-  #compileTest(expression: Expression): ReturnType<PatternContext['compileTest']> {
+  #errorsAt(place: ConditionPlace): PlaceErrors {
+    return this.#options.errors.at(this.#checked, place)
+  }
+
+  #compileTest(
+    expression: Expression,
+    errors: PlaceErrors | null,
+  ): ReturnType<PatternContext['compileTest']> {
     const evaluate = this.#compile(expression)
-    const errors = this.#options.metrics.counter(`expression_errors.${this.#rule.id}`)
     return (event, taken) => {
       const value = evaluate.evaluate(event, taken)
-      if (value === undefined) errors.increment()
+      if (value === undefined) errors?.noteIterative(event, taken)
       return value === true
     }
   }
 
-  #compile(expression: Expression) {
-    return compileEventExpression(expression, this.#slotOf, this.#options.environment)
+  #compile(expression: Expression, slotOf = this.#slotOf) {
+    return compileEventExpression(expression, slotOf, this.#options.environment)
   }
 
   #alertPlan(stepNames: readonly string[], limit: number): AlertPlan {
@@ -171,12 +194,13 @@ class RuleCompiler {
       mode: rule.mode,
       tags: rule.tags,
       keyNames: rule.by.map(({ name }) => name),
+      redactedKeys: new Set(redactedKeysOf(rule, this.#checked.redact).keys()),
       stepNames,
       match: this.#blockPlan(rule.alert),
       timeout: rule.onTimeout === null ? null : this.#blockPlan(rule.onTimeout),
       exceptions: rule.exceptions.map(({ name, where, expires }) => ({
         name,
-        holds: this.#matchExpression(where),
+        holds: this.#exceptionTest(name, where),
         expires: expires ?? Infinity,
         hits: this.#options.metrics.counter(`exception_hits.${rule.id}.${name}`),
       })),
@@ -189,7 +213,9 @@ class RuleCompiler {
     return {
       severity: block.severity ?? this.#rule.severity,
       title: this.#title(block.title ?? this.#rule.title),
-      fields: new Map([...fields].map(([name, text]) => [name, this.#matchExpression(text)])),
+      fields: new Map(
+        [...fields].map(([name, text]) => [name, this.#matchExpression(text, this.#shownSlotOf)]),
+      ),
       dedupe:
         dedupe === null
           ? null
@@ -198,8 +224,18 @@ class RuleCompiler {
     }
   }
 
-  #matchExpression(part: ExpressionText): MatchExpression {
-    const compiled = this.#compile(expressionOf(this.#checked, part))
+  #exceptionTest(name: string, where: ExpressionText): MatchExpression {
+    const compiled = this.#compile(expressionOf(this.#checked, where))
+    const errors = this.#errorsAt({ kind: 'exception', name, text: where })
+    return (taken, names) => {
+      const value = compiled.evaluate(null, taken, names)
+      if (value === undefined) errors.noteIterative(taken.event, taken)
+      return value
+    }
+  }
+
+  #matchExpression(part: ExpressionText, slotOf = this.#slotOf): MatchExpression {
+    const compiled = this.#compile(expressionOf(this.#checked, part), slotOf)
     return (taken, names) => jsonOf(compiled.evaluate(null, taken, names))
   }
 
@@ -207,7 +243,7 @@ class RuleCompiler {
     const template = this.#checked.templates.get(path)
     assert(template !== undefined, `the title at ${path} is parsed`)
     const compiled = template.parts.map((part) =>
-      part.kind === 'text' ? part.text : this.#compile(part.expression),
+      part.kind === 'text' ? part.text : this.#compile(part.expression, this.#shownSlotOf),
     )
     return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
       compiled

@@ -9,15 +9,11 @@ import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
 import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
-import type { Alert, EventText } from '../stream/alert.ts'
+import type { Alert } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckedRule } from './expression-check.ts'
-import {
-  compileRules,
-  type ExpressionErrorReport,
-  type RulePipeline,
-  type StreamTime,
-} from './rule-pipeline.ts'
+import type { ExpressionErrorReport } from './expression-errors.ts'
+import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
 export interface JobStream {
@@ -44,7 +40,6 @@ export interface RuleJobOptions {
   readonly sorterCapBytes?: number
   /** Told once, when more had to be held; default: only the summary tells. */
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
-  readonly eventText?: EventText
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
@@ -68,7 +63,7 @@ export interface JobProgress {
 
 /** What became of everything that a job read. */
 export interface JobSummary {
-  /** Events that were offered to the rules. */
+  /** Events that were offered to the rules: those without the key of one are dead letters. */
   readonly events: number
   readonly late: number
   readonly lateAfterIdle: number
@@ -79,6 +74,8 @@ export interface JobSummary {
   readonly alertsByRule: ReadonlyMap<string, number>
   readonly suppressedByRule: ReadonlyMap<string, number>
   readonly metrics: ReadonlyMap<string, number>
+  /** Conditions that had no value for some events, in order of rules. */
+  readonly expressionErrors: readonly ExpressionErrorReport[]
   /** Keys with something open at the end. */
   readonly openKeys: number
   /** The most that the sorters held after a batch, roughly, bytes. */
@@ -222,6 +219,7 @@ class RuleJob {
       alertsByRule: this.#alertsByRule,
       suppressedByRule: this.#suppressedByRule,
       metrics: this.#metrics.snapshot(),
+      expressionErrors: this.#pipeline.expressionErrors(),
       openKeys: this.#pipeline.openKeys(),
       bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
     }

@@ -2,12 +2,16 @@ import { joinPath } from './document-path.ts'
 import type { DocumentReading } from './document-reading.ts'
 import type { SequenceDetect, SequenceItem } from './rule.ts'
 
-/** Warns of what a sequence may keep in state, with the bound, and of steps named like a key. */
+/**
+ * Warns of what a sequence may keep in state, with the bound, of what greedy loops take from their
+ * neighbours, and of steps named like a key.
+ */
 export function lintSequence(
   reading: DocumentReading,
   detect: SequenceDetect,
   keyNames: readonly string[],
 ): void {
+  lintGreedy(reading, detect.items, true)
   const firsts = `${detect.limit} first events a key (\`limit\`)`
   const span = detect.withinMs === null ? 'without a time limit' : 'within the time limit'
   for (const item of everyItem(detect.items)) {
@@ -29,6 +33,29 @@ export function lintSequence(
       reading.warn(joinPath(item.path, keyword), message)
     }
   }
+}
+
+/**
+ * A greedy loop also narrows the ways past the item behind it, so that one which may be left out
+ * means something else there. Flink's builder refuses it (but not as `times` from 0), its NFA
+ * gives these answers.
+ */
+function lintGreedy(reading: DocumentReading, items: readonly SequenceItem[], isWhole: boolean) {
+  for (const [index, item] of items.entries()) {
+    if (item.kind === 'group') lintGreedy(reading, item.items, false)
+    const before = items[index - 1]
+    if (before === undefined || !isGreedyLoop(before) || !item.quantifier.optional) continue
+    const isTail = isWhole && items.slice(index).every(({ quantifier }) => quantifier.optional)
+    const message = isTail
+      ? `\`${item.name}\` is not left out behind the greedy \`${before.name}\`: a match then ends with an event that \`${before.name}\` does not take; without \`greedy\` it may be`
+      : `\`${item.name}\` may be left out behind the greedy \`${before.name}\`, which Flink CEP refuses: here no event that \`${before.name}\` can take goes to \`${item.name}\` or to what follows it`
+    reading.warn(joinPath(item.path, item.kind), message)
+  }
+}
+
+/** With a fixed number of repetitions there is nothing to choose. */
+function isGreedyLoop({ quantifier }: SequenceItem): boolean {
+  return quantifier.kind === 'times' && quantifier.greedy && quantifier.min !== quantifier.max
 }
 
 function* everyItem(items: readonly SequenceItem[]): Generator<SequenceItem> {

@@ -1,3 +1,4 @@
+import { lastNameOf } from './document-path.ts'
 import {
   type CheckedRule,
   checkExpressions,
@@ -44,6 +45,27 @@ export function loadCheckedRules(
   })
 }
 
+/**
+ * All problems of a rule, in order of place; a keyword that is not built is said once, where it
+ * stands first: a table in a condition is most likely in the tests too.
+ */
+function eachNotYetOnce(
+  ofSchema: readonly RuleProblem[],
+  ofReading: readonly RuleProblem[],
+  ofExpressions: readonly RuleProblem[],
+): RuleProblem[] {
+  const inExpressions = new Set(ofExpressions)
+  const said = new Set<string>()
+  return sortProblems([...ofSchema, ...ofReading, ...ofExpressions]).filter((problem) => {
+    if (problem.code !== 'RULE_NOT_YET') return true
+    // In expressions tables are all that there is not.
+    const keyword = inExpressions.has(problem) ? 'tables' : lastNameOf(problem.path)
+    const first = !said.has(keyword)
+    said.add(keyword)
+    return first
+  })
+}
+
 function loaded<Kind>(
   { drafts, problems, warnings }: RuleDrafts,
   files: readonly RuleFile[],
@@ -61,7 +83,7 @@ function loaded<Kind>(
     const expressionProblems = (checked?.problems ?? []).filter(
       ({ path, file }) => file !== reading.document.file || !reading.isTainted(path),
     )
-    const own = [...schemaProblems, ...reading.problems, ...expressionProblems]
+    const own = eachNotYetOnce(schemaProblems, reading.problems, expressionProblems)
     allProblems.push(...own)
     allWarnings.push(...reading.warnings)
     if (own.length === 0 && checked !== null) rules.push(checked.rule)

@@ -57,11 +57,12 @@ class PatternReader {
       filter: filterExpression,
       expressionOf: (part: Parameters<typeof expressionOf>[1] | null) =>
         part === null ? null : expressionOf(this.#checked, part),
+      errorsAt: () => null,
       compileTest: () => () => false,
       throwOnMiss: false,
     }
     if (filterExpression !== null) {
-      const predicate = this.#predicates.indexOf([filterExpression], '')
+      const predicate = this.#predicates.indexOf([filterExpression], null)
       const condition = conditionOfFilter(this.#checked)
       this.#places.push({ kind: 'filter', name: '', condition, predicate })
     }
@@ -73,7 +74,7 @@ class PatternReader {
       case 'sequence':
         this.#addItems(detect.items, pattern.items)
         if (detect.cancelledBy !== null) {
-          const compiled = compileTest(detect.cancelledBy, context)
+          const compiled = compileTest(detect.cancelledBy, 'cancelled_by', '', context)
           this.#addPlace('cancelled_by', '', this.#conditionOf(detect.cancelledBy), compiled)
         }
     }

@@ -2,22 +2,28 @@ import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import { compileColumnPredicates } from '../expression/column-predicates.ts'
 import type { EventCheck } from '../expression/event-schema.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
-import type { Counter, MetricGroup } from '../metrics.ts'
+import type { MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
 import { CepOperator, type CepOutput, type TimeLimitMode } from '../operator/cep-operator.ts'
 import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
-import { type EventText, plainEventText } from '../stream/alert.ts'
+import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import type { Split } from '../stream/event.ts'
+import type { Event } from '../stream/event.ts'
 import { KeyEncoder } from '../stream/key.ts'
 import type { Clock } from '../time/clock.ts'
 import type { TimeUnit } from '../time/event-timestamp.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import type { CheckedRule } from './expression-check.ts'
+import {
+  type ExpressionErrorReport,
+  ExpressionErrors,
+  type PlaceErrors,
+} from './expression-errors.ts'
 import { FieldSlots } from './field-slots.ts'
+import { eventTextOf } from './redacted-reads.ts'
 import type { Rule } from './rule.ts'
 import { compileGroup, type RuleGroup } from './rule-compiler.ts'
 
@@ -30,14 +36,6 @@ export interface StreamTime {
   readonly check?: EventCheck
 }
 
-/** An expression of a rule whose value was CEL's error. */
-export interface ExpressionErrorReport {
-  readonly rules: readonly string[]
-  readonly stream: string
-  readonly partition: number
-  readonly offset: number
-}
-
 export interface RulePipelineOptions {
   /** The time of each stream that the rules read. */
   readonly streams: ReadonlyMap<string, StreamTime>
@@ -48,10 +46,8 @@ export interface RulePipelineOptions {
   readonly sideOutput: SideOutput
   /** `expression_errors.RULE` and `exception_hits.RULE.NAME`. */
   readonly metrics: MetricGroup
-  /** Called once for each predicate, with its first error. */
+  /** Called once for each condition, with its first error. */
   readonly onExpressionError: (report: ExpressionErrorReport) => void
-  /** Default: events as they came. */
-  readonly eventText?: EventText
   /** Only events in [from, to) count, epoch ms; default all. */
   readonly from?: number
   readonly to?: number
@@ -72,6 +68,8 @@ export interface RulePipeline {
   readonly sources: ReadonlyMap<string, SourceOperator>
   /** Keys with something open, over all operators. */
   openKeys(): number
+  /** Conditions that had no value for some events. */
+  expressionErrors(): ExpressionErrorReport[]
   /** What the sorters of all operators hold, roughly, bytes. */
   bufferedBytes(): number
 }
@@ -86,7 +84,7 @@ export function compileRules(
   options: RulePipelineOptions,
 ): RulePipeline {
   const groups = groupRules(rules.filter(({ rule }) => rule.mode !== 'disabled'))
-  const builder = new PipelineBuilder(options)
+  const builder = new PipelineBuilder(options, eventTextOf(rules))
   for (const group of groups) builder.addGroup(group)
   return builder.build()
 }
@@ -111,12 +109,16 @@ function byName(a: readonly [string, unknown], b: readonly [string, unknown]): n
 
 class PipelineBuilder {
   readonly #options: RulePipelineOptions
+  readonly #eventText: EventText
+  readonly #errors: ExpressionErrors
   readonly #columns = new Map<string, FieldSlots>()
   readonly #inputs = new Map<string, KeyedInput[]>()
   readonly #operators: CepOperator[] = []
 
-  constructor(options: RulePipelineOptions) {
+  constructor(options: RulePipelineOptions, eventText: EventText) {
     this.#options = options
+    this.#eventText = eventText
+    this.#errors = new ExpressionErrors(options.metrics, options.onExpressionError)
     for (const [stream, time] of options.streams) {
       const columns = new FieldSlots()
       columns.indexOf(time.field)
@@ -127,12 +129,12 @@ class PipelineBuilder {
 
   addGroup(rules: readonly CheckedRule[]): void {
     const options = this.#options
-    const group = compileGroup(rules, options)
+    const group = compileGroup(rules, { ...options, errors: this.#errors })
     const alerts = new AlertOperator(
       group.plans,
       options.alerts,
       options.clock,
-      options.eventText ?? plainEventText,
+      this.#eventText,
       group.lateFields,
     )
     const operator =
@@ -150,23 +152,24 @@ class PipelineBuilder {
       sources.set(stream, this.#buildSource(stream, time))
     }
     const operators = this.#operators
+    const errors = this.#errors
     return {
       sources,
       openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
+      expressionErrors: () => errors.reports,
       bufferedBytes: () => operators.reduce((sum, { sorter }) => sum + sorter.bytes, 0),
     }
   }
 
   #addInput(stream: string, rule: Rule, group: RuleGroup, exchange: KeyedExchange): void {
     const columns = this.#columns.get(stream) as FieldSlots
-    const { environment, metrics, sideOutput, onExpressionError } = this.#options
+    const { environment, sideOutput } = this.#options
     const predicates = compileColumnPredicates(
       group.predicates.expressions,
       columns.indexOf,
       environment,
     )
-    const users = group.predicates.users.map((set) => [...set])
-    const counters = users.map((names) => names.map((name) => errorCounter(metrics, name)))
+    const { users } = group.predicates
     const input = new KeyedInput(
       exchange,
       {
@@ -177,10 +180,8 @@ class PipelineBuilder {
         ),
         keyNames: rule.by.map(({ name }) => name),
         fieldColumns: group.carriedFields.map(columns.indexOf),
-        onPredicateErrors: (predicate: number, count: number, split: Split, offset: number) => {
-          for (const counter of counters[predicate] ?? []) counter.increment(count)
-          onExpressionError({ rules: users[predicate] ?? [], ...split, offset })
-        },
+        onPredicateErrors: (predicate: number, count: number, first: Event) =>
+          noteErrors(users[predicate] ?? [], count, first),
       },
       sideOutput,
     )
@@ -209,7 +210,10 @@ class PipelineBuilder {
 
 const everyEvent = [{ filter: null, anyOf: null }]
 
-/** Counts the evaluations of a rule's expressions whose value was CEL's error. */
-export function errorCounter(metrics: MetricGroup, rule: string): Counter {
-  return metrics.counter(`expression_errors.${rule}`)
+/** Errors of a predicate count once for each rule that uses it, in whatever places. */
+function noteErrors(users: readonly PlaceErrors[], count: number, first: Event): void {
+  const noted = new Set<string>()
+  for (const place of users) {
+    if (!noted.has(place.rule) && place.noteUnary(count, first)) noted.add(place.rule)
+  }
 }

@@ -4,6 +4,7 @@ import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
 import { VirtualRun } from '../runtime/virtual-run.ts'
 import type { Alert, JsonValue } from '../stream/alert.ts'
+import { decodeKey } from '../stream/key.ts'
 import { ManualClock } from '../time/clock.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
 import { explainEvents } from './explain-events.ts'
@@ -11,6 +12,7 @@ import { keyText, pathLines } from './explained-run-text.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { Location, RuleTest } from './rule.ts'
 import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
+import { type ShowTestAlert, showingTestAlerts } from './shown-test-alert.ts'
 import { type PlacedEvent, placeTestEvents } from './test-events.ts'
 import type { TestAlert } from './test-expectation.ts'
 import { alertText, mismatchesOf, type TestMismatch } from './test-mismatch.ts'
@@ -55,12 +57,13 @@ function runRuleTest(
   files: ReadonlyMap<string, string>,
 ): RuleTestResult {
   const placed = placeTestEvents(checked, test, files)
-  const outcome = new TestRun(checked, test)
+  const show = showingTestAlerts(checked)
+  const outcome = new TestRun(checked, test, show)
   const problems = placed.problems.map(({ message, path }): TestMismatch => {
     return { kind: 'invalid', location: test.locate(path), message }
   })
   if (problems.length === 0) outcome.run(placed.events)
-  const mismatches = problems.length > 0 ? problems : mismatchesOf(test, outcome.alerts)
+  const mismatches = problems.length > 0 ? problems : mismatchesOf(test, outcome.alerts, show)
   const missing = mismatches.some(({ kind }) => kind === 'missing')
   const nearMisses = missing ? nearMissNotes(checked, test, placed.events) : []
   return {
@@ -69,7 +72,7 @@ function runRuleTest(
     passed: mismatches.length === 0,
     location: test.locate(test.path),
     events: outcome.events,
-    alerts: outcome.alerts,
+    alerts: outcome.alerts.map(show),
     mismatches,
     // Each predicate reports its own first error: often they are those of one event.
     notes: [...new Set([...outcome.notes, ...nearMisses])],
@@ -81,11 +84,15 @@ class TestRun {
   events = 0
   readonly alerts: TestAlert[] = []
   readonly notes: string[] = []
+  readonly #checked: CheckedRule
   readonly #test: RuleTest
+  readonly #show: ShowTestAlert
   readonly #pipeline: RulePipeline
 
-  constructor(checked: CheckedRule, test: RuleTest) {
+  constructor(checked: CheckedRule, test: RuleTest, show: ShowTestAlert) {
+    this.#checked = checked
     this.#test = test
+    this.#show = show
     this.#pipeline = compileRules([testedAlike(checked)], {
       streams: new Map(checked.rule.from.map((stream) => [stream, givenTime])),
       createDecoder: createScannerDecoder,
@@ -94,8 +101,11 @@ class TestRun {
       metrics: new MetricGroup(),
       tiesByArrival: true,
       sideOutput: ({ offset, reason }) => this.notes.push(`event ${offset} is left out: ${reason}`),
-      onExpressionError: ({ offset }) =>
-        this.notes.push(`a condition has no value for event ${offset}: it counts as false`),
+      onExpressionError: ({ place, expression, reasons, offset }) => {
+        const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
+        const what = `\`${expression}\` of ${place} has no value for event ${offset}${why}`
+        this.notes.push(`${what}: it counts as false`)
+      },
       alerts: {
         alert: (alert) => this.alerts.push(this.#testAlertOf(alert)),
         suppressed: (suppressed) => this.notes.push(this.#suppressionText(suppressed)),
@@ -131,7 +141,7 @@ class TestRun {
     ])
     return {
       atMs: alert.eventTime - this.#test.start,
-      by: objectOf(alert.by),
+      by: this.#keyOf(alert),
       state: alert.state,
       steps: Object.fromEntries(indexes),
       fields: objectOf(alert.fields),
@@ -140,9 +150,16 @@ class TestRun {
     }
   }
 
+  /** As it is, to be compared: what is told of it goes through `show`. */
+  #keyOf({ key }: Alert): TestAlert['by'] {
+    const values = decodeKey(key)
+    const { by } = this.#checked.rule
+    return Object.fromEntries(by.map(({ name }, part) => [name, values[part] as JsonValue]))
+  }
+
   #suppressionText({ alert, by }: SuppressedAlert): string {
     const held = by.kind === 'dedupe' ? '`dedupe`' : `the exception \`${by.name}\``
-    return `held back by ${held}: ${alertText(this.#testAlertOf(alert))}`
+    return `held back by ${held}: ${alertText(this.#show(this.#testAlertOf(alert)))}`
   }
 }
 
@@ -190,8 +207,8 @@ function trimmed(line: string): string {
 const givenTime: StreamTime = { field: [], unit: 'ms', watermarks: defaultWatermarkStrategy }
 
 function testedAlike(checked: CheckedRule): CheckedRule {
-  const { expressions, templates, generated } = checked
-  return { rule: { ...checked.rule, mode: 'live' }, expressions, templates, generated }
+  const { expressions, templates, generated, redact } = checked
+  return { rule: { ...checked.rule, mode: 'live' }, expressions, templates, generated, redact }
 }
 
 function objectOf(map: ReadonlyMap<string, JsonValue>): Record<string, JsonValue> {

@@ -205,7 +205,7 @@ export type TestInput =
       /** A text in it that is one `${{ CEL of i }}` stands for the value; `i` counts from 0. */
       readonly event: Readonly<Record<string, unknown>>
     }
-  /** One event a line, relative to the file of the test; times are those of the events. */
+  /** A file with one entry of `events` a line, as JSON; its path is relative to the test's file. */
   | { readonly kind: 'file'; readonly file: string; readonly path: string }
 
 export interface TestEvent {

@@ -28,9 +28,12 @@ export function described(
   return { ...shape, description, examples }
 }
 
-/** Marks a keyword that is known but not built: its shape is checked, its use is refused. */
-export function notYet(shape: SchemaNode): SchemaNode {
-  return { ...shape, 'x-not-yet': true }
+/**
+ * Marks a keyword that is known but not built: its shape is checked, its use is refused.
+ * @param instead what there is in its place, for the message; default: nothing
+ */
+export function notYet(shape: SchemaNode, instead?: string): SchemaNode {
+  return { ...shape, 'x-not-yet': true, ...(instead === undefined ? {} : { 'x-instead': instead }) }
 }
 
 /** `x-expected` is the end of "expected …" in the messages about a value. */

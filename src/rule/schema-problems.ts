@@ -10,9 +10,10 @@ import type { YAMLDocument } from './yaml-document.ts'
 export type SchemaCheck = (document: YAMLDocument) => RuleProblem[]
 
 /**
- * Compiles a schema (draft 2020-12) into a check whose problems carry `code`. It knows two
- * keywords of ours: `x-not-yet: true` refuses what it stands on with RULE_NOT_YET, and
- * `x-expected` is the end of "expected …" in messages. Rule files and configuration share it.
+ * Compiles a schema (draft 2020-12) into a check whose problems carry `code`. It knows three
+ * keywords of ours: `x-not-yet: true` refuses what it stands on with RULE_NOT_YET, `x-instead`
+ * says what there is in its place, and `x-expected` is the end of "expected …" in messages. Rule
+ * files and configuration share it.
  */
 export function createSchemaCheck(
   schema: Readonly<Record<string, unknown>>,
@@ -26,6 +27,7 @@ export function createSchemaCheck(
     validateFormats: false,
   })
   ajv.addKeyword({ keyword: 'x-expected', schemaType: 'string' })
+  ajv.addKeyword({ keyword: 'x-instead', schemaType: 'string' })
   ajv.addKeyword({ keyword: 'x-not-yet', schemaType: 'boolean', validate: (on: boolean) => !on })
   const validate: ValidateFunction = ajv.compile(schema)
   return (document) => {
@@ -60,11 +62,13 @@ function mistakeOf(found: ErrorObject, document: YAMLDocument): Mistake {
   }
   const parent = formatPath(segments.slice(0, -1))
   if (keyword === 'x-not-yet') {
+    const instead = error.parentSchema?.['x-instead']
+    const message = `not yet: \`${path}\` is known, but not built`
     return {
       kind: 'not-yet',
       path,
       parent,
-      message: `not yet: \`${path}\` is known, but not built`,
+      message: instead === undefined ? message : `${message}: ${instead}`,
     }
   }
   if (keyword === 'enum') return notAmong(error, path, parent)

@@ -1,6 +1,7 @@
 import { formatDuration } from '../expression/time-value.ts'
 import { joinPath } from './document-path.ts'
 import type { ExpectedAlert, Location, RuleTest } from './rule.ts'
+import { type ShowTestAlert, shownDifference } from './shown-test-alert.ts'
 import {
   differencesOf,
   type ExpectationDifference,
@@ -36,18 +37,22 @@ export interface NearestAlert {
 }
 
 /** Compares what came with `expect`, as bags; empty: all is as expected. */
-export function mismatchesOf(test: RuleTest, alerts: readonly TestAlert[]): TestMismatch[] {
+export function mismatchesOf(
+  test: RuleTest,
+  alerts: readonly TestAlert[],
+  show: ShowTestAlert,
+): TestMismatch[] {
   const pairs = pairExpectations(test.expect, alerts)
   const left = alerts.filter((_, index) => !pairs.includes(index))
   const missing = test.expect
     .filter((_, index) => pairs[index] === -1)
     .map((expected): TestMismatch => {
-      const nearest = nearestOf(expected, left)
+      const nearest = nearestOf(expected, left, show)
       const message = `expected ${expectedText(expected)}, ${nearestText(nearest)}`
       const location = test.locate(expected.path)
       return { kind: 'missing', expected: expectedDocument(expected), nearest, location, message }
     })
-  const unexpected = left.map((alert): TestMismatch => {
+  const unexpected = left.map(show).map((alert): TestMismatch => {
     const message = `not expected: ${alertText(alert)}`
     return {
       kind: 'unexpected',
@@ -59,7 +64,11 @@ export function mismatchesOf(test: RuleTest, alerts: readonly TestAlert[]): Test
   return [...missing, ...unexpected]
 }
 
-function nearestOf(expected: ExpectedAlert, alerts: readonly TestAlert[]): NearestAlert | null {
+function nearestOf(
+  expected: ExpectedAlert,
+  alerts: readonly TestAlert[],
+  show: ShowTestAlert,
+): NearestAlert | null {
   let nearest: NearestAlert | null = null
   for (const alert of alerts) {
     const differences = differencesOf(expected, alert)
@@ -67,7 +76,10 @@ function nearestOf(expected: ExpectedAlert, alerts: readonly TestAlert[]): Neare
       nearest = { alert, differences }
     }
   }
-  return nearest
+  if (nearest === null) return null
+  const alert = show(nearest.alert)
+  const differences = nearest.differences.map((difference) => shownDifference(difference, alert))
+  return { alert, differences }
 }
 
 function nearestText(nearest: NearestAlert | null): string {

@@ -23,6 +23,9 @@ export interface Alert {
   readonly state: AlertState
   /** Counts the notifications of one alert, from 1. */
   readonly sequence: number
+  /** Canonical key (`src/stream/key.ts`), which is not shown. */
+  readonly key: string
+  /** The key as it is shown: what its stream redacts is replaced. */
   readonly by: ReadonlyMap<string, JsonValue>
   /** Of the last event, or of the deadline that ran out, epoch ms. */
   readonly eventTime: number
@@ -87,18 +90,3 @@ export function plainEventText(event: Event): string {
   const text = textOf(event.raw)
   return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
 }
-
-/** An `EventText` that replaces the values of the named fields, wherever they stand, by `null`. */
-export function redactingEventText(redact: ReadonlyMap<string, readonly string[]>): EventText {
-  return (event) => {
-    const names = redact.get(event.split.stream)
-    if (names === undefined || names.length === 0) return plainEventText(event)
-    const hidden = new Set(names)
-    return JSON.stringify(JSON.parse(textOf(event.raw)), (name, value) =>
-      hidden.has(name) ? redacted : value,
-    )
-  }
-}
-
-/** Stands for a redacted value. */
-export const redacted = '[redacted]'

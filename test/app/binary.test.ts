@@ -70,6 +70,17 @@ describe('the binary', () => {
     })
   })
 
+  it('explains events that come by stdin', () => {
+    const at = folderWith({ 'big.yaml': rule })
+    expect(runBinary(at, ['explain', 'big.yaml', '--event', '@-'], ndjson(event))).toEqual({
+      code: 0,
+      out:
+        'card "c1": 1 event\n  took event 1: matched at 1970-01-01T00:00:00.001Z\n' +
+        'alert at 1970-01-01T00:00:00.001Z: big\n',
+      err: '',
+    })
+  })
+
   it('says nothing when its reader has seen enough', async () => {
     const child = startBinary(root, ['schema'])
     child.stdout.destroy()

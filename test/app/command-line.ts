@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from 'vitest'
 import { main } from '../../app/cli.ts'
+import type { Terminal } from '../../app/terminal.ts'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 const folders: string[] = []
@@ -30,7 +31,15 @@ export interface Ran {
 }
 
 /** Runs a command line in this process. */
-export async function tocsin(...args: readonly string[]): Promise<Ran> {
+export function tocsin(...args: readonly string[]): Promise<Ran> {
+  return tocsinOn({ onInterrupt: () => () => undefined }, ...args)
+}
+
+/** The same, on a terminal on which a user may press Ctrl-C. */
+export async function tocsinOn(
+  { onInterrupt }: Pick<Terminal, 'onInterrupt'>,
+  ...args: readonly string[]
+): Promise<Ran> {
   let out = ''
   let err = ''
   const code = await main(args, {
@@ -42,7 +51,7 @@ export async function tocsin(...args: readonly string[]): Promise<Ran> {
     },
     colors: { print: false, say: false },
     progressColumns: null,
-    onInterrupt: () => () => undefined,
+    onInterrupt,
   })
   return { code, out, err }
 }

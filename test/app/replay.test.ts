@@ -63,7 +63,7 @@ describe('tocsin replay', () => {
     expect({ code, stable }).toEqual({
       code: 0,
       stable:
-        'events                        6  in N s, N events/s\n' +
+        'events                        5  in N s, N events/s\n' +
         'late                          1\n' +
         'invalid                       2\n' +
         '  json                        1\n' +
@@ -71,27 +71,73 @@ describe('tocsin replay', () => {
         'alerts                        1\n' +
         '  twice                       1\n' +
         'expression errors             2\n' +
-        '  twice                       2\n',
+        '  twice                       2\n' +
+        `    step a                    1  n > 0 (${at}/rules/twice.yaml:9:25), first for payments/0/3\n` +
+        `    step b                    1  n > a.n (${at}/rules/twice.yaml:10:25), first for payments/0/3\n`,
     })
+    const told = 'that counts as false, and further ones are only counted'
     expect(err).toBe(
-      'warning: rule twice: an expression has no value for event payments/0/3 (a field is missing ' +
-        'or of another type); that counts as false, and further ones are only counted\n',
+      `warning: ${at}/rules/twice.yaml:9:25: rule twice, step a: \`n > 0\` has no value for event ` +
+        `payments/0/3 (n is a text); ${told}\n` +
+        `warning: ${at}/rules/twice.yaml:10:25: rule twice, step b: \`n > a.n\` has no value for event ` +
+        `payments/0/3 (n is a text, a.n is a number); ${told}\n`,
     )
   })
 
   it('gives the same as one JSON document', async () => {
-    const { out } = await replay(folder(), '--format', 'json')
+    const at = folder()
+    const { out } = await replay(at, '--format', 'json')
     const { seconds, events_per_second, ...summary } = JSON.parse(out)
+    const first = { stream: 'payments', partition: 0, offset: 3 }
+    const shared = { rule: 'twice', file: join(at, 'rules/twice.yaml'), column: 25, count: 1 }
     expect(summary).toEqual({
-      events: 6,
+      events: 5,
       late: 1,
       invalid: 2,
       invalid_by_cause: { json: 1, key: 1 },
       alerts: 1,
       alerts_by_rule: { twice: 1 },
       expression_errors_by_rule: { twice: 2 },
+      expression_errors: [
+        {
+          ...shared,
+          place: 'step a',
+          expression: 'n > 0',
+          line: 9,
+          first: { ...first, reasons: ['n is a text'] },
+        },
+        {
+          ...shared,
+          place: 'step b',
+          expression: 'n > a.n',
+          line: 10,
+          first: { ...first, reasons: ['n is a text', 'a.n is a number'] },
+        },
+      ],
     })
     expect([seconds > 0, events_per_second > 0]).toEqual([true, true])
+  })
+
+  it('counts each record once, whatever rules make of it', async () => {
+    const at = folder()
+    const other = rule.replace('id: twice', 'id: by-n').replace('by: card', 'by: n')
+    // No rule asks this one for its key: its filter hides the event that has none.
+    const hidden = rule
+      .replace('id: twice', 'id: hidden')
+      .replace('by: card', 'by: m\nfilter: has(m)')
+    writeFileSync(join(at, 'rules/by-n.yaml'), other)
+    writeFileSync(join(at, 'rules/hidden.yaml'), hidden)
+    writeFileSync(
+      join(at, 'payments.ndjson'),
+      `${ndjson(...events, { ts: 90_001, card: 'c3' }, { ts: 90_002 }, { card: 'c3', n: 1 })}\n[]\n`,
+    )
+    const { out } = await replay(at, '--to', '90002', '--format', 'json')
+    const { events: taken, late, invalid, out_of_range: outside } = JSON.parse(out)
+    const records = events.length + 4
+    expect([{ taken, late, invalid, outside }, taken + late + invalid + outside]).toEqual([
+      { taken: 5, late: 1, invalid: 4, outside: 1 },
+      records,
+    ])
   })
 
   it('replaces the file of the output, whole', async () => {
@@ -124,7 +170,7 @@ describe('tocsin replay', () => {
 
   it('waits for late events as long as it is told', async () => {
     const { out } = await replay(folder(), '--out-of-orderness', '2s', '--format', 'json')
-    expect(JSON.parse(out)).toMatchObject({ events: 7, late: 0, alerts_by_rule: { twice: 1 } })
+    expect(JSON.parse(out)).toMatchObject({ events: 6, late: 0, alerts_by_rule: { twice: 1 } })
   })
 
   it('takes only the stretch that is asked for, and decides nothing beyond it', async () => {
@@ -139,7 +185,7 @@ describe('tocsin replay', () => {
       '--format',
       'json',
     )
-    expect(JSON.parse(from.out)).toMatchObject({ events: 6, alerts: 0, out_of_range: 1 })
+    expect(JSON.parse(from.out)).toMatchObject({ events: 5, alerts: 0, out_of_range: 1 })
   })
 
   it('reads several files of a stream as partitions, gzip too, and another time field', async () => {

@@ -1,4 +1,4 @@
-/** One case of Flink CEP's answers, in the neutral format that docs/conformance.md describes. */
+/** One case of Flink CEP's answers, in the format that `cases/flink-cep/README.md` describes. */
 export interface ConformanceCase {
   readonly name: string
   readonly pattern: {

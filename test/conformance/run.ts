@@ -1,6 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import type { ConformanceCase } from './conformance-case.ts'
+import { caseFiles, readCases } from './case-files.ts'
 import { runCase } from './run-case.ts'
 
 /**
@@ -16,8 +14,7 @@ function main(paths: readonly string[]): number {
   let passed = 0
   let failed = 0
   for (const file of files) {
-    const cases = JSON.parse(readFileSync(file, 'utf8')) as ConformanceCase[]
-    for (const testCase of cases) {
+    for (const testCase of readCases(file)) {
       const found = runCase(testCase)
       if (found.length === 0) passed++
       else {
@@ -28,16 +25,6 @@ function main(paths: readonly string[]): number {
   }
   process.stdout.write(`${passed} passed, ${failed} failed\n`)
   return failed === 0 ? 0 : 1
-}
-
-function caseFiles(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path]
-  return readdirSync(path)
-    .sort()
-    .map((name) => join(path, name))
-    .flatMap((inner) =>
-      statSync(inner).isDirectory() || inner.endsWith('.json') ? caseFiles(inner) : [],
-    )
 }
 
 process.exitCode = main(process.argv.slice(2))

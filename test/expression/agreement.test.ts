@@ -135,9 +135,9 @@ test('what is read of the current event is what readsOf says', () => {
   const scope = scopeOf({ steps: ['a', 'b'] })
   const text =
     'loc.lat > 1 && event["x"].y == a.z && sum(b.n) > b[a.i].v && key in tables.t && ' +
-    'b.exists(e, e.w == q) && stream == "s" && distance_km(a.loc, loc) > 1'
+    'b.exists(e, e.w == q) && l.exists(v, v.p > 1) && stream == "s" && distance_km(a.loc, loc) > 1'
   expect(readsOf(parse(text, scope))).toStrictEqual({
-    fields: [['loc', 'lat'], ['x', 'y'], ['q'], ['loc']],
+    fields: [['loc', 'lat'], ['x', 'y'], ['q'], ['l'], ['loc']],
     taken: [
       { step: 0, path: ['z'] },
       { step: 1, path: ['n'] },
@@ -146,6 +146,7 @@ test('what is read of the current event is what readsOf says', () => {
       { step: 1, path: ['w'] },
       { step: 0, path: ['loc'] },
     ],
+    properties: ['p'],
     steps: [0, 1],
     tables: ['t'],
     names: ['key'],

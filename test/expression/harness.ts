@@ -41,7 +41,7 @@ export function scopeOf(situation: Situation): ExpressionScope {
     ...openScope,
     steps: steps.map((name, index) => ({ name, index, schemas: [] })),
     names: Object.keys(situation.names ?? {}),
-    key: true,
+    key: { kind: 'name', name: 'key' },
   }
 }
 

@@ -145,7 +145,7 @@ describe('one mistake is one problem, with its place and what was expected', () 
       'the shape of a keyword that is not built',
       'id: r\nfrom: s\nby: k\ndetect: { absence: { of: {}, for: 5 } }\n',
       [
-        '4:11: not yet: `detect.absence` is known, but not built (RULE_NOT_YET at detect.absence)',
+        '4:11: not yet: `detect.absence` is known, but not built: this version detects `event` and `sequence` (RULE_NOT_YET at detect.absence)',
         '4:35: expected a duration such as `500ms`, `10m` or `9m30s`: the bare number 5 has no unit (RULE_SCHEMA at detect.absence.for)',
       ],
     ],
@@ -153,6 +153,12 @@ describe('one mistake is one problem, with its place and what was expected', () 
       'a table in an expression',
       'id: r\nfrom: s\nby: k\ndetect: { event: { where: "x == \'tables.a\' || x in tables.a" } }\n',
       ['4:52: not yet: `tables` is known, but not built (RULE_NOT_YET at detect.event.where)'],
+    ],
+    [
+      'one keyword that is not built in several places',
+      'id: r\nfrom: s\nby: k\ndetect:\n  event: { where: x in tables.a }\nalert: { fields: { c: "tables.b[x].c" } }\n' +
+        'tests:\n  - { name: a, tables: { a: [] }, events: [], expect: [] }\n',
+      ['5:24: not yet: `tables` is known, but not built (RULE_NOT_YET at detect.event.where)'],
     ],
     [
       'a timeout without a sequence',

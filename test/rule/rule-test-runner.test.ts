@@ -273,7 +273,8 @@ test('a failure says how far each partial match got, and what kept it there', ()
   ])
   expect(result?.notes).toEqual([
     "event 2 is left out: key 'k' is missing",
-    'a condition has no value for event 3: it counts as false',
+    '`kind == "a"` of step a has no value for event 3 (kind is missing): it counts as false',
+    '`kind == "b"` of step b has no value for event 3 (kind is missing): it counts as false',
     'k 1: took a 0: expired at 11s, waited for b; ' +
       'event 4 is not b: it came at the very end of the time limit; ' +
       'event 3 is not b: kind == "b" is an error (kind is missing); ' +

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { loadCheckedRules } from '../../src/rule/rule-loader.ts'
 import { formatProblem } from '../../src/rule/rule-problem.ts'
+import { runRuleTests } from '../../src/rule/rule-test-runner.ts'
 
 function warningsOf(text: string): string[] {
   const { problems, warnings } = loadCheckedRules([{ path: 'r.yaml', text }])
@@ -61,4 +62,53 @@ test('keywords that have no effect where they stand', () => {
     '10:53: an `absent` item at the end of a group guards nothing behind the group: put it after it',
     '11:15: `k` is a name of the key too: in `alert` it stands for the step',
   ])
+})
+
+test.each([
+  [
+    'may not be left out at the end',
+    [greedy(), '{ step: b, optional: true, where: x }'],
+    '8:15: `b` is not left out behind the greedy `a`: a match then ends with an event that `a` does not take; without `greedy` it may be',
+  ],
+  [
+    'nor several of them',
+    [greedy(), '{ step: b, times: "0..1", where: x }', '{ step: c, optional: true }'],
+    '8:15: `b` is not left out behind the greedy `a`: a match then ends with an event that `a` does not take; without `greedy` it may be',
+  ],
+  [
+    'is narrowed with what follows it',
+    [greedy('"2..4"'), '{ group: g, optional: true, sequence: [{ step: b }] }', '{ step: c }'],
+    '8:16: `g` may be left out behind the greedy `a`, which Flink CEP refuses: here no event that `a` can take goes to `g` or to what follows it',
+  ],
+  ['is nothing new behind a fixed number', [greedy('2'), '{ step: b, optional: true }'], null],
+  ['or a step between', [greedy(), '{ step: b }', '{ step: c, optional: true }'], null],
+])('what may be left out behind a greedy loop %s', (_, items, expected) => {
+  const sequence = items.map((item) => `    - ${item}\n`).join('')
+  const found = warningsOf(`${head}detect:\n  within: 10m\n  sequence:\n${sequence}`)
+  const told = found.filter((line) => !line.includes('an open loop keeps'))
+  expect(told.map((line) => line.replace(/ \(RULE_LINT.*/, ''))).toEqual(
+    expected === null ? [] : [expected],
+  )
+})
+
+function greedy(times = '{ min: 1 }'): string {
+  return `{ step: a, times: ${times}, greedy: true, where: z }`
+}
+
+test('what is optional behind a greedy loop is taken, where it ends the sequence', () => {
+  const rule = (last: string) => `${head}detect:
+  within: 10m
+  after_match: no_skip
+  sequence:
+    - { step: a, times: { min: 1 }, greedy: true, where: n == 1 }
+    - ${last}
+tests:
+  - name: t
+    events: [{ at: 0s, event: { k: 1, n: 1 } }, { at: 1s, event: { k: 1, n: 2 } }]
+    expect: [{ at: 1s, steps: { a: [0], b: [1] } }]
+`
+  for (const last of ['{ step: b, optional: true, where: n == 2 }', '{ step: b, where: n == 2 }']) {
+    const { rules } = loadCheckedRules([{ path: 'r.yaml', text: rule(last) }])
+    expect(runRuleTests(rules[0]!).map(({ passed }) => passed)).toEqual([true])
+  }
 })
