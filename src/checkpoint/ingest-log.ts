@@ -1,7 +1,8 @@
-import { type FileSystem, FileSystemError, type WritableFile } from '../connector/file-system.ts'
+import type { FileSystem, WritableFile } from '../connector/file-system.ts'
 import { assert, TocsinError } from '../errors.ts'
 import type { Scheduler } from '../time/clock.ts'
-import { encodeFrame, type IngestRecords, type LoggedRecords, recordBytes } from './ingest-frame.ts'
+import { encodeFrame, type IngestRecords, recordBytes } from './ingest-frame.ts'
+import { attemptFiles, IngestLogReader } from './ingest-log-reader.ts'
 import {
   encodeSegmentHeader,
   type Segment,
@@ -30,7 +31,7 @@ export interface IngestLogOptions {
  */
 export async function openIngestLog(options: IngestLogOptions): Promise<IngestLog> {
   const { files, directory } = options
-  return await attempt(async () => {
+  return await attemptFiles(async () => {
     await files.makeDirectory(directory)
     const segments = (await files.list(directory))
       .filter((name) => segmentName.test(name))
@@ -137,7 +138,7 @@ export class IngestLog {
       const [oldest, next] = this.#segments
       if (oldest === undefined || next === undefined || next.first > ordinal) return
       this.#segments.shift()
-      await attempt(async () => {
+      await attemptFiles(async () => {
         const { files, directory } = this.#options
         await files.remove(oldest.path)
         // One after the other: whenever that ends, what is left is without a gap.
@@ -150,7 +151,7 @@ export class IngestLog {
   async close(): Promise<void> {
     await this.#writing
     this.#failure ??= new TocsinError('STATE_IO', 'the ingest log is closed')
-    await attempt(() => this.#file.close())
+    await attemptFiles(() => this.#file.close())
   }
 
   /** Writes groups until nothing waits. Never rejects: whoever waits is told. */
@@ -160,7 +161,7 @@ export class IngestLog {
       if (this.#waitingBytes < groupBytes) await scheduler.sleep(groupMs)
       const group = this.#takeGroup()
       try {
-        await attempt(() => this.#writeGroup(group))
+        await attemptFiles(() => this.#writeGroup(group))
         for (const { resolve, first } of group) resolve(first)
       } catch (failure) {
         this.#failure = failure
@@ -202,80 +203,6 @@ export class IngestLog {
     this.#file = await createSegment(files, directory, segment)
     this.#segmentBytes = segmentHeaderBytes
     this.#segments.push(segment)
-  }
-}
-
-/** Reads a log from a record on. */
-export class IngestLogReader {
-  readonly #files: FileSystem
-  readonly #segments: readonly Segment[]
-  readonly #end: () => number
-  #from: number
-  #reader: SegmentReader | null = null
-
-  constructor(files: FileSystem, segments: readonly Segment[], from: number, end: () => number) {
-    this.#files = files
-    this.#segments = segments
-    this.#from = from
-    this.#end = end
-  }
-
-  /**
-   * The next records; undefined: none that is durable, for now. The bytes end with eight newlines,
-   * and each record with one.
-   * @throws {TocsinError} INGEST_LOG_CORRUPT, naming file, byte and record; STATE_IO
-   */
-  next(): Promise<LoggedRecords | undefined> {
-    return attempt(async () => {
-      while (this.#from < this.#end()) {
-        this.#reader ??= await this.#open()
-        const reader = this.#reader
-        const result = await reader.next()
-        switch (result.kind) {
-          case 'broken':
-            throw reader.corrupt(result.reason)
-          case 'end':
-            this.#leave(reader)
-            break
-          case 'frame':
-            if (result.records.first + result.records.count <= this.#from) break
-            return this.#skipTo(result.records)
-        }
-      }
-      return undefined
-    })
-  }
-
-  async #open(): Promise<SegmentReader> {
-    const segment = this.#segments.findLast(({ first }) => first <= this.#from) as Segment
-    const reader = new SegmentReader(this.#files, segment)
-    if (await reader.hasHeader()) return reader
-    throw reader.corrupt('the head of the file is broken')
-  }
-
-  /** At the end of a segment the next one must go on. */
-  #leave(reader: SegmentReader): void {
-    const next = this.#segments.find(({ first }) => first > reader.segment.first)
-    if (next?.first !== reader.ordinal) throw reader.corrupt('records are missing behind it')
-    this.#reader = null
-    this.#from = Math.max(this.#from, reader.ordinal)
-  }
-
-  #skipTo(records: LoggedRecords): LoggedRecords {
-    const skipped = this.#from - records.first
-    this.#from = records.first + records.count
-    if (skipped === 0) return records
-    const { tooLong, ...others } = records
-    const shifted = [...(tooLong ?? [])].map(([row, reason]) => [row - skipped, reason] as const)
-    return {
-      ...others,
-      first: records.first + skipped,
-      count: records.count - skipped,
-      starts: records.starts.subarray(skipped),
-      ends: records.ends.subarray(skipped),
-      ingestTimes: records.ingestTimes.subarray(skipped),
-      ...(tooLong === undefined ? {} : { tooLong: new Map(shifted.filter(([row]) => row >= 0)) }),
-    }
   }
 }
 
@@ -343,14 +270,4 @@ async function createSegment(
   await file.sync()
   await files.syncDirectory(directory)
   return file
-}
-
-async function attempt<Result>(work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (cause) {
-    if (!(cause instanceof FileSystemError)) throw cause
-    const code = cause.code === 'ENOSPC' ? 'STATE_DISK_FULL' : 'STATE_IO'
-    throw new TocsinError(code, `the ingest log: ${cause.message}`, { cause })
-  }
 }

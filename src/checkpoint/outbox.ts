@@ -2,6 +2,7 @@ import type { Sink, SinkAlert } from '../connector/sink.ts'
 import type { Marker, TwoPhaseCommitSink } from '../connector/two-phase-commit-sink.ts'
 import { assert, ConnectorError, TocsinError } from '../errors.ts'
 import type { Scheduler } from '../time/clock.ts'
+import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
 import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
 
 /** How alerts reach a sink: with its own marker, or at least once. */
@@ -114,7 +115,7 @@ export class Outbox {
   restore({ checkpoint, committed, staged }: RestoredOutbox, marker: Marker | undefined): void {
     assert(this.#prepared < 0 && this.bytes === 0, 'an outbox is restored when it is new')
     const { name, delivery } = this.#options
-    if (delivery.kind === 'exactly_once') checkRestored(name, marker, checkpoint, committed)
+    if (delivery.kind === 'exactly_once') checkRestoredMarker(name, marker, checkpoint, committed)
     const done = marker?.checkpoint ?? committed
     for (const { checkpoint: number, alerts } of staged.map(decodeStagedAlerts)) {
       if (number > checkpoint) {
@@ -227,7 +228,7 @@ export class Outbox {
       const marker = await this.#settle()
       if (delivery.kind === 'exactly_once') {
         if (marker?.checkpoint === checkpoint) return
-        if (marker?.checkpoint !== this.#committed) throw takenOver(name, marker)
+        if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
       }
     }
     this.#unsettled = delivery.kind === 'exactly_once'
@@ -268,41 +269,6 @@ export class Outbox {
       }
     }
   }
-}
-
-/** A job may go on from `checkpoint` only if the marker lies between what its state knows and that. */
-function checkRestored(
-  name: string,
-  marker: Marker | undefined,
-  checkpoint: number,
-  committed: number | undefined,
-): void {
-  if (marker !== undefined && marker.checkpoint > checkpoint) {
-    const state = checkpoint === 0 ? 'there is no state' : `the state ends at ${checkpoint}`
-    throw new TocsinError(
-      'SINK_AHEAD',
-      `sink ${name} has committed checkpoint ${marker.checkpoint}, but ${state}: the alerts between ` +
-        'would be sent twice or not at all. Choose: restore a checkpoint or savepoint of number ' +
-        `${marker.checkpoint} or later; or start under another job id, which takes the sink as new ` +
-        'and sends again, with the same ids, what is raised again',
-    )
-  }
-  if (committed !== undefined && (marker === undefined || marker.checkpoint < committed)) {
-    const found = marker === undefined ? 'has no marker' : `has marker ${marker.checkpoint}`
-    throw new TocsinError(
-      'SINK_MARKER',
-      `sink ${name} ${found}, but the state says that it has committed checkpoint ${committed}: ` +
-        'alerts may have been lost there. Choose: bring the marker back; or start under another ' +
-        'job id, which takes the sink as new',
-    )
-  }
-}
-
-/** In a run the marker is what this job has committed: another one was set by somebody else. */
-function takenOver(name: string, marker: Marker | undefined): TocsinError {
-  const found = marker === undefined ? 'is gone' : `is ${marker.checkpoint}`
-  const message = `the marker of sink ${name} ${found}: another instance of the job writes there; end one`
-  return new TocsinError('SINK_MARKER', message)
 }
 
 function bytesOf({ id, document }: SinkAlert): number {

@@ -1,4 +1,5 @@
-import { type IngestLog, type IngestLogReader, openIngestLog } from '../checkpoint/ingest-log.ts'
+import { type IngestLog, openIngestLog } from '../checkpoint/ingest-log.ts'
+import type { IngestLogReader } from '../checkpoint/ingest-log-reader.ts'
 import type { FileSystem } from '../connector/file-system.ts'
 import type { PollResult, Source, SourcePosition, SourceReader } from '../connector/source.ts'
 import { assert, TocsinError } from '../errors.ts'
