@@ -1,4 +1,4 @@
-import type { PollResult, SourceReader } from '../src/connector/source.ts'
+import type { PollResult, SourcePosition, SourceReader } from '../src/connector/source.ts'
 import { TocsinError } from '../src/errors.ts'
 import type { Split } from '../src/stream/event.ts'
 import type { RecordBatch } from '../src/stream/record-batch.ts'
@@ -17,12 +17,24 @@ export interface ByteInput {
   close(): Promise<void>
 }
 
-/** Limits of a line reader. */
-export interface LineReaderLimits {
+/** Where a line reader starts, and its limits. */
+export interface LineReaderOptions {
+  /** The line and the byte that the input gives first. Default: 0 and 0. */
+  readonly start?: LinePosition
+  /** What a position holds, from the line and the byte that come next. Default: both. */
+  readonly positionAt?: (next: LinePosition) => SourcePosition
   /** Bytes of a block, and so about the size of a batch. Default 256 KiB. */
   readonly blockBytes?: number
   /** A longer line is no record: it is handed on as one that is too long. Default 16 MiB. */
   readonly lineBytesMax?: number
+}
+
+/** The beginning of a line. */
+export interface LinePosition {
+  /** Ordinal of the line. */
+  readonly offset: number
+  /** Bytes before it. */
+  readonly byte: number
 }
 
 const NEWLINE = 0x0a
@@ -62,19 +74,26 @@ export class LineReader implements SourceReader {
   #rest: Buffer = Buffer.alloc(0)
   /** Whether the rest is the beginning of a line that is too long: it does not grow any more. */
   #skipping = false
-  /** Ordinal of the line that comes next. */
-  #line = 0
+  /** Bytes of that line that are not in the rest. */
+  #skippedBytes = 0
+  /** Ordinal of the line that comes next, and the bytes of the input before it. */
+  #line: number
+  #byte: number
+  readonly #positionAt: (next: LinePosition) => SourcePosition
   #ended = false
   /** Positions of one block's records; kept between blocks, so that they grow once. */
   #starts = new Int32Array(4096)
   #ends = new Int32Array(4096)
   #offsets = new Float64Array(4096)
 
-  constructor(split: Split, input: ByteInput, limits: LineReaderLimits = {}) {
+  constructor(split: Split, input: ByteInput, options: LineReaderOptions = {}) {
     this.split = split
     this.#input = input
-    this.#blockBytes = limits.blockBytes ?? 256 * 1024
-    this.#lineBytesMax = limits.lineBytesMax ?? 16 * 1024 * 1024
+    this.#line = options.start?.offset ?? 0
+    this.#byte = options.start?.byte ?? 0
+    this.#positionAt = options.positionAt ?? ((next) => ({ ...next }))
+    this.#blockBytes = options.blockBytes ?? 256 * 1024
+    this.#lineBytesMax = options.lineBytesMax ?? 16 * 1024 * 1024
   }
 
   async pollBatch(): Promise<PollResult> {
@@ -87,7 +106,7 @@ export class LineReader implements SourceReader {
         return { kind: 'idle', untilMs: 0 }
       }
       const batch = this.#takeBlock(block, filled)
-      if (batch !== null) return { kind: 'batch', batch }
+      if (batch !== null) return { kind: 'batch', batch, next: this.#next() }
     }
     return { kind: 'end' }
   }
@@ -101,6 +120,10 @@ export class LineReader implements SourceReader {
     await this.#pending?.filled.catch(() => 0)
     this.#pending = null
     await this.#input.close()
+  }
+
+  #next(): SourcePosition {
+    return this.#positionAt({ offset: this.#line, byte: this.#byte })
   }
 
   /** Starts to read a block behind the rest of the one before. */
@@ -135,7 +158,8 @@ export class LineReader implements SourceReader {
 
   /** The records of a block; `null` where no line ends in it. */
   #takeBlock({ bytes, carried }: Block, filled: number): RecordBatch | null {
-    let length = carried + filled
+    const given = carried + filled
+    let length = given
     if (filled === 0) {
       this.#ended = true
       // A last line without a newline gets one.
@@ -145,8 +169,13 @@ export class LineReader implements SourceReader {
     const lineEnd = lastNewline + 1
     const { count, tooLong } = this.#splitLines(bytes, carried, lineEnd)
     this.#rest = bytes.subarray(lineEnd, length)
+    if (lineEnd > 0) {
+      this.#byte += this.#skippedBytes + Math.min(lineEnd, given)
+      this.#skippedBytes = 0
+    }
     if (this.#skipping || this.#rest.length > this.#lineBytesMax) {
       this.#skipping = true
+      this.#skippedBytes += Math.max(0, this.#rest.length - this.#keptBytes)
       this.#rest = this.#rest.subarray(0, this.#keptBytes)
     }
     // The rest is copied into the next block here, before the padding is written over it.

@@ -15,7 +15,7 @@ const srcLayers = {
   expression: ['stream'],
   state: ['stream'],
   time: ['stream', 'state'],
-  checkpoint: ['stream', 'state', 'time'],
+  checkpoint: ['stream', 'connector', 'state', 'time'],
   pattern: ['stream', 'expression'],
   nfa: ['stream', 'state', 'expression', 'pattern'],
   window: ['stream', 'expression'],
@@ -48,6 +48,7 @@ const srcBuiltins = {
   'node:buffer': ['Buffer'],
   'node:crypto': ['createHash', 'hash'],
   'node:util': ['isDeepStrictEqual'],
+  'node:zlib': ['crc32'],
 }
 
 /** What app may import besides its own files. */

@@ -22,6 +22,11 @@ export const errorCodes = {
   STATE_BINDING_MISSING: 'the library of the state store cannot be loaded',
   MATCH_SKIP_TARGET: 'after_match names a step that the match left out, or its first event',
   PROGRAM_INVALID: 'a program calls the DataStream API in a way that means nothing',
+  SINK_AHEAD: 'a sink has committed more than the state that is restored knows of',
+  SINK_MARKER: 'what a sink has committed is not what the state says, or belongs to another job',
+  SOURCE_POSITION: 'a source cannot go on from where the checkpoint left it',
+  CHECKPOINT_CORRUPT: 'a part of a checkpoint is damaged, or of a version that is not known',
+  INGEST_LOG_CORRUPT: 'a part of the ingest log that had been made durable is damaged',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',
 } as const
 export type ErrorCode = keyof typeof errorCodes
@@ -33,6 +38,22 @@ export class TocsinError extends Error {
     super(message, options)
     this.name = 'TocsinError'
     this.code = code
+  }
+}
+
+/** An outside system failed: a broker, a disk, a mail server. */
+export class ConnectorError extends TocsinError {
+  /** Whether the same may succeed later: then it is tried again, else the job fails. */
+  readonly retryable: boolean
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly retryable: boolean },
+  ) {
+    super(code, message, options)
+    this.name = 'ConnectorError'
+    this.retryable = options.retryable
   }
 }
 

@@ -1,5 +1,7 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
 export type {
+  CommitContext,
   Connector,
   ConnectorContext,
   ConnectorOptions,
@@ -7,10 +9,11 @@ export type {
   SinkConnector,
   SourceConnector,
 } from './connector/connector.ts'
-export type { Sink } from './connector/sink.ts'
-export type { PollResult, Source, SourceReader } from './connector/source.ts'
+export type { Sink, SinkAlert } from './connector/sink.ts'
+export type { PollResult, Source, SourcePosition, SourceReader } from './connector/source.ts'
+export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
 export { createScannerDecoder } from './decode/json-scanner.ts'
-export { type ErrorCode, errorCodes, TocsinError } from './errors.ts'
+export { ConnectorError, type ErrorCode, errorCodes, TocsinError } from './errors.ts'
 export { compileEventCheck, type EventCheck } from './expression/event-schema.ts'
 export { nearName } from './expression/near-name.ts'
 export type { SuppressedAlert } from './operator/alert-operator.ts'
@@ -69,6 +72,7 @@ export { createSchemaCheck } from './rule/schema-problems.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
+export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'

@@ -1,7 +1,10 @@
 import { resolve } from 'node:path'
 import type { Connector } from '../../src/connector/connector.ts'
+
+import { nodeFileSystem } from '../node-file-system.ts'
 import { FileSink } from './sink.ts'
 import { fileSource } from './source.ts'
+import { TwoPhaseCommitFileSink } from './two-phase-commit-sink.ts'
 
 /** NDJSON files, one JSON document a line. */
 export const fileConnector: Connector = {
@@ -31,10 +34,12 @@ export const fileConnector: Connector = {
   sink: {
     options: {
       type: 'object',
-      description: 'Writes one alert document a line; the file appears, whole, at the end.',
+      description:
+        'Writes one alert document a line. A bounded run shows the file, whole, at its end; a run ' +
+        'with checkpoints appends to it with each, every alert once, and keeps PATH.commit beside it.',
       properties: {
         path: {
-          description: 'The file; one that is there is replaced.',
+          description: 'The file; one that is there is replaced at the end of a bounded run.',
           type: 'string',
           minLength: 1,
           examples: ['alerts.ndjson'],
@@ -44,5 +49,7 @@ export const fileConnector: Connector = {
       additionalProperties: false,
     },
     create: ({ path }, { directory }) => new FileSink(resolve(directory, path as string)),
+    createTwoPhaseCommit: ({ path }, { directory, job }) =>
+      new TwoPhaseCommitFileSink(nodeFileSystem, resolve(directory, path as string), job),
   },
 }

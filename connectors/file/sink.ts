@@ -2,6 +2,7 @@ import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promi
 import { dirname } from 'node:path'
 import type { Sink } from '../../src/connector/sink.ts'
 import { TocsinError } from '../../src/errors.ts'
+import { writeFailure } from './write-failure.ts'
 
 /**
  * A sink that writes one document a line. Until it is closed the lines lie in `PATH.partial`; then
@@ -81,24 +82,5 @@ async function syncFolder(path: string): Promise<void> {
     await folder?.sync()
   } finally {
     await folder?.close()
-  }
-}
-
-function writeFailure(error: unknown, path: string): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  switch (code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return `there is no folder ${dirname(path)}; create it, or choose another path`
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return 'no permission; change its permissions, or choose another path'
-    case 'EISDIR':
-      return 'it is a folder; name a file in it'
-    case 'ENOSPC':
-      return 'the disk is full; free some space, or choose another path'
-    default:
-      return message
   }
 }

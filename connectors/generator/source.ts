@@ -1,4 +1,5 @@
-import type { Source } from '../../src/connector/source.ts'
+import type { Source, SourcePosition } from '../../src/connector/source.ts'
+import { TocsinError } from '../../src/errors.ts'
 import { type ByteInput, LineReader } from '../line-reader.ts'
 import { Random } from './random.ts'
 import {
@@ -19,19 +20,46 @@ export interface GeneratorOptions extends TrafficOptions {
 
 /** A bounded source of made-up traffic in which fraud and faults are planted. */
 export function generatorSource(options: GeneratorOptions): Source {
+  const { kind, seed, startMs, eventsPerSecond } = options
+  const detail = { kind, seed, startMs, eventsPerSecond }
   return {
     bounded: true,
-    async open(stream) {
-      return [new LineReader({ stream, partition: 0 }, generatedInput(options))]
+    replayable: true,
+    async open(stream, positions) {
+      const position = positions?.get(0)
+      if (position !== undefined) checkPosition(position, detail)
+      const offset = position?.offset ?? 0
+      const input = generatedInput(options, offset)
+      const reader = new LineReader({ stream, partition: 0 }, input, {
+        start: { offset, byte: 0 },
+        positionAt: (next) => ({ ...detail, offset: next.offset }),
+      })
+      return [reader]
     },
   }
 }
 
-/** The generated events as lines of JSON. */
-function generatedInput(options: GeneratorOptions): ByteInput {
+/** Other options make other events: the position would be one among those. */
+function checkPosition(
+  position: SourcePosition,
+  detail: Readonly<Record<string, number | string>>,
+): void {
+  for (const [name, value] of Object.entries(detail)) {
+    if (position[name] === value) continue
+    throw new TocsinError(
+      'SOURCE_POSITION',
+      `cannot go on at event ${position.offset + 1} of the generator: its ${name} was ` +
+        `${position[name]} and is ${value}; set it back`,
+    )
+  }
+}
+
+/** The generated events as lines of JSON, from event `first` on. */
+function generatedInput(options: GeneratorOptions, first: number): ByteInput {
   const events = generateEvents(options)
   const { count } = options
   let made = 0
+  while (made < first && !events.next().done) made++
   let left: Buffer = Buffer.alloc(0)
   return {
     name: `generator of ${options.kind}`,

@@ -1,10 +1,17 @@
 import type { Sink } from './sink.ts'
 import type { Source } from './source.ts'
+import type { TwoPhaseCommitSink } from './two-phase-commit-sink.ts'
 
 /** What a connector is told about where it runs. */
 export interface ConnectorContext {
   /** The folder that relative paths in the options start from. */
   readonly directory: string
+}
+
+/** What a sink is told that commits with checkpoints. */
+export interface CommitContext extends ConnectorContext {
+  /** The job whose alerts it takes: what one job has committed is no other's. */
+  readonly job: string
 }
 
 /** A JSON Schema of one option; `x-expected` is the end of "expected …" in messages. */
@@ -36,6 +43,8 @@ export interface SourceConnector {
 export interface SinkConnector {
   readonly options: OptionSchema
   create(options: ConnectorOptions, context: ConnectorContext): Sink
+  /** The exactly-once form, where the system has one. */
+  createTwoPhaseCommit?(options: ConnectorOptions, context: CommitContext): TwoPhaseCommitSink
 }
 
 /** An outside system by the name that configurations use. */

@@ -2,11 +2,27 @@ import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 
 /**
+ * Where a reader goes on. Its values are JSON, as it lies in checkpoints; only the source that gave
+ * it knows what the details mean.
+ */
+export interface SourcePosition {
+  /** Ordinal of the record that comes next; where that ordinal has no record, the first one after. */
+  readonly offset: number
+  /** What else it takes to find the record: a byte of a file, the seed of a generator. */
+  readonly [detail: string]: number | string
+}
+
+/**
  * What a reader has just done. `idle` means: nothing now, more may come. With `backlog` the outside
  * has records that have not come yet, as with a slow broker: the split does not count as idle.
  */
 export type PollResult =
-  | { readonly kind: 'batch'; readonly batch: RecordBatch }
+  | {
+      readonly kind: 'batch'
+      readonly batch: RecordBatch
+      /** Where a reader goes on after this batch; left out by a source that is not replayable. */
+      readonly next?: SourcePosition
+    }
   | { readonly kind: 'idle'; readonly untilMs: number; readonly backlog?: boolean }
   | { readonly kind: 'end' }
 
@@ -21,6 +37,13 @@ export interface SourceReader {
   pollBatch(): Promise<PollResult>
   /** Bytes read and bytes in all, for a progress bar; `total` is undefined where unknown. */
   progress(): { readonly read: number; readonly total: number | undefined }
+  /**
+   * Told of each batch in order, once nothing of it can be lost any more: a source that takes
+   * receipts sends them now. Only where `replayable` is not set.
+   */
+  acknowledge?(batch: RecordBatch): Promise<void>
+  /** Told that no reader will ever go on before `position`: a checkpoint with it is durable. */
+  notifyCheckpointComplete?(position: SourcePosition): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,6 +56,19 @@ export interface Source {
    * whose event time is far beyond it goes to dead letters. Of files nothing is known.
    */
   readonly live?: boolean
-  /** One reader a split of the stream. */
-  open(stream: string): Promise<readonly SourceReader[]>
+  /**
+   * Whether its readers give positions and `open` takes them, so that exactly the same records come
+   * again. Default false: what such a source gave is gone, unless an ingest log keeps it.
+   */
+  readonly replayable?: boolean
+  /**
+   * One reader a split of the stream.
+   * @param positions by partition, where its reader goes on; a partition without one starts anew
+   * @throws {TocsinError} INPUT_UNREADABLE; SOURCE_POSITION: the records after a position are no
+   *   longer there, or are others
+   */
+  open(
+    stream: string,
+    positions?: ReadonlyMap<number, SourcePosition>,
+  ): Promise<readonly SourceReader[]>
 }

@@ -1,4 +1,4 @@
-import type { Source, SourceReader } from '../connector/source.ts'
+import type { Source, SourcePosition, SourceReader } from '../connector/source.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import type { Clock } from '../time/clock.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
@@ -10,6 +10,8 @@ export interface StreamInput {
   readonly source: Source
   readonly operator: SourceOperator
   readonly watermarks: WatermarkStrategy
+  /** By partition, where its reader goes on; default: each starts anew. */
+  readonly positions?: ReadonlyMap<number, SourcePosition>
 }
 
 /**
@@ -24,11 +26,13 @@ export async function openReaders(
 ): Promise<SplitReader[]> {
   const readers: SplitReader[] = []
   try {
-    for (const { stream, source, operator, watermarks } of [...inputs].sort(byStream)) {
-      for (const reader of [...(await source.open(stream))].sort(byPartition)) {
+    for (const { stream, source, operator, watermarks, positions } of [...inputs].sort(byStream)) {
+      for (const reader of [...(await source.open(stream, positions))].sort(byPartition)) {
         const split = operator.addSplit(reader.split)
+        const position = positions?.get(reader.split.partition)
         const ingestClock = source.live === true ? clock : null
-        readers.push(new SplitReader({ reader, operator, split, watermarks, ingestClock }))
+        const options = { reader, operator, split, watermarks, ingestClock, position }
+        readers.push(new SplitReader(options))
       }
     }
   } catch (error) {

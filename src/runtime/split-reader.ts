@@ -1,4 +1,4 @@
-import type { PollResult, SourceReader } from '../connector/source.ts'
+import type { PollResult, SourcePosition, SourceReader } from '../connector/source.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
 import type { Clock } from '../time/clock.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
@@ -11,6 +11,8 @@ export interface SplitReaderOptions {
   readonly watermarks: WatermarkStrategy
   /** Gives records their time of ingest; `null`: the source is not live. */
   readonly ingestClock: Clock | null
+  /** Where the reader goes on; undefined: it starts anew. */
+  readonly position?: SourcePosition | undefined
 }
 
 /**
@@ -28,16 +30,20 @@ export class SplitReader {
   silentSince = Infinity
   /** Whether it no longer holds time. */
   idle = false
+  /** Where a reader goes on after what `take` has given; undefined: at the beginning, or unknown. */
+  position: SourcePosition | undefined
   readonly #ingestClock: Clock | null
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
   #failure: unknown = null
 
-  constructor({ reader, operator, split, watermarks, ingestClock }: SplitReaderOptions) {
+  constructor(options: SplitReaderOptions) {
+    const { reader, operator, split, watermarks, ingestClock, position } = options
     this.reader = reader
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
+    this.position = position
     this.#ingestClock = ingestClock
   }
 
@@ -75,6 +81,7 @@ export class SplitReader {
     this.#poll = null
     this.#result = null
     if (this.#failure !== null) throw this.#failure
+    if (result?.kind === 'batch') this.position = result.next
     return result as PollResult
   }
 
@@ -84,6 +91,6 @@ export class SplitReader {
     const { batch } = result
     if (batch.ingestTimes !== undefined) return result
     const ingestTimes = new Float64Array(batch.count).fill(this.#ingestClock.now())
-    return { kind: 'batch', batch: { ...batch, ingestTimes } }
+    return { ...result, batch: { ...batch, ingestTimes } }
   }
 }

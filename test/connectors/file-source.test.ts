@@ -5,7 +5,14 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { fileSource } from '../../connectors/file/source.ts'
-import { readBatches, readSource, sourceConformance } from './source-conformance.ts'
+import {
+  readAll,
+  readBatches,
+  readPositions,
+  readSource,
+  replayConformance,
+  sourceConformance,
+} from './source-conformance.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tocsin-file-source-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,11 +35,13 @@ describe('a file source', () => {
   describe('over plain files', () => {
     const paths = [file(lines.join('\n')), file(lines.slice(7).join('\r\n'))]
     sourceConformance(() => fileSource(paths, { blockBytes: 1000 }))
+    replayConformance(() => fileSource(paths, { blockBytes: 1000 }))
   })
 
   describe('over gzip files', () => {
     const path = file(gzipSync(lines.join('\n')), '.ndjson.gz')
     sourceConformance(() => fileSource([path], { blockBytes: 1000 }))
+    replayConformance(() => fileSource([path], { blockBytes: 1000 }))
   })
 
   it('makes each file a partition, in the order given', async () => {
@@ -222,5 +231,71 @@ describe('a file source', () => {
     ])
     await plain!.close()
     await zipped!.close()
+  })
+
+  describe('from a position', () => {
+    it('goes on with the same records, whatever stands in the file', async () => {
+      const line = fc.string({
+        unit: fc.constantFrom('a', '\u00e4', ' ', '\u20ac', '\ufeff'),
+        maxLength: 12,
+      })
+      const text = fc.array(fc.tuple(line, fc.constantFrom('\n', '\r\n')), { maxLength: 12 })
+      const block = fc.integer({ min: 1, max: 20 })
+      await fc.assert(
+        fc.asyncProperty(text, line, block, block, fc.boolean(), async (parts, last, a, b, gz) => {
+          const content = [...parts.flat(), last].join('')
+          const path = gz ? file(gzipSync(content), '.gz') : file(content)
+          // Some lines are too long, and some of those longer than a block.
+          const limits = { lineBytesMax: 15 }
+          const all = await readSource(fileSource([path], limits))
+          const [reader] = await fileSource([path], { ...limits, blockBytes: a }).open('s')
+          for (const position of await readPositions(reader!)) {
+            const source = fileSource([path], { ...limits, blockBytes: b })
+            const [resumed] = await source.open('s', new Map([[0, position]]))
+            expect(await readAll(resumed!)).toEqual(
+              all.filter(({ offset }) => offset >= position.offset),
+            )
+          }
+        }),
+        { numRuns: 150 },
+      )
+    })
+
+    it('tells how far it is in the whole file', async () => {
+      const position = { offset: 1, byte: 2 }
+      const [reader] = await fileSource([file('a\nbc\n')]).open('s', new Map([[0, position]]))
+      expect(reader!.progress()).toEqual({ read: 2, total: 5 })
+      await reader!.close()
+    })
+
+    it.each([
+      ['the file is shorter', 'a\nb\n', { offset: 3, byte: 6 }, /the file is shorter$/],
+      ['no line begins there', 'a\nbcdef\n', { offset: 2, byte: 4 }, /no line begins there; the/],
+      ['it is of another source', 'a\n', { offset: 3 }, /the position names no byte$/],
+    ])('refuses one where %s', async (_, content, position, message) => {
+      const paths = [file(content), file(gzipSync(content), '.gz')]
+      for (const path of paths) {
+        await expect(fileSource([path]).open('s', new Map([[0, position]]))).rejects.toMatchObject({
+          code: 'SOURCE_POSITION',
+          message: expect.stringMatching(message),
+        })
+      }
+      await expect(fileSource(paths).open('s', new Map([[2, position]]))).rejects.toMatchObject({
+        code: 'SOURCE_POSITION',
+        message: 's has no file 2 any more; bring back the files in their order',
+      })
+    })
+
+    it('goes on behind a last line without newline, as long as the file ends there', async () => {
+      const at = new Map([[0, { offset: 2, byte: 3 }]])
+      const open = (content: string) =>
+        Promise.all([
+          fileSource([file(content)]).open('s', at),
+          fileSource([file(gzipSync(content), '.gz')]).open('s', at),
+        ])
+      const readers = (await open('a\nb')).flat()
+      expect(await Promise.all(readers.map(readAll))).toEqual([[], []])
+      await expect(open('a\nbc')).rejects.toMatchObject({ code: 'SOURCE_POSITION' })
+    })
   })
 })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { generateEvents, generatorSource } from '../../connectors/generator/source.ts'
 import { type TrafficKind, trafficKinds } from '../../connectors/generator/traffic.ts'
-import { readSource, sourceConformance } from './source-conformance.ts'
+import { readSource, replayConformance, sourceConformance } from './source-conformance.ts'
 
 const startMs = Date.UTC(2026, 0, 1)
 const MINUTE = 60_000
@@ -22,9 +22,26 @@ function byKey(events: readonly Row[], key: (event: Row) => string): Row[][] {
 }
 
 describe('a generator', () => {
-  sourceConformance(() =>
-    generatorSource({ kind: 'payments', seed: 1, count: 5000, startMs, eventsPerSecond: 5 }),
-  )
+  const options = { kind: 'payments', seed: 1, count: 5000, startMs, eventsPerSecond: 5 } as const
+  sourceConformance(() => generatorSource(options))
+  replayConformance(() => generatorSource(options))
+
+  it.each([
+    [{ seed: 2 }, 'its seed was 1 and is 2'],
+    [{ kind: 'auth' }, 'its kind was payments and is auth'],
+    [{ eventsPerSecond: 6 }, 'its eventsPerSecond was 5 and is 6'],
+    [{ startMs: 0 }, `its startMs was ${startMs} and is 0`],
+  ] as const)('goes on only with the options that it had: %j', async (other, message) => {
+    const { count: _, ...detail } = options
+    const at = new Map([[0, { ...detail, offset: 9 }]])
+    await expect(generatorSource({ ...options, ...other }).open('s', at)).rejects.toMatchObject({
+      code: 'SOURCE_POSITION',
+      message: `cannot go on at event 10 of the generator: ${message}; set it back`,
+    })
+    const [reader] = await generatorSource({ ...options, count: 6000 }).open('s', at)
+    expect(reader!.progress()).toEqual({ read: 9, total: 6000 })
+    await reader!.close()
+  })
 
   it.each(trafficKinds)('makes as many %s as asked, in order of time', (kind) => {
     const events = make(kind)

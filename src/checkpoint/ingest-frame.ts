@@ -1,0 +1,133 @@
+import { crc32 } from 'node:zlib'
+
+/** Records to be kept, as a source gave them. */
+export interface IngestRecords {
+  readonly bytes: Buffer
+  readonly count: number
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  /** When each was taken in, epoch ms. */
+  readonly ingestTimes: Float64Array
+  /** Records that were not taken whole, by row, with what is wrong; the log keeps that they are. */
+  readonly tooLong?: ReadonlyMap<number, string>
+}
+
+/** Records as the log keeps them: each has the ordinal after the one before it. */
+export interface LoggedRecords extends IngestRecords {
+  /** Ordinal of the first one. */
+  readonly first: number
+}
+
+/** What a frame says about itself. */
+export interface FrameHeader {
+  readonly bodyChecksum: number
+  readonly bodyBytes: number
+  readonly count: number
+  readonly first: number
+}
+
+/**
+ * What one sync makes durable. A frame is written only after the one before it is durable; so one
+ * that is broken and has another behind it is damage, and one at the end was never acknowledged.
+ *
+ * | bytes | what; numbers are big-endian |
+ * |---|---|
+ * | 4 | `TSIF` |
+ * | 4 | CRC-32 of the rest of the header |
+ * | 4 | CRC-32 of the body |
+ * | 4 | length of the body |
+ * | 4 | number of records |
+ * | 8 | ordinal of the first record, as a double |
+ * | for each | length in 31 bits, after a bit that says it is too long; time of ingest as a double |
+ * | for each | its bytes and a newline |
+ * | 7 | newlines: with the last record's own the eight that a batch ends with |
+ */
+export function encodeFrame(first: number, groups: readonly IngestRecords[]): Buffer {
+  const count = groups.reduce((sum, group) => sum + group.count, 0)
+  const bodyBytes = groups.reduce((sum, group) => sum + recordBytes(group), paddingBytes)
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + bodyBytes)
+  let entry = frameHeaderBytes
+  let at = entry + count * entryBytes
+  for (const { bytes, count: records, starts, ends, ingestTimes, tooLong } of groups) {
+    for (let row = 0; row < records; row++) {
+      const start = starts[row] as number
+      const end = ends[row] as number
+      const flag = tooLong?.has(row) ? tooLongFlag : 0
+      frame.writeUInt32BE(end - start + flag, entry)
+      frame.writeDoubleBE(ingestTimes[row] as number, entry + 4)
+      entry += entryBytes
+      at += bytes.copy(frame, at, start, end)
+      frame[at++] = newline
+    }
+  }
+  frame.fill(newline, at)
+  frame.write(frameMagic, 0, 'latin1')
+  frame.writeUInt32BE(crc32(frame.subarray(frameHeaderBytes)), 8)
+  frame.writeUInt32BE(bodyBytes, 12)
+  frame.writeUInt32BE(count, 16)
+  frame.writeDoubleBE(first, 20)
+  frame.writeUInt32BE(crc32(frame.subarray(8, frameHeaderBytes)), 4)
+  return frame
+}
+
+/** How many bytes records take in a frame. */
+export function recordBytes({ count, starts, ends }: IngestRecords): number {
+  let sum = count * (entryBytes + 1)
+  for (let row = 0; row < count; row++) sum += (ends[row] as number) - (starts[row] as number)
+  return sum
+}
+
+/** The header at a place; undefined: there is none that is whole. */
+export function readFrameHeader(bytes: Buffer, at: number): FrameHeader | undefined {
+  if (at + frameHeaderBytes > bytes.length) return undefined
+  if (bytes.toString('latin1', at, at + 4) !== frameMagic) return undefined
+  if (bytes.readUInt32BE(at + 4) !== crc32(bytes.subarray(at + 8, at + frameHeaderBytes))) {
+    return undefined
+  }
+  return {
+    bodyChecksum: bytes.readUInt32BE(at + 8),
+    bodyBytes: bytes.readUInt32BE(at + 12),
+    count: bytes.readUInt32BE(at + 16),
+    first: bytes.readDoubleBE(at + 20),
+  }
+}
+
+/** The records of a frame, which share its bytes; undefined: the body does not fit its checksum. */
+export function readFrameBody(header: FrameHeader, body: Buffer): LoggedRecords | undefined {
+  if (crc32(body) !== header.bodyChecksum) return undefined
+  const { count, first } = header
+  const starts = new Int32Array(count)
+  const ends = new Int32Array(count)
+  const ingestTimes = new Float64Array(count)
+  const tooLong = new Map<number, string>()
+  let at = count * entryBytes
+  for (let row = 0; row < count; row++) {
+    const entry = row * entryBytes
+    const length = body.readUInt32BE(entry)
+    if (length >= tooLongFlag) tooLong.set(row, tooLongReason)
+    starts[row] = at
+    at += length % tooLongFlag
+    ends[row] = at++
+    ingestTimes[row] = body.readDoubleBE(entry + 4)
+  }
+  const records = { bytes: body, count, starts, ends, ingestTimes, first }
+  return tooLong.size === 0 ? records : { ...records, tooLong }
+}
+
+/** Where the next whole header stands, of a frame behind `ordinal`; minus one: nowhere. */
+export function findLaterFrame(bytes: Buffer, from: number, ordinal: number): number {
+  for (let at = bytes.indexOf(frameMagic, from); at >= 0; at = bytes.indexOf(frameMagic, at + 1)) {
+    const header = readFrameHeader(bytes, at)
+    if (header !== undefined && header.first > ordinal) return at
+  }
+  return -1
+}
+
+export const frameHeaderBytes = 28
+
+const frameMagic = 'TSIF'
+const entryBytes = 12
+const paddingBytes = 7
+const tooLongFlag = 2 ** 31
+const tooLongReason = 'it is longer than its source takes; only its first bytes are kept'
+const newline = 0x0a

@@ -1,0 +1,284 @@
+import type { Sink, SinkAlert } from '../connector/sink.ts'
+import type { Marker, TwoPhaseCommitSink } from '../connector/two-phase-commit-sink.ts'
+import { assert, ConnectorError, TocsinError } from '../errors.ts'
+import type { Scheduler } from '../time/clock.ts'
+import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
+import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
+
+/** How alerts reach a sink: with its own marker, or at least once. */
+export type Delivery =
+  | { readonly kind: 'exactly_once'; readonly sink: TwoPhaseCommitSink }
+  | { readonly kind: 'at_least_once'; readonly sink: Sink }
+
+export interface OutboxOptions {
+  /** What messages call the sink. */
+  readonly name: string
+  readonly delivery: Delivery
+  readonly scheduler: Scheduler
+  /** Bytes of alerts not yet committed from which on `isFull` holds. Default 64 MiB. */
+  readonly bytesMax?: number
+  /** The first wait after a retryable failure, ms; each further one is twice as long. Default 100. */
+  readonly firstWaitMs?: number
+  /** The longest wait, ms. Default 30,000. */
+  readonly waitMsMax?: number
+  /** Told of each failure that is tried again, and after how long. */
+  readonly onRetry?: (failure: ConnectorError, waitMs: number) => void
+}
+
+/** A sink's part of a checkpoint. */
+export interface OutboxSnapshot {
+  /** The alerts of this checkpoint, to be kept until a later snapshot's `committed` covers it. */
+  readonly staged: Uint8Array | undefined
+  /** The highest checkpoint that the sink is known to have committed; none before it is needed. */
+  readonly committed: number | undefined
+}
+
+/** What a checkpoint says about a sink when it is restored. */
+export interface RestoredOutbox {
+  /** The checkpoint that is restored; they count from 1, and 0 is a job that starts without state. */
+  readonly checkpoint: number
+  /** `committed` of its snapshot. */
+  readonly committed: number | undefined
+  /** `staged` of it and of those before it, as far as they are kept; in any order. */
+  readonly staged: readonly Uint8Array[]
+}
+
+interface FrozenAlerts extends StagedAlerts {
+  readonly bytes: number
+}
+
+/**
+ * The alerts of one sink between their operator and the outside: staged until the barrier, frozen
+ * with a checkpoint, committed in order once that is durable (D6).
+ *
+ * A retryable failure is tried again for as long as it lasts: nothing is dropped. What bounds it is
+ * `bytesMax`: from there on the job is to take no further input.
+ */
+export class Outbox {
+  readonly #options: Required<Omit<OutboxOptions, 'onRetry'>> & Pick<OutboxOptions, 'onRetry'>
+  #staged: SinkAlert[] = []
+  #stagedBytes = 0
+  /** In order of checkpoint. */
+  readonly #frozen: FrozenAlerts[] = []
+  #frozenBytes = 0
+  /** The last barrier, and the last checkpoint that is durable; minus one: not restored yet. */
+  #prepared = -1
+  #completed = -1
+  #committed: number | undefined
+  /** Whether the sink must be asked for its marker (or opened) before it is used. */
+  #unsettled = true
+  #committing: Promise<void> | null = null
+  #failure: unknown = null
+  readonly #closing: { readonly promise: Promise<void>; readonly resolve: () => void }
+  #closed = false
+
+  constructor(options: OutboxOptions) {
+    this.#options = {
+      bytesMax: 64 * 1024 * 1024,
+      firstWaitMs: 100,
+      waitMsMax: 30_000,
+      ...options,
+    }
+    this.#closing = resolvable()
+  }
+
+  /** Bytes of alerts that are not yet committed. */
+  get bytes(): number {
+    return this.#stagedBytes + this.#frozenBytes
+  }
+
+  /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
+  get isFull(): boolean {
+    return this.bytes >= this.#options.bytesMax
+  }
+
+  /**
+   * Opens the sink and gives its marker: undefined where it has none or keeps none. Recovery asks
+   * all sinks before it chooses the checkpoint to restore.
+   * @throws {TocsinError} what the sink throws and is not retryable
+   */
+  async open(): Promise<Marker | undefined> {
+    let marker: Marker | undefined
+    await this.#retrying(async () => {
+      marker = await this.#settle()
+    })
+    return marker
+  }
+
+  /**
+   * Takes over the state of the checkpoint that is restored, or that of a job that starts anew; call
+   * it after `open`, before anything is staged. What the sink lacks is committed again, in order:
+   * `settled` waits for it.
+   * @param marker what `open` gave
+   * @throws {TocsinError} SINK_AHEAD, SINK_MARKER: the job must not start; CHECKPOINT_CORRUPT
+   */
+  restore({ checkpoint, committed, staged }: RestoredOutbox, marker: Marker | undefined): void {
+    assert(this.#prepared < 0 && this.bytes === 0, 'an outbox is restored when it is new')
+    const { name, delivery } = this.#options
+    if (delivery.kind === 'exactly_once') checkRestoredMarker(name, marker, checkpoint, committed)
+    const done = marker?.checkpoint ?? committed
+    for (const { checkpoint: number, alerts } of staged.map(decodeStagedAlerts)) {
+      if (number > checkpoint) {
+        const message = `sink ${name}: checkpoint ${checkpoint} holds alerts of checkpoint ${number}`
+        throw new TocsinError('CHECKPOINT_CORRUPT', message)
+      }
+      if (done === undefined || number > done) this.#freeze({ checkpoint: number, alerts })
+    }
+    this.#frozen.sort((a, b) => a.checkpoint - b.checkpoint)
+    this.#prepared = checkpoint
+    this.#completed = checkpoint
+    this.#committed = done
+    this.#startCommitting()
+  }
+
+  /** Takes an alert; it becomes visible with the next checkpoint. */
+  stage(alert: SinkAlert): void {
+    this.#staged.push(alert)
+    this.#stagedBytes += bytesOf(alert)
+  }
+
+  /**
+   * At the barrier of a checkpoint: freezes what was staged since the one before.
+   * @throws {unknown} what a commit failed with for good: the job must fail
+   */
+  prepareCommit(checkpoint: number): OutboxSnapshot {
+    if (this.#failure !== null) throw this.#failure
+    assert(this.#prepared >= 0, 'an outbox is restored before it is used')
+    assert(checkpoint > this.#prepared, `checkpoint ${checkpoint} comes after ${this.#prepared}`)
+    this.#prepared = checkpoint
+    const committed = this.#committed
+    if (this.#staged.length === 0) return { staged: undefined, committed }
+    const frozen = { checkpoint, alerts: this.#staged }
+    this.#staged = []
+    this.#stagedBytes = 0
+    this.#freeze(frozen)
+    return { staged: encodeStagedAlerts(frozen), committed }
+  }
+
+  /** The checkpoint did not become durable: its alerts go into the next one. */
+  notifyCheckpointAborted(checkpoint: number): void {
+    assert(checkpoint > this.#completed, `checkpoint ${checkpoint} is durable`)
+    const last = this.#frozen.at(-1)
+    if (last?.checkpoint !== checkpoint) return
+    this.#frozen.pop()
+    this.#frozenBytes -= last.bytes
+    this.#staged = [...last.alerts, ...this.#staged]
+    this.#stagedBytes += last.bytes
+  }
+
+  /**
+   * The checkpoint is durable: commits what is frozen up to it, in order. Resolves when that is
+   * done; the job need not wait for it.
+   * @throws {unknown} what the sink throws and is not retryable; also from the next `prepareCommit`
+   */
+  notifyCheckpointComplete(checkpoint: number): Promise<void> {
+    this.#completed = Math.max(this.#completed, checkpoint)
+    return this.#startCommitting()
+  }
+
+  /** Resolves when everything that may be committed is. @throws as notifyCheckpointComplete */
+  settled(): Promise<void> {
+    return this.#startCommitting()
+  }
+
+  /** Ends: a commit that is under way is waited for, a failing one is not tried again. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#closing.resolve()
+    await this.#committing?.catch(() => undefined)
+    await this.#options.delivery.sink.close()
+  }
+
+  #freeze(staged: StagedAlerts): void {
+    const bytes = staged.alerts.reduce((sum, alert) => sum + bytesOf(alert), 0)
+    this.#frozen.push({ ...staged, bytes })
+    this.#frozenBytes += bytes
+  }
+
+  #startCommitting(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure)
+    if (this.#committing === null) {
+      this.#committing = this.#commitAll()
+      // A caller need not wait: a failure that nobody waits for is thrown by `prepareCommit`.
+      this.#committing.catch((failure: unknown) => {
+        this.#failure = failure
+      })
+    }
+    return this.#committing
+  }
+
+  async #commitAll(): Promise<void> {
+    // Whoever asks now gets this promise, so it may not end before it is known to others.
+    await null
+    for (;;) {
+      const next = this.#frozen[0]
+      const due = next !== undefined && next.checkpoint <= this.#completed && !this.#closed
+      if (!due || !(await this.#retrying(() => this.#commit(next)))) break
+      this.#frozen.shift()
+      this.#frozenBytes -= next.bytes
+      this.#committed = next.checkpoint
+    }
+    // In the same turn as the last look: what is completed from here on is looked at anew.
+    this.#committing = null
+  }
+
+  async #commit({ checkpoint, alerts }: FrozenAlerts): Promise<void> {
+    const { name, delivery } = this.#options
+    if (this.#unsettled) {
+      const marker = await this.#settle()
+      if (delivery.kind === 'exactly_once') {
+        if (marker?.checkpoint === checkpoint) return
+        if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
+      }
+    }
+    this.#unsettled = delivery.kind === 'exactly_once'
+    switch (delivery.kind) {
+      case 'exactly_once':
+        await delivery.sink.commit(checkpoint, alerts)
+        break
+      case 'at_least_once':
+        await delivery.sink.write(
+          alerts.map(({ document }) => document),
+          alerts.map(({ id }) => id),
+        )
+    }
+    this.#unsettled = false
+  }
+
+  async #settle(): Promise<Marker | undefined> {
+    const { delivery } = this.#options
+    const marker =
+      delivery.kind === 'exactly_once' ? await delivery.sink.init() : await delivery.sink.open()
+    this.#unsettled = false
+    return marker ?? undefined
+  }
+
+  /** Tries until it succeeds: true; or until the outbox is closed: false. */
+  async #retrying(attempt: () => Promise<void>): Promise<boolean> {
+    const { scheduler, firstWaitMs, waitMsMax, onRetry } = this.#options
+    for (let waitMs = firstWaitMs; ; waitMs = Math.min(waitMsMax, waitMs * 2)) {
+      try {
+        await attempt()
+        return true
+      } catch (failure) {
+        if (!(failure instanceof ConnectorError) || !failure.retryable) throw failure
+        if (this.#closed) return false
+        onRetry?.(failure, waitMs)
+        await Promise.race([scheduler.sleep(waitMs), this.#closing.promise])
+        if (this.#closed) return false
+      }
+    }
+  }
+}
+
+function bytesOf({ id, document }: SinkAlert): number {
+  return Buffer.byteLength(id) + Buffer.byteLength(document)
+}
+
+function resolvable(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}
