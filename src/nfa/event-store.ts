@@ -1,5 +1,5 @@
 import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
-import { TextStore } from './text-store.ts'
+import { type TextOwner, TextStore } from './text-store.ts'
 
 /**
  * Numbers of an event: references, time, offset, split, address and length of its text, and the
@@ -12,10 +12,10 @@ const valueWidth = 3
 const isNumber = Symbol('number')
 
 /** The events that partial matches have taken, counted by reference. */
-export class EventStore {
+export class EventStore implements TextOwner {
   #numbers = new Float64Array(eventWidth * 1024)
   readonly #values: unknown[] = []
-  readonly #texts = new TextStore()
+  readonly #texts = new TextStore(this)
   readonly #splits: Split[] = []
   readonly #free: number[] = []
   #count = 0
@@ -29,7 +29,7 @@ export class EventStore {
     this.#numbers[at + 1] = event.timestamp
     this.#numbers[at + 2] = event.offset
     this.#numbers[at + 3] = this.#indexOf(event.split)
-    this.#numbers[at + 4] = this.#texts.add(text.bytes, textStart, textEnd)
+    this.#numbers[at + 4] = this.#texts.add(id, text.bytes, textStart, textEnd)
     this.#numbers[at + 5] = textEnd - textStart
     const value = id * valueWidth
     const { f0, f1 } = event
@@ -51,8 +51,27 @@ export class EventStore {
     const references = (this.#numbers[at] as number) - 1
     this.#numbers[at] = references
     if (references > 0) return
-    this.#texts.free(this.#numbers[at + 4] as number, this.#numbers[at + 5] as number)
+    const address = this.#numbers[at + 4] as number
+    this.#numbers[at + 4] = -1
+    this.#texts.free(address, this.#numbers[at + 5] as number)
     this.#free.push(id)
+  }
+
+  /** What is stored no longer needs the batches that it came from. */
+  flush(): void {
+    this.#texts.flush()
+  }
+
+  addressOf(id: number): number {
+    return this.#numbers[id * eventWidth + 4] as number
+  }
+
+  lengthOf(id: number): number {
+    return this.#numbers[id * eventWidth + 5] as number
+  }
+
+  moved(id: number, address: number): void {
+    this.#numbers[id * eventWidth + 4] = address
   }
 
   timestampOf(id: number): number {
@@ -99,8 +118,19 @@ export class EventStore {
     )
   }
 
-  touch(id: number): number {
-    return (this.#numbers[id * eventWidth] as number) + (this.f0Of(id) === undefined ? 1 : 0)
+  /** Reads what conditions will read; the result means nothing. @see MatchStore.touch */
+  touch(ids: Int32Array, count: number): number {
+    const numbers = this.#numbers
+    const values = this.#values
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const at = (ids[index] as number) * eventWidth
+      touched += (numbers[at] as number) + (numbers[at + eventWidth - 1] as number)
+    }
+    for (let index = 0; index < count; index++) {
+      if (values[(ids[index] as number) * valueWidth] === undefined) touched++
+    }
+    return touched
   }
 
   #indexOf(split: Split): number {

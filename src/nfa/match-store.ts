@@ -120,6 +120,11 @@ export class MatchStore {
     return link
   }
 
+  /** What has been taken no longer needs the batches that it came from. */
+  flush(): void {
+    this.#events.flush()
+  }
+
   stepOf(link: number): number {
     return this.#links[link * linkWidth + 1] as number
   }
@@ -168,16 +173,22 @@ export class MatchStore {
     return taken
   }
 
-  /** Reads what the next event of the key will need, so that it is near; the result means nothing. */
-  touch(match: number): number {
-    const link = this.linkOf(match)
-    return link === none ? 0 : (this.#links[link * linkWidth] as number)
-  }
-
-  /** The same, one step further. */
-  touchEvent(match: number): number {
-    const link = this.linkOf(match)
-    return link === none ? 0 : this.#events.touch(this.#links[link * linkWidth] as number)
+  /**
+   * Reads what the next events of some keys will need, so that it is near when they come; the
+   * result means nothing. Each loop waits for one kind of memory only, so that the waits overlap.
+   * @param ids one partial match of each key; overwritten
+   */
+  touch(ids: Int32Array, count: number): number {
+    const matches = this.#matches
+    const links = this.#links
+    for (let index = 0; index < count; index++) {
+      const link = matches[(ids[index] as number) * matchWidth + 1] as number
+      ids[index] = link === none ? 0 : link
+    }
+    for (let index = 0; index < count; index++) {
+      ids[index] = links[(ids[index] as number) * linkWidth] as number
+    }
+    return this.#events.touch(ids, count)
   }
 
   #idOf(event: ArrivedEvent): number {

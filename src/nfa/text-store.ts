@@ -1,73 +1,142 @@
-/** Room comes in units: an address is a number of units from the start of the first page. */
-const unitBytes = 32
-const pageBytes = 1024 * 1024
-const unitsPerPage = pageBytes / unitBytes
+const pageBytes = 64 * 1024
 
-/** A longer text has a buffer of its own. */
-const sharedBytesMax = 4096
+/** A page of which less than this part is in use is emptied. */
+const usedPartMin = 1 / 4
+
+/** Texts that lie so close together in their batch are copied as one, with what is between them. */
+const gapBytesMax = 16
+
+/** What a text store asks of the one who keeps the addresses of its texts. */
+export interface TextOwner {
+  /** Address of the owner's text; -1: it has none. */
+  addressOf(id: number): number
+  lengthOf(id: number): number
+  /** The owner's text has been moved. */
+  moved(id: number, address: number): void
+}
+
+interface Page {
+  readonly bytes: Buffer
+  /** Bytes of texts that have not been freed. */
+  used: number
+  /** Who had a text here, and at which address; in order of address. */
+  readonly ids: number[]
+  readonly addresses: number[]
+}
 
 /**
- * The texts of taken events, outside of the garbage collector's sight: pages of bytes with a free
- * list for each length. What is freed is used again for texts of about its length.
+ * The texts of taken events, out of the garbage collector's sight. They are written one behind the
+ * other, which costs a processor least; a page that is mostly free gives its last texts to the
+ * newest page, and is used again (a log-structured store: Rosenblum and Ousterhout, 1992).
  */
 export class TextStore {
-  readonly #pages: Buffer[] = []
-  /** First unit of the last page that no text has had. */
-  #nextUnit = 0
-  /** Addresses that are free, by number of units. */
-  readonly #free: number[][] = []
-  /** Texts that are too long for a page, by address: those count down from -1. */
-  readonly #long = new Map<number, Buffer>()
-  #nextLong = -1
+  readonly #owner: TextOwner
+  readonly #pages: (Page | null)[] = []
+  readonly #freePages: number[] = []
+  #current = -1
+  #end = pageBytes
+  /** A stretch of a batch that has a place, and will be copied there at once. */
+  #pending: Buffer | null = null
+  #pendingStart = 0
+  #pendingEnd = 0
+  #pendingAt = 0
 
-  /** Copies `bytes[start .. end)`; gives its address. */
-  add(bytes: Buffer, start: number, end: number): number {
+  constructor(owner: TextOwner) {
+    this.#owner = owner
+  }
+
+  /**
+   * Gives a place to `bytes[start .. end)`, the text of an owner that had none; gives its address.
+   * The bytes must stay as they are until `flush`.
+   */
+  add(id: number, bytes: Buffer, start: number, end: number): number {
     const length = end - start
-    if (length > sharedBytesMax) {
-      this.#long.set(this.#nextLong, Buffer.from(bytes.subarray(start, end)))
-      return this.#nextLong--
+    const gap = start - this.#pendingEnd
+    const isNext = this.#pending === bytes && gap >= 0 && gap <= gapBytesMax
+    if (isNext && this.#end + gap + length <= this.#currentLength()) {
+      this.#end += gap
+      this.#pendingEnd = end
+    } else {
+      this.flush()
+      if (this.#end + length > this.#currentLength()) this.#turnPage(length)
+      this.#pending = bytes
+      this.#pendingStart = start
+      this.#pendingEnd = end
+      this.#pendingAt = this.#end
     }
-    const units = unitsOf(length)
-    const address = this.#free[units]?.pop() ?? this.#take(units)
-    const page = this.#pages[Math.floor(address / unitsPerPage)] as Buffer
-    bytes.copy(page, (address % unitsPerPage) * unitBytes, start, end)
+    const page = this.#pages[this.#current] as Page
+    const address = this.#current * pageBytes + this.#end
+    this.#end += length
+    page.used += length
+    page.ids.push(id)
+    page.addresses.push(address)
     return address
+  }
+
+  /** Copies what has a place by now: the batch it comes from may be given back. */
+  flush(): void {
+    if (this.#pending === null) return
+    const { bytes } = this.#pages[this.#current] as Page
+    this.#pending.copy(bytes, this.#pendingAt, this.#pendingStart, this.#pendingEnd)
+    this.#pending = null
   }
 
   /** The text, one char a byte. */
   textAt(address: number, length: number): string {
-    if (address < 0) return (this.#long.get(address) as Buffer).toString('latin1')
-    const page = this.#pages[Math.floor(address / unitsPerPage)] as Buffer
-    const start = (address % unitsPerPage) * unitBytes
-    return page.toString('latin1', start, start + length)
+    const index = Math.floor(address / pageBytes)
+    if (index === this.#current) this.flush()
+    const start = address - index * pageBytes
+    return (this.#pages[index] as Page).bytes.toString('latin1', start, start + length)
   }
 
+  /** The owner no longer needs its text, and says so by its address from now on. */
   free(address: number, length: number): void {
-    if (address < 0) {
-      this.#long.delete(address)
-      return
+    const index = Math.floor(address / pageBytes)
+    const page = this.#pages[index] as Page
+    page.used -= length
+    if (index !== this.#current && page.used < pageBytes * usedPartMin) this.#empty(index, page)
+  }
+
+  /** Length of the page that is being written: a long text has one of its own. */
+  #currentLength(): number {
+    return this.#pages[this.#current]?.bytes.length ?? 0
+  }
+
+  #turnPage(length: number): void {
+    const left = this.#current
+    const index = this.#freePages.pop() ?? this.#pages.length
+    const known = this.#pages[index]
+    if (known === undefined || known === null || known.bytes.length < length) {
+      const bytes = Buffer.allocUnsafeSlow(Math.max(length, pageBytes))
+      this.#pages[index] = { bytes, used: 0, ids: [], addresses: [] }
     }
-    const units = unitsOf(length)
-    while (this.#free.length <= units) this.#free.push([])
-    this.#free[units]?.push(address)
-  }
-
-  #take(units: number): number {
-    const used = this.#nextUnit % unitsPerPage
-    if (this.#pages.length === 0 || (used === 0 && this.#isFull()) || used + units > unitsPerPage) {
-      this.#nextUnit = this.#pages.length * unitsPerPage
-      this.#pages.push(Buffer.allocUnsafeSlow(pageBytes))
+    this.#current = index
+    this.#end = 0
+    const page = this.#pages[left]
+    if (page && page.used < pageBytes * usedPartMin && page.bytes.length === pageBytes) {
+      this.#empty(left, page)
     }
-    const address = this.#nextUnit
-    this.#nextUnit += units
-    return address
   }
 
-  #isFull(): boolean {
-    return this.#nextUnit === this.#pages.length * unitsPerPage
+  /** Moves what is left in a page to the newest one. */
+  #empty(index: number, page: Page): void {
+    const { ids, addresses, bytes } = page
+    if (page.used > 0) {
+      for (let at = 0; at < ids.length; at++) {
+        const id = ids[at] as number
+        const address = addresses[at] as number
+        if (this.#owner.addressOf(id) !== address) continue
+        const start = address - index * pageBytes
+        const end = start + this.#owner.lengthOf(id)
+        this.#owner.moved(id, this.add(id, bytes, start, end))
+      }
+      this.flush()
+    }
+    page.used = 0
+    ids.length = 0
+    addresses.length = 0
+    // The page of a long text is given back.
+    if (bytes.length > pageBytes) this.#pages[index] = null
+    this.#freePages.push(index)
   }
-}
-
-function unitsOf(length: number): number {
-  return Math.max(1, Math.ceil(length / unitBytes))
 }

@@ -67,6 +67,7 @@ export class CepOperator {
   readonly #released = new ReleasedEvents()
   /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
   readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
+  readonly #ids = new Int32Array(stretchEvents)
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -111,6 +112,7 @@ export class CepOperator {
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#advanceDue(watermark)
+    for (const { nfa } of this.#patterns) nfa.store.flush()
     if (this.#results.length === 0) return
     // Keys were visited one after the other: put what they found in order of time.
     const results = this.#results.sort(byMoment)
@@ -143,11 +145,9 @@ export class CepOperator {
   /** @see #lookAhead */
   #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
     const { store } = (this.#patterns[0] as RunningPattern).nfa
-    let touched = 0
-    for (let index = from; index < to; index++) touched += oneOf(entries[index])
-    for (let index = from; index < to; index++) touched += store.touch(oneOf(entries[index]))
-    for (let index = from; index < to; index++) touched += store.touchEvent(oneOf(entries[index]))
-    this.lookedAt = touched
+    const ids = this.#ids
+    for (let index = from; index < to; index++) ids[index - from] = oneOf(entries[index])
+    this.lookedAt = store.touch(ids, to - from)
   }
 
   #processElement(index: number, found: KeyEntry | undefined): void {

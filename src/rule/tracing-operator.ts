@@ -92,6 +92,7 @@ export class TracingOperator extends CepOperator {
       this.#offer(this.#keyOf(key), event)
     })
     for (const key of this.#keys.values()) this.#advanceTime(key, watermark)
+    this.#pattern.nfa.store.flush()
     const results = this.#results.sort((a, b) => a.moment - b.moment)
     this.#results = []
     if (results.length > 0) this.#output.results(results)
