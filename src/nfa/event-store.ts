@@ -93,12 +93,12 @@ export class EventStore implements TextOwner {
 
   f0Of(id: number): unknown {
     const value = this.#values[id * valueWidth]
-    return value === isNumber ? this.#numbers[id * eventWidth + 6] : value
+    return typeof value === 'symbol' ? this.#numbers[id * eventWidth + 6] : value
   }
 
   f1Of(id: number): unknown {
     const value = this.#values[id * valueWidth + 1]
-    return value === isNumber ? this.#numbers[id * eventWidth + 7] : value
+    return typeof value === 'symbol' ? this.#numbers[id * eventWidth + 7] : value
   }
 
   moreOf(id: number): readonly unknown[] {
