@@ -1,5 +1,8 @@
 const pageBytes = 64 * 1024
 
+/** A longer text has a buffer of its own. */
+const sharedBytesMax = 4096
+
 /** A page of which less than this part is in use is emptied. */
 const usedPartMin = 1 / 4
 
@@ -31,8 +34,11 @@ interface Page {
  */
 export class TextStore {
   readonly #owner: TextOwner
-  readonly #pages: (Page | null)[] = []
+  readonly #pages: Page[] = []
   readonly #freePages: number[] = []
+  /** Texts that are too long for a page, by address: those count down from -2. */
+  readonly #long = new Map<number, Buffer>()
+  #nextLong = -2
   #current = -1
   #end = pageBytes
   /** A stretch of a batch that has a place, and will be copied there at once. */
@@ -45,20 +51,26 @@ export class TextStore {
     this.#owner = owner
   }
 
+  /** Number of pages, those that are free among them. */
+  get pages(): number {
+    return this.#pages.length
+  }
+
   /**
    * Gives a place to `bytes[start .. end)`, the text of an owner that had none; gives its address.
    * The bytes must stay as they are until `flush`.
    */
   add(id: number, bytes: Buffer, start: number, end: number): number {
     const length = end - start
+    if (length > sharedBytesMax) return this.#addLong(Buffer.from(bytes.subarray(start, end)))
     const gap = start - this.#pendingEnd
     const isNext = this.#pending === bytes && gap >= 0 && gap <= gapBytesMax
-    if (isNext && this.#end + gap + length <= this.#currentLength()) {
+    if (isNext && this.#end + gap + length < pageBytes) {
       this.#end += gap
       this.#pendingEnd = end
     } else {
       this.flush()
-      if (this.#end + length > this.#currentLength()) this.#turnPage(length)
+      while (this.#end + length >= pageBytes) this.#turnPage()
       this.#pending = bytes
       this.#pendingStart = start
       this.#pendingEnd = end
@@ -83,6 +95,7 @@ export class TextStore {
 
   /** The text, one char a byte. */
   textAt(address: number, length: number): string {
+    if (address < 0) return (this.#long.get(address) as Buffer).toString('latin1')
     const index = Math.floor(address / pageBytes)
     if (index === this.#current) this.flush()
     const start = address - index * pageBytes
@@ -91,31 +104,31 @@ export class TextStore {
 
   /** The owner no longer needs its text, and says so by its address from now on. */
   free(address: number, length: number): void {
+    if (address < 0) {
+      this.#long.delete(address)
+      return
+    }
     const index = Math.floor(address / pageBytes)
     const page = this.#pages[index] as Page
     page.used -= length
     if (index !== this.#current && page.used < pageBytes * usedPartMin) this.#empty(index, page)
   }
 
-  /** Length of the page that is being written: a long text has one of its own. */
-  #currentLength(): number {
-    return this.#pages[this.#current]?.bytes.length ?? 0
+  #addLong(text: Buffer): number {
+    this.#long.set(this.#nextLong, text)
+    return this.#nextLong--
   }
 
-  #turnPage(length: number): void {
+  #turnPage(): void {
     const left = this.#current
-    const index = this.#freePages.pop() ?? this.#pages.length
-    const known = this.#pages[index]
-    if (known === undefined || known === null || known.bytes.length < length) {
-      const bytes = Buffer.allocUnsafeSlow(Math.max(length, pageBytes))
-      this.#pages[index] = { bytes, used: 0, ids: [], addresses: [] }
-    }
-    this.#current = index
+    this.#current = this.#freePages.pop() ?? this.#pages.length
     this.#end = 0
-    const page = this.#pages[left]
-    if (page && page.used < pageBytes * usedPartMin && page.bytes.length === pageBytes) {
-      this.#empty(left, page)
+    if (this.#current === this.#pages.length) {
+      const bytes = Buffer.allocUnsafeSlow(pageBytes)
+      this.#pages.push({ bytes, used: 0, ids: [], addresses: [] })
     }
+    const page = this.#pages[left]
+    if (page !== undefined && page.used < pageBytes * usedPartMin) this.#empty(left, page)
   }
 
   /** Moves what is left in a page to the newest one. */
@@ -135,8 +148,6 @@ export class TextStore {
     page.used = 0
     ids.length = 0
     addresses.length = 0
-    // The page of a long text is given back.
-    if (bytes.length > pageBytes) this.#pages[index] = null
     this.#freePages.push(index)
   }
 }
