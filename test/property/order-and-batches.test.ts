@@ -169,7 +169,10 @@ function run(arrivals: readonly Arrival[]): Alert[] {
   }
   for (const { partition, readings } of arrivals) {
     const offset = offsets[partition] as number
-    source.processBatch(partition, batchOf(partition, readings, offset))
+    const batch = batchOf(partition, readings, offset)
+    source.processBatch(partition, batch)
+    // A source reads the next batch into the same buffer.
+    batch.bytes.fill('x')
     offsets[partition] = offset + readings.length
   }
   for (let partition = 0; partition < partitions; partition++) source.endSplit(partition)
