@@ -1,5 +1,8 @@
 const pageBytes = 64 * 1024
 
+/** Texts of a page for which there is room at first. */
+const textsFirst = 512
+
 /** A longer text has a buffer of its own. */
 const sharedBytesMax = 4096
 
@@ -22,9 +25,11 @@ interface Page {
   readonly bytes: Buffer
   /** Bytes of texts that have not been freed. */
   used: number
-  /** Who had a text here, and at which address; in order of address. */
-  readonly ids: number[]
-  readonly addresses: number[]
+  /** Number of texts that have been written here. */
+  count: number
+  /** Who had text i here, and from which byte on. Typed, so that they cost nothing when used again. */
+  ids: Int32Array
+  starts: Uint16Array
 }
 
 /**
@@ -77,12 +82,13 @@ export class TextStore {
       this.#pendingAt = this.#end
     }
     const page = this.#pages[this.#current] as Page
-    const address = this.#current * pageBytes + this.#end
+    const at = this.#end
     this.#end += length
     page.used += length
-    page.ids.push(id)
-    page.addresses.push(address)
-    return address
+    if (page.count === page.ids.length) growIndex(page)
+    page.ids[page.count] = id
+    page.starts[page.count++] = at
+    return this.#current * pageBytes + at
   }
 
   /** Copies what has a place by now: the batch it comes from may be given back. */
@@ -125,7 +131,8 @@ export class TextStore {
     this.#end = 0
     if (this.#current === this.#pages.length) {
       const bytes = Buffer.allocUnsafeSlow(pageBytes)
-      this.#pages.push({ bytes, used: 0, ids: [], addresses: [] })
+      const ids = new Int32Array(textsFirst)
+      this.#pages.push({ bytes, used: 0, count: 0, ids, starts: new Uint16Array(textsFirst) })
     }
     const page = this.#pages[left]
     if (page !== undefined && page.used < pageBytes * usedPartMin) this.#empty(left, page)
@@ -133,21 +140,28 @@ export class TextStore {
 
   /** Moves what is left in a page to the newest one. */
   #empty(index: number, page: Page): void {
-    const { ids, addresses, bytes } = page
+    const { ids, starts, bytes, count } = page
     if (page.used > 0) {
-      for (let at = 0; at < ids.length; at++) {
+      for (let at = 0; at < count; at++) {
         const id = ids[at] as number
-        const address = addresses[at] as number
-        if (this.#owner.addressOf(id) !== address) continue
-        const start = address - index * pageBytes
+        const start = starts[at] as number
+        if (this.#owner.addressOf(id) !== index * pageBytes + start) continue
         const end = start + this.#owner.lengthOf(id)
         this.#owner.moved(id, this.add(id, bytes, start, end))
       }
       this.flush()
     }
     page.used = 0
-    ids.length = 0
-    addresses.length = 0
+    page.count = 0
     this.#freePages.push(index)
   }
+}
+
+function growIndex(page: Page): void {
+  const ids = new Int32Array(page.ids.length * 2)
+  ids.set(page.ids)
+  page.ids = ids
+  const starts = new Uint16Array(page.starts.length * 2)
+  starts.set(page.starts)
+  page.starts = starts
 }
