@@ -51,11 +51,12 @@ class JsonScanner implements Decoder {
       column.bytes = bytes
     }
     if (this.#valid.length < count) this.#valid = new Uint8Array(2 * count)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const rejected: RejectedRecord[] = []
     for (let row = 0; row < count; row++) {
       const start = starts[row] as number
       const end = ends[row] as number
-      const isValid = this.#scanRecord(bytes, start, end, row)
+      const isValid = this.#scanRecord(bytes, view, start, end, row)
       this.#valid[row] = isValid ? 1 : 0
       if (!isValid) rejected.push({ row, reason: this.#reject(bytes, start, end, row) })
     }
@@ -70,16 +71,16 @@ class JsonScanner implements Decoder {
   }
 
   /** Follows the learnt layout as far as it goes, then reads name by name. */
-  #scanRecord(bytes: Buffer, start: number, end: number, row: number): boolean {
+  #scanRecord(bytes: Buffer, view: DataView, start: number, end: number, row: number): boolean {
     let p = skipSpace(bytes, start)
     if (p >= end || bytes[p] !== 0x7b) return false
     p++
     let member = this.#layout.start
     let isFirst = true
     while (bytes[p] !== 0x7d) {
-      const follower = followerAt(member, bytes, p)
+      const follower = followerAt(member, view, p)
       if (follower === null) break
-      p = this.#scanField(follower.field, bytes, p + follower.prefix.length, row, 1)
+      p = this.#scanField(follower.field, bytes, p + follower.length, row, 1)
       // The last check would find this too, but only after reading on through other records.
       if (p < 0 || p >= end) return false
       member = follower

@@ -18,7 +18,10 @@ const refusedMax = 4_096
  * equal bytes need no second look.
  */
 export interface LayoutMember {
-  readonly prefix: Uint8Array
+  /** Length of those bytes. */
+  readonly length: number
+  /** Four of those bytes each, the last ones overlapping where the length is no multiple of four. */
+  readonly words: Int32Array
   /** The wanted field of this name; `null` where it is not wanted. */
   readonly field: FieldNode | null
   readonly followers: LayoutMember[]
@@ -30,7 +33,12 @@ export interface LayoutMember {
  */
 export class RecordLayout {
   /** The place after the opening brace. */
-  readonly start: LayoutMember = { prefix: new Uint8Array(0), field: null, followers: [] }
+  readonly start: LayoutMember = {
+    length: 0,
+    words: new Int32Array(0),
+    field: null,
+    followers: [],
+  }
   #members = 0
   #refused = 0
 
@@ -46,8 +54,10 @@ export class RecordLayout {
       if (++this.#refused >= refusedMax) this.#forget()
       return null
     }
-    if (to - from > prefixBytesMax) return null
-    const follower = { prefix: bytes.slice(from, to), field, followers: [] }
+    // The shortest there is: `"":`, and a comma or a brace came before.
+    if (to - from > prefixBytesMax || to - from < 4) return null
+    const words = wordsOf(bytes.slice(from, to))
+    const follower = { length: to - from, words, field, followers: [] }
     member.followers.push(follower)
     this.#members++
     return follower
@@ -61,22 +71,30 @@ export class RecordLayout {
 }
 
 /** The member that these bytes go on with, as far as it is known. */
-export function followerAt(
-  member: LayoutMember,
-  bytes: Uint8Array,
-  at: number,
-): LayoutMember | null {
+export function followerAt(member: LayoutMember, view: DataView, at: number): LayoutMember | null {
   const followers = member.followers
   for (let i = 0; i < followers.length; i++) {
     const follower = followers[i] as LayoutMember
-    if (startsWith(bytes, at, follower.prefix)) return follower
+    if (startsWith(view, at, follower)) return follower
   }
   return null
 }
 
-function startsWith(bytes: Uint8Array, at: number, prefix: Uint8Array): boolean {
-  for (let i = 0; i < prefix.length; i++) {
-    if (bytes[at + i] !== prefix[i]) return false
+/** Compares four bytes at a time: names and what is around them are half of most records. */
+function startsWith(view: DataView, at: number, { length, words }: LayoutMember): boolean {
+  if (at + length > view.byteLength) return false
+  const last = words.length - 1
+  for (let index = 0; index < last; index++) {
+    if (view.getInt32(at + 4 * index, true) !== words[index]) return false
   }
-  return true
+  return view.getInt32(at + length - 4, true) === words[last]
+}
+
+function wordsOf(prefix: Uint8Array): Int32Array {
+  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength)
+  const words = new Int32Array(Math.ceil(prefix.length / 4))
+  for (let index = 0; index < words.length; index++) {
+    words[index] = view.getInt32(Math.min(4 * index, prefix.length - 4), true)
+  }
+  return words
 }

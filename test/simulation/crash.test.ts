@@ -181,7 +181,7 @@ describe('a crash at any operation', () => {
       },
       async ({ files }) => {
         const texts = ['missing', 'one', 'two, longer', 'three']
-        const found = texts.indexOf(await readOr(files, '/work/state', 'missing'))
+        const found = texts.indexOf(await readOr(files, '/job/state', 'missing'))
         expect([0, 1]).toContain(found - texts.indexOf(said))
       },
     )
@@ -203,7 +203,7 @@ describe('a crash at any operation', () => {
         await files.inspect('/work')
       },
       async ({ files }) => {
-        const found = await readOr(files, '/work/state', 'missing')
+        const found = await readOr(files, '/job/state', 'missing')
         if (found !== 'content' && (said || found !== 'missing')) bad.push(found)
       },
     )
@@ -217,7 +217,7 @@ describe('a crash at any operation', () => {
       async (machine) => {
         written = 0
         acknowledged = 0
-        const store = await machine.openStateStore('/work/db', { firstStart: true })
+        const store = await machine.openStateStore('/job/db', { firstStart: true })
         while (written < 6) {
           written++
           await store.write([put('a', String(written)), put('b', String(written))])
@@ -227,7 +227,7 @@ describe('a crash at any operation', () => {
         }
       },
       async (machine) => {
-        const store = await machine.openStateStore('/work/db', { firstStart: acknowledged === 0 })
+        const store = await machine.openStateStore('/job/db', { firstStart: acknowledged === 0 })
         const [a, b] = await content(store)
         expect(a?.[1]).toBe(b?.[1])
         const found = Number(a?.[1] ?? 0)
@@ -243,20 +243,20 @@ describe('a crash at any operation', () => {
     await crashEverywhere(
       async (machine) => {
         said = false
-        const store = await machine.openStateStore('/work/db', { firstStart: true })
+        const store = await machine.openStateStore('/job/db', { firstStart: true })
         await store.write([put('a', '1'), put('b', '2')])
-        await store.checkpointTo('/work/copy')
+        await store.checkpointTo('/job/copy')
         said = true
         await store.write([put('a', '3')])
         await store.flush()
       },
       async (machine) => {
-        if ((await machine.files.inspect('/work/copy')) === undefined) {
+        if ((await machine.files.inspect('/job/copy')) === undefined) {
           expect(said).toBe(false)
           return
         }
         seen++
-        const copy = await machine.openStateStore('/work/copy', { firstStart: false })
+        const copy = await machine.openStateStore('/job/copy', { firstStart: false })
         expect((await content(copy)).flat()).toEqual(['a', '1', 'b', '2'])
       },
     )
