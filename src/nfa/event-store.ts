@@ -17,6 +17,7 @@ export class EventStore implements TextOwner {
   readonly #values: unknown[] = []
   readonly #texts = new TextStore(this)
   readonly #splits: Split[] = []
+  readonly #splitIndexes = new Map<Split, number>()
   readonly #free: number[] = []
   #count = 0
 
@@ -134,8 +135,16 @@ export class EventStore implements TextOwner {
   }
 
   #indexOf(split: Split): number {
-    const index = this.#splits.indexOf(split)
-    return index === -1 ? this.#splits.push(split) - 1 : index
+    const known = this.#splitIndexes.get(split)
+    if (known !== undefined) return known
+    // One that was restored is an object of its own.
+    const { stream, partition } = split
+    const same = this.#splits.findIndex(
+      (one) => one.stream === stream && one.partition === partition,
+    )
+    const index = same === -1 ? this.#splits.push(split) - 1 : same
+    this.#splitIndexes.set(split, index)
+    return index
   }
 
   #grow(): number {

@@ -53,6 +53,27 @@ export class MatchStore {
     return this.#matchCount - 1 - this.#freeMatches.length
   }
 
+  /** Stores an event until it is let go of, and as long as links have it; gives its id. */
+  holdEvent(event: ArrivedEvent): number {
+    const id = this.#events.add(event)
+    this.#events.flush()
+    return id
+  }
+
+  letGoOfEvent(id: number): void {
+    this.#events.release(id)
+  }
+
+  /** How many ordinals have been given. */
+  get ordinals(): number {
+    return this.#ordinals
+  }
+
+  /** From here on ordinals are greater than those of events in restored states. */
+  continueOrdinals(next: number): void {
+    this.#ordinals = Math.max(this.#ordinals, next)
+  }
+
   /** The next number in the order of the events that are offered to the operator. */
   nextOrdinal(): number {
     return this.#ordinals++
@@ -107,9 +128,13 @@ export class MatchStore {
 
   /** A link with no reference yet: the partial match that is made with it is its first. */
   addLink(event: ArrivedEvent, step: number, previous: number, ordinal: number): number {
+    return this.addLinkTo(this.#idOf(event), step, previous, ordinal)
+  }
+
+  /** The same for an event that is stored. */
+  addLinkTo(id: number, step: number, previous: number, ordinal: number): number {
     const link = this.#freeLinks.pop() ?? this.#growLinks()
     const at = link * linkWidth
-    const id = this.#idOf(event)
     this.#events.retain(id)
     this.#links[at] = id
     this.#links[at + 1] = step
@@ -135,6 +160,11 @@ export class MatchStore {
 
   ordinalOf(link: number): number {
     return this.#links[link * linkWidth + 4] as number
+  }
+
+  /** Id of the event: the same for all links that share it. */
+  eventIdOf(link: number): number {
+    return this.#links[link * linkWidth] as number
   }
 
   timestampOf(link: number): number {

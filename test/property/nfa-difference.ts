@@ -2,6 +2,7 @@ import { assert } from '../../src/errors.ts'
 import { MatchStore, none } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
+import { deserializeNFAState, serializeNFAState } from '../../src/nfa/nfa-state-form.ts'
 import type { NFAState } from '../../src/nfa/partial-match.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
 import type { ArrivedEvent, TakenEvent } from '../../src/stream/event.ts'
@@ -27,11 +28,12 @@ export function nfaDifference(
   pattern: Pattern,
   events: readonly ArrivedEvent[],
   emitOrder: EmitOrder,
+  movedAt = Infinity,
 ): Difference | null | undefined {
   const findings = findByBruteForce(pattern, events)
   const emissions = skipByDefinition(findings, pattern.afterMatch, emitOrder)
   if (emissions === null) return undefined
-  const output = runNFA(pattern, events, emitOrder)
+  const output = runNFA(pattern, events, emitOrder, movedAt)
   const skips = pattern.afterMatch.kind !== 'no_skip'
   const found = output.matches.map(({ taken, at }) => `${textOf(taken)} @${at}`)
   const matches = skips ? found : [...found].sort()
@@ -55,15 +57,20 @@ export function matchTexts(matches: readonly FoundMatch[]): string[] {
   return matches.map(({ taken }) => textOf(taken)).sort()
 }
 
-/** Time limits are looked at one by one, as the operator does. */
+/**
+ * Time limits are looked at one by one, as the operator does. Before event `movedAt` the state goes
+ * through its form into another store, as at a restart.
+ */
 function runNFA(
   pattern: Pattern,
   events: readonly ArrivedEvent[],
   emitOrder: EmitOrder,
+  movedAt: number,
 ): NFAOutput {
   const options = { emitOrder, limit: 1_000_000, maxMatches: 1_000_000 }
-  const nfa = new NFA(compileNFA(pattern), options, new MatchStore())
+  const compiled = compileNFA(pattern)
   const output = new NFAOutput()
+  let nfa = new NFA(compiled, options, new MatchStore())
   let state: NFAState = none
   const advanceTo = (timestamp: number) => {
     for (let at = nfa.nextDeadline(state); at <= timestamp; at = nfa.nextDeadline(state)) {
@@ -71,10 +78,17 @@ function runNFA(
       state = nfa.advanceTime(state, at, output)
     }
   }
-  for (const event of events) {
+  events.forEach((event, index) => {
+    if (index === movedAt && state !== none) {
+      const next = new NFA(compiled, options, new MatchStore())
+      next.store.continueOrdinals(nfa.store.ordinals)
+      const form = JSON.stringify(serializeNFAState(state, nfa.store))
+      state = deserializeNFAState(JSON.parse(form), next.store)
+      nfa = next
+    }
     advanceTo(event.timestamp)
     state = nfa.process(state, event, output)
-  }
+  })
   advanceTo(Infinity)
   nfa.release(state)
   assert(nfa.store.size === 0, 'what is not open is not stored')

@@ -1,0 +1,136 @@
+import { assert } from '../errors.ts'
+import type { JsonValue } from '../stream/alert.ts'
+import { type ArrivedEvent, eventOf, inlineFields } from '../stream/event.ts'
+import { type MatchStore, none, notStarted } from './match-store.ts'
+import type { NFAState } from './partial-match.ts'
+
+/** Layout of the form; a change of it is a new number, and a reader for the old one. */
+const formVersion = 1
+
+/** `[state, link, start, time of the first event, deadline or null]`; `null` has not started. */
+type MatchRow = readonly [number, number, number, number, number | null] | null
+/** `[event, step, link before or -1, ordinal]`: events and links by their place in the form. */
+type LinkRow = readonly [number, number, number, number]
+/** `[stream, partition, offset, time, text, fields]`; a missing field is an empty list. */
+type EventRow = readonly [string, number, number, number, string, readonly JsonValue[][]]
+
+type Form = readonly [
+  version: number,
+  kind: 'one' | 'many',
+  open: readonly MatchRow[],
+  completed: readonly MatchRow[],
+  links: readonly LinkRow[],
+  events: readonly EventRow[],
+]
+
+/**
+ * A key's state as plain JSON data, in the form in which a backend with a disk below keeps it. What
+ * partial matches share is in it once. Nothing is said of the pattern: the state goes with the
+ * rule's fingerprint.
+ */
+export function serializeNFAState(state: NFAState, store: MatchStore): JsonValue {
+  assert(state !== none, 'a key with nothing open has no form')
+  const writer = new FormWriter(store)
+  const isOne = typeof state === 'number'
+  const open = (isOne ? [state] : state.heap).map((match) => writer.matchRow(match))
+  const completed = isOne ? [] : state.completedMatches.map((match) => writer.matchRow(match))
+  const form: Form = [
+    formVersion,
+    isOne ? 'one' : 'many',
+    open,
+    completed,
+    writer.links,
+    writer.events,
+  ]
+  return form as unknown as JsonValue
+}
+
+/** Puts the state that `serializeNFAState` gave this form for into a store. */
+export function deserializeNFAState(form: JsonValue, store: MatchStore): NFAState {
+  const [version, kind, open, completed, links, events] = form as unknown as Form
+  assert(version === formVersion, `state of version ${version} can be read`)
+  const ids = events.map((row) => store.holdEvent(eventOfRow(row)))
+  const linkIds: number[] = []
+  for (const [event, step, previous, ordinal] of links) {
+    const before = previous === none ? none : (linkIds[previous] as number)
+    linkIds.push(store.addLinkTo(ids[event] as number, step, before, ordinal))
+  }
+  const matchOf = (row: MatchRow): number => {
+    if (row === null) return notStarted
+    const [state, link, start, firstTimestamp, deadline] = row
+    const match = store.addMatch(state, linkIds[link] as number, start, firstTimestamp)
+    if (deadline !== null) store.setDeadline(match, deadline)
+    return match
+  }
+  const heap = open.map(matchOf)
+  const completedMatches = completed.map(matchOf)
+  for (const id of ids) store.letGoOfEvent(id)
+  return kind === 'one' ? (heap[0] as number) : { heap, completedMatches }
+}
+
+/** Numbers links and events as they are first met; a link comes after the one before it. */
+class FormWriter {
+  readonly links: LinkRow[] = []
+  readonly events: EventRow[] = []
+  readonly #store: MatchStore
+  readonly #links = new Map<number, number>()
+  readonly #events = new Map<number, number>()
+
+  constructor(store: MatchStore) {
+    this.#store = store
+  }
+
+  matchRow(match: number): MatchRow {
+    if (match === notStarted) return null
+    const store = this.#store
+    const deadline = store.deadlineOf(match)
+    return [
+      store.stateOf(match),
+      this.#linkIndex(store.linkOf(match)),
+      store.startOf(match),
+      store.firstTimestampOf(match),
+      deadline === Infinity ? null : deadline,
+    ]
+  }
+
+  #linkIndex(last: number): number {
+    const unknown: number[] = []
+    let link = last
+    for (; link !== none && !this.#links.has(link); link = this.#store.previousOf(link)) {
+      unknown.push(link)
+    }
+    for (const next of unknown.reverse()) {
+      const previous = this.#store.previousOf(next)
+      const row: LinkRow = [
+        this.#eventIndex(next),
+        this.#store.stepOf(next),
+        previous === none ? none : (this.#links.get(previous) as number),
+        this.#store.ordinalOf(next),
+      ]
+      this.#links.set(next, this.links.push(row) - 1)
+    }
+    return this.#links.get(last) as number
+  }
+
+  #eventIndex(link: number): number {
+    const id = this.#store.eventIdOf(link)
+    const known = this.#events.get(id)
+    if (known !== undefined) return known
+    const event = this.#store.eventOf(link)
+    const { split, offset, timestamp, raw } = event
+    const fields: JsonValue[][] = []
+    for (let slot = 0; slot < inlineFields + event.moreFields.length; slot++) {
+      const value = event.field(slot)
+      fields.push(value === undefined ? [] : [value as JsonValue])
+    }
+    const row: EventRow = [split.stream, split.partition, offset, timestamp, raw, fields]
+    const index = this.events.push(row) - 1
+    this.#events.set(id, index)
+    return index
+  }
+}
+
+function eventOfRow([stream, partition, offset, timestamp, raw, fields]: EventRow): ArrivedEvent {
+  const values = fields.map(([value]) => value)
+  return eventOf(timestamp, { stream, partition }, offset, 0, [], values, raw)
+}
