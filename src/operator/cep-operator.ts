@@ -68,6 +68,8 @@ export class CepOperator {
   /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
   readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
   readonly #ids = new Int32Array(stretchEvents)
+  /** Whether a key has got an entry since the entries of the stretch were looked up. */
+  #hasCreated = false
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -139,6 +141,7 @@ export class CepOperator {
    */
   #lookAhead(from: number, to: number): void {
     this.#backend.findAll(this.#released, from, to, this.#entries)
+    this.#hasCreated = false
     this.#touch(this.#entries, 0, to - from)
   }
 
@@ -153,7 +156,8 @@ export class CepOperator {
   #processElement(index: number, found: KeyEntry | undefined): void {
     const event = this.#released.events[index] as ArrivedEvent
     let entry = found
-    if (entry === undefined || entry.removed) entry = this.#find(index)
+    const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
+    if (mayBeNew) entry = this.#find(index)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
@@ -180,7 +184,8 @@ export class CepOperator {
 
   #create(index: number): KeyEntry {
     const { arenas, keyStarts, keyEnds, hashes } = this.#released
-    return this.#backend.findOrCreate(
+    this.#hasCreated = true
+    return this.#backend.create(
       arenas[index] as Buffer,
       keyStarts[index] as number,
       keyEnds[index] as number,

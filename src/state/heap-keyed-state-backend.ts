@@ -65,10 +65,23 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const found = this.find(arena, start, end, hash)
     if (found !== undefined) return found
+    return this.create(arena, start, end, hash)
+  }
+
+  create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new KeyEntry(arena.toString('latin1', start, end), hash)
     this.#size++
     if (this.#size > this.#table.length * loadFactorMax) this.#grow()
-    this.#insert(entry)
+    const slot = this.#freeSlot(entry.hash)
+    this.#table[slot] = entry
+    const at = slot * slotWidth
+    const length = end - start
+    this.#slots[at] = entry.hash
+    this.#slots[at + 1] = length + 1
+    for (let word = 0; word < wordsMax; word++) {
+      const from = start + 4 * word
+      this.#slots[at + 2 + word] = wordAt(arena, from, Math.min(from + 4, end))
+    }
     return entry
   }
 
@@ -105,23 +118,28 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     slots[gap * slotWidth + 1] = 0
   }
 
-  #insert(entry: KeyEntry): void {
+  #freeSlot(hash: number): number {
     const mask = this.#table.length - 1
-    let slot = spread(entry.hash) & mask
+    let slot = spread(hash) & mask
     while (this.#table[slot] !== undefined) slot = (slot + 1) & mask
-    this.#table[slot] = entry
-    const { key } = entry
-    const at = slot * slotWidth
-    this.#slots[at] = entry.hash
-    this.#slots[at + 1] = key.length + 1
-    for (let word = 0; word < wordsMax; word++) this.#slots[at + 2 + word] = wordOf(key, word * 4)
+    return slot
   }
 
   #grow(): void {
-    const old = this.#table
-    this.#table = new Array(old.length * 2).fill(undefined)
-    this.#slots = new Int32Array(this.#table.length * slotWidth)
-    for (const entry of old) if (entry !== undefined) this.#insert(entry)
+    const table = this.#table
+    const slots = this.#slots
+    this.#table = new Array(table.length * 2).fill(undefined)
+    this.#slots = new Int32Array(slots.length * 2)
+    for (let old = 0; old < table.length; old++) {
+      const entry = table[old]
+      if (entry === undefined) continue
+      const from = old * slotWidth
+      const slot = this.#freeSlot(slots[from] as number)
+      this.#table[slot] = entry
+      for (let word = 0; word < slotWidth; word++) {
+        this.#slots[slot * slotWidth + word] = slots[from + word] as number
+      }
+    }
   }
 }
 
@@ -130,12 +148,10 @@ function spread(hash: number): number {
   return hash ^ (hash >>> 15)
 }
 
-/** Four bytes of a key as an integer, zero where it has ended. */
-function wordOf(key: string, from: number): number {
+/** Up to four bytes of a key as an integer, zero where it has ended. */
+function wordAt(arena: Uint8Array, from: number, end: number): number {
   let word = 0
-  for (let index = Math.min(from + 4, key.length) - 1; index >= from; index--) {
-    word = (word << 8) | key.charCodeAt(index)
-  }
+  for (let index = end - 1; index >= from; index--) word = (word << 8) | (arena[index] as number)
   return word
 }
 
@@ -157,9 +173,7 @@ function hasBeginning(
       ((arena[from + 3] as number) << 24)
     if (slots[slot] !== word) return false
   }
-  let rest = 0
-  for (let index = end - 1; index >= from; index--) rest = (rest << 8) | (arena[index] as number)
-  return from === end || slots[slot] === rest
+  return from === end || slots[slot] === wordAt(arena, from, end)
 }
 
 /** Compares what a slot has no room for. */

@@ -85,6 +85,8 @@ export interface KeyedStateBackend {
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
   /** The entry of the key, made where there is none. */
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
+  /** The entry of a key that has none. */
+  create(arena: Buffer, start: number, end: number, hash: number): KeyEntry
   /** Forgets the key. */
   remove(entry: KeyEntry): void
   /** All entries, in no promised order. */
