@@ -12,6 +12,7 @@ import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { type Interrupt, withInterrupt } from './interrupt.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import { refuseToOverwrite } from './output-check.ts'
 import { readConfig } from './read-config.ts'
 import { type ReplayInputs, replayStreams } from './replay-streams.ts'
 import { SideOutputFiles } from './side-output-files.ts'
@@ -43,6 +44,8 @@ async function runReplay(
   interrupt: Interrupt,
 ): Promise<ExitCode> {
   const replay = { ...prepare(options, terminal), interrupt }
+  const rulesPath = options.rules ?? replay.config?.rulesPath ?? 'rules/'
+  refuseToOverwrite(options.output, options.input ?? [], rulesPath)
   const writer = options.output === undefined ? null : alertFile(options.output)
   await writer?.open()
   const found = options.against === undefined ? null : new AlertCollection()

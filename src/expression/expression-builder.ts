@@ -203,13 +203,17 @@ export class ExpressionBuilder {
     const { scope } = this
     if (scope.bareFields) {
       if (name === 'event') return this.#field(node, [])
-      if (name === 'event_time') return valueMeaning({ kind: 'event_time' }, Type.timestamp)
+      if (name === 'event_time') return valueMeaning(scope.eventTime, Type.timestamp)
       if (name === 'stream') return valueMeaning({ kind: 'stream' }, Type.string)
     }
     if (name === 'tables') return { kind: 'tables' }
     if (name === 'key' && scope.key !== null) return valueMeaning(scope.key, Type.any)
     const step = scope.steps.find((candidate) => candidate.name === name)
     if (step !== undefined) return eventsOf(step)
+    if (scope.stepsOutOfReach.includes(name)) {
+      const instead = `a field of that name is \`event.${name}\``
+      return this.fail(node, `\`${name}\` is a step, and here events are judged alone; ${instead}`)
+    }
     if (scope.names.includes(name)) return valueMeaning({ kind: 'name', name }, Type.any)
     if (scope.bareFields) return this.#field(node, [name])
     const near = nearName(name, [...scope.steps.map((s) => s.name), ...scope.names])

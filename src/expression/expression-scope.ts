@@ -5,6 +5,10 @@ import type { JsonObject } from './value.ts'
 export interface ExpressionScope {
   /** Steps whose events it may read, groups' inner steps too; its own step among them. */
   readonly steps: readonly StepName[]
+  /** Names of steps that mean nothing here, where events are judged alone. */
+  readonly stepsOutOfReach: readonly string[]
+  /** What `event_time` stands for, where bare fields may stand. */
+  readonly eventTime: Expression
   /**
    * Whether a bare name may be a field: of the current event in predicates, of the last event
    * taken in `title`, `fields` and `dedupe`.
@@ -47,6 +51,8 @@ export type ParsedExpression =
 /** A scope with nothing in it but a current event of unknown fields: a base to spread. */
 export const openScope: ExpressionScope = {
   steps: [],
+  stepsOutOfReach: [],
+  eventTime: { kind: 'event_time' },
   bareFields: true,
   schemas: [],
   names: [],

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { Timestamp } from '../expression/value.ts'
 import type { Counter } from '../metrics.ts'
 import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
@@ -61,6 +62,9 @@ export interface AlertOutput {
   droppedMatches(rule: string, count: number): void
   refusedEvent(rule: string): void
 }
+
+/** Name of an alert's event time among the values of its names: no part of a key is called so. */
+export const alertTimeName = '\0event_time'
 
 /** A health alert comes once per rule, key and hour of event time. */
 const healthIntervalMs = 3_600_000
@@ -141,13 +145,18 @@ export class AlertOperator implements CepOutput {
     const { taken, key, eventTime } = result
     this.#lateFields.complete(taken, this.#eventText)
     const by = keyOf(plan, key)
-    const exception = plan.exceptions.find(
-      ({ expires, holds }) => eventTime < expires && holds(taken, by) === true,
-    )
+    const names = new Map<string, unknown>(by).set(alertTimeName, new Timestamp(eventTime))
+    // A partial match whose time ran out is not complete: nothing excepts it.
+    const exception =
+      result.kind === 'match'
+        ? plan.exceptions.find(
+            ({ expires, holds }) => eventTime < expires && holds(taken, names) === true,
+          )
+        : undefined
     const steps = stepsOf(plan, taken)
     const fields = new Map<string, JsonValue>()
     for (const [name, expression] of block.fields) {
-      const value = expression(taken, by)
+      const value = expression(taken, names)
       if (value !== undefined) fields.set(name, value as JsonValue)
     }
     const alert: Alert = {
@@ -156,7 +165,7 @@ export class AlertOperator implements CepOutput {
       version: plan.version,
       mode: plan.mode,
       severity: block.severity,
-      title: block.title(taken, by),
+      title: block.title(taken, names),
       state: 'firing',
       sequence: 1,
       key,
@@ -171,7 +180,7 @@ export class AlertOperator implements CepOutput {
     if (exception !== undefined) {
       exception.hits.increment()
       this.#output.suppressed({ alert, by: { kind: 'exception', name: exception.name } })
-    } else if (this.#isDuplicate(result, block, by)) {
+    } else if (this.#isDuplicate(result, block, names)) {
       this.#output.suppressed({ alert, by: { kind: 'dedupe', name: plan.rule } })
     } else this.#send(alert)
   }
@@ -180,11 +189,11 @@ export class AlertOperator implements CepOutput {
   #isDuplicate(
     { pattern, kind, taken, eventTime }: CepResult,
     { dedupe }: AlertBlockPlan,
-    by: ReadonlyMap<string, JsonValue>,
+    names: ReadonlyMap<string, unknown>,
   ): boolean {
     if (dedupe === null) return false
     const until = this.#silencedUntil[pattern] as Map<string, number>
-    const values = dedupe.by.map((expression) => expression(taken, by) ?? null)
+    const values = dedupe.by.map((expression) => expression(taken, names) ?? null)
     const slot = JSON.stringify([kind, values])
     if (eventTime < (until.get(slot) ?? -Infinity)) return true
     // Insertion order is order of expiry, as `for` is one length for all: forget from the front.

@@ -1,6 +1,7 @@
 import type { Expression } from '../expression/expression.ts'
-import type { ExpressionScope, StepName } from '../expression/expression-scope.ts'
+import { type ExpressionScope, openScope, type StepName } from '../expression/expression-scope.ts'
 import type { JsonObject } from '../expression/value.ts'
+import { alertTimeName } from '../operator/alert-operator.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import { type KeyPart, type Rule, stepItemsOf } from './rule.ts'
 
@@ -27,18 +28,26 @@ export class RuleScopes {
   /** `filter`, `event` and `cancelled_by`: the event alone. */
   ofEvent(from: string | null): ExpressionScope {
     const key = keyOfEvent(this.#rule, from)
-    return this.#scope({ schemas: this.#schemasOf(from), key, result: 'boolean' })
+    const stepsOutOfReach = this.#steps.map(({ name }) => name)
+    return this.#scope({
+      schemas: this.#schemasOf(from),
+      stepsOutOfReach,
+      key,
+      result: 'boolean',
+    })
   }
 
   /** `where` and `until` of an item: all steps, its own among them. */
   ofStep(from: string | null): ExpressionScope {
-    return { ...this.ofEvent(from), steps: this.#steps }
+    return { ...this.ofEvent(from), steps: this.#steps, stepsOutOfReach: [] }
   }
 
   /** `title`, `fields` and `dedupe`: the steps, the key, and the last event taken. */
   ofAlert(): ExpressionScope {
     return this.#scope({
       steps: this.#steps,
+      // Of a time-out it is the deadline, which no event has.
+      eventTime: { kind: 'name', name: alertTimeName },
       schemas: this.#schemasOf(null),
       key: keyOfAlert(this.#rule),
       names: this.#rule.by.map(({ name }) => name).filter((name) => /^[A-Za-z_]\w*$/.test(name)),
@@ -73,13 +82,7 @@ export class RuleScopes {
 
   #scope(parts: Partial<ExpressionScope>): ExpressionScope {
     return {
-      steps: [],
-      bareFields: true,
-      schemas: [],
-      names: [],
-      key: null,
-      tables: null,
-      result: 'any',
+      ...openScope,
       ...parts,
     }
   }

@@ -83,7 +83,7 @@ function unknownKeyword(error: ErrorObject, path: string): Mistake {
   const suggestion = nearName(unknown, free) ?? nearName(unknown, known)
   const message =
     suggestion === undefined
-      ? `\`${unknown}\` is not known here: expected one of ${listed(free)}`
+      ? `\`${unknown}\` is not known here${free.length === 0 ? '' : `: expected one of ${listed(free)}`}`
       : `\`${unknown}\` is not known here${didYouMean(suggestion)}`
   return {
     kind: 'unknown',

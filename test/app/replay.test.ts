@@ -53,9 +53,40 @@ function alertsIn(path: string): unknown[] {
     })
 }
 
+function timeoutOf(card: string, eventTime: number) {
+  return { rule: 'twice', by: { card }, event_time: eventTime }
+}
+
 const first = { rule: 'twice', by: { card: 'c1' }, title: '1 and 2', event_time: 3000 }
 
 describe('tocsin replay', () => {
+  it('does not write over what it reads', async () => {
+    const at = folder()
+    const before = readFileSync(join(at, 'payments.ndjson'), 'utf8')
+    const input = await replay(at, '--output', join(at, 'payments.ndjson'))
+    const ruleFile = await replay(at, '--output', join(at, 'rules/twice.yaml'))
+    expect([input.code, ruleFile.code]).toEqual([2, 2])
+    expect(input.err).toContain('would take the place of')
+    expect(readFileSync(join(at, 'payments.ndjson'), 'utf8')).toBe(before)
+    expect(readFileSync(join(at, 'rules/twice.yaml'), 'utf8')).toBe(rule)
+  })
+
+  it('tells of what ran out of time by its deadline, and excepts matches only', async () => {
+    const at = folder()
+    const timing = `${rule}
+exceptions: [{ name: second card, where: a.card == "c2" }]
+on_timeout: { title: "\${{ event_time }}" }
+`
+    writeFileSync(join(at, 'rules/twice.yaml'), timing)
+    const output = join(at, 'alerts.ndjson')
+    await replay(at, '--output', output)
+    expect(alertsIn(output)).toEqual([
+      first,
+      { ...timeoutOf('c2', 62_000), title: '1970-01-01T00:01:02Z' },
+      { ...timeoutOf('c2', 150_000), title: '1970-01-01T00:02:30Z' },
+    ])
+  })
+
   it('closes with a summary and writes nothing else to stdout', async () => {
     const at = folder()
     const { code, out, err } = await replay(at)

@@ -94,6 +94,14 @@ describe('one mistake is one problem, with its place and what was expected', () 
       ],
     ],
     [
+      'a step where events are judged alone',
+      'id: r\nfrom: s\nby: k\nfilter: a.x == 1\ndetect:\n  within: 1s\n  sequence: [{ step: a }, { step: b }]\n  cancelled_by: { where: size(b) == 1 && event.b == 1 }\n',
+      [
+        '4:9: `a` is a step, and here events are judged alone; a field of that name is `event.a` (RULE_EXPRESSION at filter)',
+        '8:31: `b` is a step, and here events are judged alone; a field of that name is `event.b` (RULE_EXPRESSION at detect.cancelled_by.where)',
+      ],
+    ],
+    [
       'a boolean for an expression',
       'id: r\nfrom: s\nby: k\ndetect: { event: { where: true } }\n',
       [
