@@ -93,6 +93,7 @@ class ExpressionCheck implements CheckedRule {
 
   run(): void {
     const { rule } = this
+    this.#checkKey()
     this.#parse(rule.filter, this.#scopes.ofEvent(null))
     this.#checkDetect()
     this.#parseTitle(rule.title)
@@ -100,6 +101,18 @@ class ExpressionCheck implements CheckedRule {
     if (rule.onTimeout !== null) this.#checkAlert(rule.onTimeout)
     for (const { where } of rule.exceptions) this.#parse(where, this.#scopes.ofException())
     for (const test of rule.tests) this.#checkGenerate(test)
+  }
+
+  #checkKey(): void {
+    for (const { paths } of this.rule.by) {
+      for (const [stream, path] of paths) {
+        const missing = this.#scopes.missingFieldOf(stream, path)
+        if (missing === null) continue
+        const instead = missing.near === undefined ? '' : `: did you mean \`${missing.near}\`?`
+        const message = `the schema of the stream \`${stream}\` has no field \`${path.join('.')}\`${instead}`
+        this.#report('by', message, this.rule.locate('by'), 'RULE_REFERENCE', missing.near)
+      }
+    }
   }
 
   #checkDetect(): void {

@@ -1,5 +1,7 @@
 import type { Expression } from '../expression/expression.ts'
 import { type ExpressionScope, openScope, type StepName } from '../expression/expression-scope.ts'
+import { nearName } from '../expression/near-name.ts'
+import { fieldTypeOf } from '../expression/static-type.ts'
 import type { JsonObject } from '../expression/value.ts'
 import { alertTimeName } from '../operator/alert-operator.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
@@ -62,6 +64,15 @@ export class RuleScopes {
   /** A test's `generate`: the index `i` and nothing else. */
   ofGenerate(): ExpressionScope {
     return this.#scope({ bareFields: false, names: ['i'] })
+  }
+
+  /** The part of a key's path that a stream's schema excludes; `null` where it may be there. */
+  missingFieldOf(stream: string, path: FieldPath): { name: string; near?: string } | null {
+    const found = fieldTypeOf([this.#schemas.get(stream) ?? null], path)
+    if (found.known) return null
+    const name = path[found.depth] ?? ''
+    const near = nearName(name, found.names)
+    return near === undefined ? { name } : { name, near }
   }
 
   /** The stream of the rule whose schema has this field; `null` where none has. */

@@ -87,3 +87,17 @@ detect:
     [8, 40, 'RULE_EXPRESSION', 'card'],
   ])
 })
+
+test('with a schema of the stream, the key is a field that it has', () => {
+  const text = 'id: r\nfrom: s\nby: { card: crad, at: place.id }\ndetect: { event: {} }\n'
+  const schema = {
+    properties: { card: {}, place: { type: 'object' } },
+    additionalProperties: false,
+  }
+  const { problems } = loadCheckedRules([{ path: 'r.yaml', text }], {
+    schemas: new Map([['s', schema]]),
+  })
+  expect(problems.map(({ line, code, message }) => [line, code, message])).toEqual([
+    [3, 'RULE_REFERENCE', 'the schema of the stream `s` has no field `crad`: did you mean `card`?'],
+  ])
+})
