@@ -57,7 +57,7 @@ function checkOrder(
   const last = items.at(-1)
   if (within === 'group' && last !== undefined && isAbsent(last)) {
     const message =
-      'an `absent` item at the end of a group guards nothing behind the group: put it after it'
+      'an `absent` item at the end of a group guards nothing, neither between its rounds nor behind it: put it after the group'
     reading.warn(joinPath(last.path, 'absent'), message)
   }
 }

@@ -59,7 +59,7 @@ test('keywords that have no effect where they stand', () => {
     '8:30: `contiguity` says nothing of the first item: no item comes before it',
     '8:46: `within` says nothing of the first step',
     '9:36: `within` has no effect on a loop: `times: { within }` limits its repetitions',
-    '10:53: an `absent` item at the end of a group guards nothing behind the group: put it after it',
+    '10:53: an `absent` item at the end of a group guards nothing, neither between its rounds nor behind it: put it after the group',
     '11:15: `k` is a name of the key too: in `alert` it stands for the step',
   ])
 })
