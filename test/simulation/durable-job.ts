@@ -49,20 +49,29 @@ export function generatedPartitions(seed: number, count: number): string[][] {
   )
 }
 
+export interface DurableJobHooks {
+  readonly onStalled?: () => void
+  /** Called before each batch is given. */
+  readonly onBatch?: () => void
+}
+
 /** Runs the job on a machine, from its last checkpoint there, to its end. */
 export async function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  rules = stateful,
+  { onStalled, onBatch }: DurableJobHooks = {},
 ): Promise<JobSummary> {
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
   const outbox = new Outbox({ name: 'alerts', delivery, scheduler: time })
   const watermarks = { ...defaultWatermarkStrategy, outOfOrdernessMs: 3000 }
-  const source = listSource(partitions, () => time.sleep(10))
+  const source = listSource(partitions, async () => {
+    await time.sleep(10)
+    onBatch?.()
+  })
   const job = runRuleJob({
-    rules,
+    rules: stateful,
     streams: new Map([['s', { source, time: { field: ['ts'], unit: 'ms', watermarks } }]]),
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
@@ -82,6 +91,7 @@ export async function runDurableJob(
       directory: '/data/state',
       outboxes: new Map([['alerts', outbox]]),
       intervalMs: 60,
+      ...(onStalled === undefined ? {} : { onStalled }),
     },
   })
   return await time.run(job.finally(() => outbox.close()))
