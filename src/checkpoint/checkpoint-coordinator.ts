@@ -109,9 +109,9 @@ export class CheckpointCoordinator {
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
     const { job, operators, complete } = freeze(isEnd)
-    await this.#untilThereIsSpace(() =>
-      store.write({ number, job, operators, outboxes: snapshots }),
-    )
+    const checkpoint = { number, job, operators, outboxes: snapshots }
+    const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
+    await this.#untilThereIsSpace(() => store.write(prepared))
     for (const outbox of outboxes.values()) {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)

@@ -24,6 +24,12 @@ export interface CheckpointStoreOptions {
   readonly directory: string
 }
 
+/** A checkpoint as it is written. */
+export interface PreparedCheckpoint {
+  readonly changes: readonly StoreChange[]
+  readonly head: CheckpointHead
+}
+
 /** A key whose state has changed; `form` undefined: it has nothing open any more. */
 export interface ChangedEntry {
   readonly keyGroup: number
@@ -32,11 +38,18 @@ export interface ChangedEntry {
   readonly form: JsonValue | undefined
 }
 
+/** Keys that have changed, to be taken in slices. */
+export interface ChangedEntries {
+  /** Looks at so many of those that are left; what has nothing to be written is left out. */
+  take(count: number): readonly ChangedEntry[]
+  readonly isTaken: boolean
+}
+
 /** An operator at the barrier. */
 export interface OperatorChanges {
   /** The same in each run of the job. */
   readonly operator: string
-  readonly entries: readonly ChangedEntry[]
+  readonly entries: ChangedEntries
   /** All that it holds beside its keys: takes the place of what the checkpoint before has. */
   readonly parts: readonly JsonValue[]
 }
@@ -119,12 +132,48 @@ export class CheckpointStore {
   }
 
   /**
+   * Makes a batch of a checkpoint, in slices.
+   * @param pause lets others go on between two slices
+   */
+  async prepare(
+    { number, job, operators, outboxes }: Checkpoint,
+    pause: () => Promise<void>,
+  ): Promise<PreparedCheckpoint> {
+    const changes: StoreChange[] = []
+    const parts: Record<string, number> = {}
+    for (const { operator, entries, parts: own } of operators) {
+      parts[operator] = own.length
+      for (const [index, part] of own.entries()) {
+        if (index % partsOfSlice === partsOfSlice - 1) await pause()
+        changes.push(put(partKey(operator, index), encodeRow(part)))
+      }
+      for (const old of numbersTo(this.#head.parts[operator] ?? 0).slice(own.length)) {
+        changes.push({ kind: 'delete', key: partKey(operator, old) })
+      }
+      // A key may have been forgotten and have come again: what is new is written last.
+      const open: StoreChange[] = []
+      while (!entries.isTaken) {
+        for (const entry of entries.take(entriesOfSlice)) {
+          const key = entryKey(operator, entry.keyGroup, entry.key)
+          if (entry.form === undefined) changes.push({ kind: 'delete', key })
+          else open.push(put(key, encodeRow(entry.form)))
+        }
+        if (!entries.isTaken) await pause()
+      }
+      for (const change of open) changes.push(change)
+    }
+    const sinks = this.#prepareOutboxes(number, outboxes, changes)
+    const head: CheckpointHead = { number, job, outboxes: sinks, parts }
+    changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
+    return { changes, head }
+  }
+
+  /**
    * Writes a checkpoint in one batch, makes it durable and acknowledges it. After a failure the same
    * one may be written again.
    * @throws {TocsinError} STATE_DISK_FULL, STATE_IO, STATE_CORRUPT
    */
-  async write(checkpoint: Checkpoint): Promise<void> {
-    const { changes, head } = this.#changesOf(checkpoint)
+  async write({ changes, head }: PreparedCheckpoint): Promise<void> {
     await this.#store.write(changes)
     await this.acknowledge(head)
   }
@@ -174,19 +223,11 @@ export class CheckpointStore {
     return rows as Buffer[]
   }
 
-  #changesOf({ number, job, operators, outboxes }: Checkpoint) {
-    const changes: StoreChange[] = []
-    const parts: Record<string, number> = {}
-    for (const { operator, entries, parts: own } of operators) {
-      for (const change of entryChanges(operator, entries)) changes.push(change)
-      own.forEach((part, index) => {
-        changes.push(put(partKey(operator, index), encodeRow(part)))
-      })
-      for (const old of numbersTo(this.#head.parts[operator] ?? 0).slice(own.length)) {
-        changes.push({ kind: 'delete', key: partKey(operator, old) })
-      }
-      parts[operator] = own.length
-    }
+  #prepareOutboxes(
+    number: number,
+    outboxes: Checkpoint['outboxes'],
+    changes: StoreChange[],
+  ): Record<string, OutboxHead> {
     const sinks: Record<string, OutboxHead> = {}
     for (const [sink, snapshot] of outboxes) {
       const known = this.#head.outboxes[sink]?.staged ?? []
@@ -201,27 +242,16 @@ export class CheckpointStore {
       }
       sinks[sink] = { committed: snapshot.committed ?? null, staged }
     }
-    const head: CheckpointHead = { number, job, outboxes: sinks, parts }
-    changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
-    return { changes, head }
+    return sinks
   }
 }
 
 const noHead: CheckpointHead = { number: 0, job: null, outboxes: {}, parts: {} }
 const rowsRead = 1000
+/** So much is turned into bytes before others may go on: a few ms. */
+const entriesOfSlice = 1000
+const partsOfSlice = 4
 const acknowledgedName = 'checkpoint'
-
-/** A key may have been forgotten and have come again: what is new is written last. */
-function entryChanges(operator: string, entries: readonly ChangedEntry[]): StoreChange[] {
-  const gone: StoreChange[] = []
-  const open: StoreChange[] = []
-  for (const { keyGroup, key, form } of entries) {
-    const row = entryKey(operator, keyGroup, key)
-    if (form === undefined) gone.push({ kind: 'delete', key: row })
-    else open.push(put(row, encodeRow(form)))
-  }
-  return [...gone, ...open]
-}
 
 function numbersTo(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index)

@@ -70,6 +70,8 @@ export class CepOperator {
   /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
   readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
   readonly #ids = new Int32Array(stretchEvents)
+  /** Told of a frozen entry before its first change: set by who froze it. */
+  beforeChange: (entry: KeyEntry) => void = () => undefined
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -234,6 +236,7 @@ export class CepOperator {
     event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
+    if (entry.frozen) this.beforeChange(entry)
     let state = known
     if (state !== none) {
       state = this.#advanceState(entry, index, state, event.timestamp)
@@ -323,6 +326,7 @@ export class CepOperator {
   }
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
+    if (entry.frozen) this.beforeChange(entry)
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue

@@ -1,4 +1,5 @@
-import type { ChangedEntry } from '../checkpoint/checkpoint-store.ts'
+import type { ChangedEntries, ChangedEntry } from '../checkpoint/checkpoint-store.ts'
+import type { KeyEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import { ArrivedEvent, inlineFields, type Split } from '../stream/event.ts'
 import { hashKey, keyGroupOf } from '../stream/key-group.ts'
@@ -49,16 +50,51 @@ export type SavedTime = number | 'never' | 'always'
 /** So many events of a sorter make a part. */
 const eventsOfPart = 1000
 
-/** The keys that have changed since the last call. */
-export function changedEntries({ operator }: OperatorState): ChangedEntry[] {
-  const changed: ChangedEntry[] = []
-  for (const entry of operator.backend.takeChanges()) {
-    const form = entry.removed ? undefined : operator.serializeEntry(entry)
-    if (form === undefined && !entry.stored) continue
-    entry.stored = form !== undefined
-    changed.push({ keyGroup: keyGroupOf(entry.hash), key: entry.key, form })
+/**
+ * The keys that had changed at a barrier. They are turned into data bit by bit while the stream goes
+ * on; one that is about to change is turned before.
+ */
+export class FrozenEntries implements ChangedEntries {
+  readonly #operator: CepOperator
+  readonly #entries: readonly KeyEntry[]
+  #next = 0
+  #done: ChangedEntry[] = []
+
+  constructor({ operator }: OperatorState) {
+    this.#operator = operator
+    this.#entries = operator.backend.takeChanges()
+    for (const entry of this.#entries) {
+      if (entry.removed) this.#take(entry, undefined)
+      else entry.frozen = true
+    }
+    operator.beforeChange = (entry) => this.#thaw(entry)
   }
-  return changed
+
+  take(count: number): readonly ChangedEntry[] {
+    const end = Math.min(this.#entries.length, this.#next + count)
+    for (; this.#next < end; this.#next++) {
+      const entry = this.#entries[this.#next] as KeyEntry
+      if (entry.frozen) this.#thaw(entry)
+    }
+    const done = this.#done
+    this.#done = []
+    return done
+  }
+
+  get isTaken(): boolean {
+    return this.#next === this.#entries.length && this.#done.length === 0
+  }
+
+  #thaw(entry: KeyEntry): void {
+    entry.frozen = false
+    this.#take(entry, this.#operator.serializeEntry(entry))
+  }
+
+  #take(entry: KeyEntry, form: JsonValue | undefined): void {
+    if (form === undefined && !entry.stored) return
+    entry.stored = form !== undefined
+    this.#done.push({ keyGroup: keyGroupOf(entry.hash), key: entry.key, form })
+  }
 }
 
 /** All else that the operator holds. */

@@ -8,7 +8,7 @@ import type { Outbox } from '../checkpoint/outbox.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
-  changedEntries,
+  FrozenEntries,
   operatorParts,
   restoreEntry,
   restoreParts,
@@ -194,7 +194,7 @@ export class JobCheckpoints {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
         operator: state.id,
-        entries: changedEntries(state),
+        entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
       complete: async () => {

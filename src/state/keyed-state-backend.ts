@@ -48,6 +48,15 @@ export class KeyEntry {
     this.#marks = is ? this.#marks | storedMark : this.#marks & ~storedMark
   }
 
+  /** Whether a checkpoint must take its state before the next change. */
+  get frozen(): boolean {
+    return (this.#marks & frozenMark) !== 0
+  }
+
+  set frozen(is: boolean) {
+    this.#marks = is ? this.#marks | frozenMark : this.#marks & ~frozenMark
+  }
+
   /** Event time of the earliest timer that is registered for the key, epoch ms; infinity: none. */
   get timerAt(): number {
     return this.#timerHigh === noTimer ? Infinity : this.#timerHigh * timerLowRange + this.#timerLow
@@ -94,6 +103,7 @@ const noTimer = 2 ** 30
 const removedMark = 1
 const changedMark = 2
 const storedMark = 4
+const frozenMark = 8
 
 /** Canonical keys: key i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
 export interface KeyBatch {

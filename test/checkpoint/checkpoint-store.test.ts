@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
+  type ChangedEntries,
+  type ChangedEntry,
   type Checkpoint,
   type CheckpointStore,
   openCheckpointStore,
@@ -20,11 +22,24 @@ function entry(key: string, form: string | undefined) {
   return { keyGroup: 7, key, form }
 }
 
+/** These entries, one in each slice. */
+function taken(...entries: readonly ChangedEntry[]): ChangedEntries {
+  const left = [...entries]
+  return {
+    take: () => left.splice(0, 1),
+    get isTaken() {
+      return left.length === 0
+    },
+  }
+}
+
+const noPause = async () => undefined
+
 /** A machine with these checkpoints of the operator `op` and the sink `out`. */
 async function machineWith(...checkpoints: readonly Checkpoint[]): Promise<SimulatedMachine> {
   const machine = await machineWithFolder()
   const store = await open(machine)
-  for (const each of checkpoints) await store.write(each)
+  for (const each of checkpoints) await store.write(await store.prepare(each, noPause))
   await store.close()
   return machine
 }
@@ -66,10 +81,10 @@ describe('the checkpoints of a job', () => {
         operators: [
           {
             operator: 'op',
-            entries: [entry('a', '1'), entry('b', '1'), entry('c\xff', '1')],
+            entries: taken(entry('a', '1'), entry('b', '1'), entry('c\xff', '1')),
             parts: ['p', 'q', 'r'],
           },
-          { operator: 'other', entries: [entry('a', 'o')], parts: ['o'] },
+          { operator: 'other', entries: taken(entry('a', 'o')), parts: ['o'] },
         ],
         outboxes: new Map([['out', { staged: Buffer.from('one'), committed: undefined }]]),
       }),
@@ -77,19 +92,19 @@ describe('the checkpoints of a job', () => {
         operators: [
           {
             operator: 'op',
-            entries: [
+            entries: taken(
               entry('b', '2'),
               entry('a', '2'),
               entry('a', undefined),
               entry('d', undefined),
-            ],
+            ),
             parts: ['s'],
           },
         ],
         outboxes: new Map([['out', { staged: Buffer.from('two'), committed: undefined }]]),
       }),
       checkpoint(3, {
-        operators: [{ operator: 'op', entries: [entry('b', undefined)], parts: ['t', 'u'] }],
+        operators: [{ operator: 'op', entries: taken(entry('b', undefined)), parts: ['t', 'u'] }],
         outboxes: new Map([['out', { staged: Buffer.from('three'), committed: 1 }]]),
       }),
     )
@@ -108,7 +123,9 @@ describe('the checkpoints of a job', () => {
 
   it('are refused where a row is damaged', async () => {
     const machine = await machineWith(
-      checkpoint(1, { operators: [{ operator: 'op', entries: [entry('a', 'x')], parts: ['p'] }] }),
+      checkpoint(1, {
+        operators: [{ operator: 'op', entries: taken(entry('a', 'x')), parts: ['p'] }],
+      }),
     )
     const db = await machine.openStateStore('/data/state/db', { firstStart: false })
     const rows: { key: Buffer; value: Buffer }[] = []
@@ -146,7 +163,9 @@ describe('the checkpoints of a job', () => {
     const machine = await machineWithFolder()
     const store = await open(machine)
     machine.faults = { crash: 'kill', crashAt: machine.operations + 2 }
-    await expect(store.write(checkpoint(1))).rejects.toThrow('crashed')
+    await expect(store.write(await store.prepare(checkpoint(1), noPause))).rejects.toThrow(
+      'crashed',
+    )
     const next = machine.reopen()
     expect((await contentOf(next)).number).toBe(1)
     expect((await contentOf(next.reopen())).number).toBe(1)
