@@ -70,8 +70,9 @@ export class CepOperator {
   /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
   readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
   readonly #ids = new Int32Array(stretchEvents)
-  /** Told of a frozen entry before its first change: set by who froze it. */
-  beforeChange: (entry: KeyEntry) => void = () => undefined
+  /** Whether there are checkpoints: where there are none, no event pays for them. */
+  #tracksChanges = false
+  #beforeChange: (entry: KeyEntry) => void = () => undefined
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -106,8 +107,19 @@ export class CepOperator {
     return open
   }
 
-  get backend(): KeyedStateBackend {
-    return this.#backend
+  /** From now on changes of keys are kept, for checkpoints. */
+  trackChanges(): void {
+    this.#tracksChanges = true
+    this.#backend.trackChanges()
+  }
+
+  /**
+   * The keys that have changed since the last call.
+   * @param beforeChange told of one of them that is `frozen` before its next change
+   */
+  takeChanges(beforeChange: (entry: KeyEntry) => void): readonly KeyEntry[] {
+    this.#beforeChange = beforeChange
+    return this.#backend.takeChanges()
   }
 
   /** Ordinals that were given to events so far. */
@@ -236,7 +248,7 @@ export class CepOperator {
     event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
-    if (entry.frozen) this.beforeChange(entry)
+    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
     let state = known
     if (state !== none) {
       state = this.#advanceState(entry, index, state, event.timestamp)
@@ -247,7 +259,7 @@ export class CepOperator {
     }
     state = nfa.process(state, event, this.#step)
     if (state !== known) entry.set(index, state)
-    if (state !== none || known !== none) this.#backend.markChanged(entry)
+    if (this.#tracksChanges && (state !== none || known !== none)) this.#backend.markChanged(entry)
     this.#collect(entry, index, event.timestamp, event)
   }
 
@@ -326,7 +338,7 @@ export class CepOperator {
   }
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
-    if (entry.frozen) this.beforeChange(entry)
+    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue

@@ -62,12 +62,11 @@ export class FrozenEntries implements ChangedEntries {
 
   constructor({ operator }: OperatorState) {
     this.#operator = operator
-    this.#entries = operator.backend.takeChanges()
+    this.#entries = operator.takeChanges((entry) => this.#thaw(entry))
     for (const entry of this.#entries) {
       if (entry.removed) this.#take(entry, undefined)
       else entry.frozen = true
     }
-    operator.beforeChange = (entry) => this.#thaw(entry)
   }
 
   take(count: number): readonly ChangedEntry[] {

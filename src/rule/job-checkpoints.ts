@@ -131,7 +131,7 @@ export class JobCheckpoints {
   /** Puts back counts, watermarks, what waits in sorters, and what keys have open. */
   async restore(readers: readonly SplitReader[], counts: JobCounts): Promise<void> {
     const { operators } = this.#pipeline
-    for (const { operator } of operators) operator.backend.trackChanges()
+    for (const { operator } of operators) operator.trackChanges()
     if (this.#saved === null) return
     counts.restore(this.#saved.counts)
     for (const { stream, partition, greatest } of this.#saved.splits) {

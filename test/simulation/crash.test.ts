@@ -28,7 +28,7 @@ async function crashEverywhere(
   for (let seed = 0; seed < 30; seed++) {
     for (let crashAt = 1; ; crashAt++) {
       const machine = new SimulatedMachine({ seed: seed * 1000 + crashAt })
-      await machine.files.makeDirectory('/work')
+      await machine.files.makeDirectory('/job')
       machine.faults = { crashAt: machine.operations + crashAt }
       const done = await work(machine).then(
         () => true,
@@ -175,7 +175,7 @@ describe('a crash at any operation', () => {
       async ({ files }) => {
         said = 'missing'
         for (const text of ['one', 'two, longer', 'three']) {
-          await replaceFile(files, '/work', 'state', Buffer.from(text))
+          await replaceFile(files, '/job', 'state', Buffer.from(text))
           said = text
         }
       },
@@ -198,9 +198,9 @@ describe('a crash at any operation', () => {
     await crashEverywhere(
       async ({ files }) => {
         said = false
-        await replaceFile(carelessly(files), '/work', 'state', Buffer.from('content'))
+        await replaceFile(carelessly(files), '/job', 'state', Buffer.from('content'))
         said = true
-        await files.inspect('/work')
+        await files.inspect('/job')
       },
       async ({ files }) => {
         const found = await readOr(files, '/job/state', 'missing')
