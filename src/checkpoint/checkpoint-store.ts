@@ -22,6 +22,8 @@ export interface CheckpointStoreOptions {
   readonly openStateStore: OpenStateStore
   /** Absolute; made if it is not there. It gets the database `db` and the file `checkpoint`. */
   readonly directory: string
+  /** Keys that are turned into bytes before others may go on; default 1,000, a few ms. */
+  readonly entriesOfSlice?: number
 }
 
 /** A checkpoint as it is written. */
@@ -139,6 +141,7 @@ export class CheckpointStore {
     { number, job, operators, outboxes }: Checkpoint,
     pause: () => Promise<void>,
   ): Promise<PreparedCheckpoint> {
+    const { entriesOfSlice = 1000 } = this.#options
     const changes: StoreChange[] = []
     const parts: Record<string, number> = {}
     for (const { operator, entries, parts: own } of operators) {
@@ -248,8 +251,7 @@ export class CheckpointStore {
 
 const noHead: CheckpointHead = { number: 0, job: null, outboxes: {}, parts: {} }
 const rowsRead = 1000
-/** So much is turned into bytes before others may go on: a few ms. */
-const entriesOfSlice = 1000
+/** Parts that are turned into bytes before others may go on. */
 const partsOfSlice = 4
 const acknowledgedName = 'checkpoint'
 

@@ -76,7 +76,8 @@ export async function runDurableJob(
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
     clock: time,
-    scheduler: time,
+    // Between two slices of a checkpoint there are batches.
+    scheduler: { sleep: (milliseconds) => time.sleep(Math.max(7, milliseconds)) },
     deliver: async (alerts) => {
       for (const { alert, document } of alerts) outbox.stage({ id: alert.id, document: document() })
     },
@@ -91,6 +92,7 @@ export async function runDurableJob(
       directory: '/data/state',
       outboxes: new Map([['alerts', outbox]]),
       intervalMs: 60,
+      entriesOfSlice: 2,
       ...(onStalled === undefined ? {} : { onStalled }),
     },
   })
