@@ -5,6 +5,7 @@ import {
   type ExpressionErrorReport,
   eventTextOf,
   type JobAlert,
+  type JobDurability,
   type JobProgress,
   type JobStream,
   type JobSummary,
@@ -30,6 +31,8 @@ export interface BoundedRunOptions {
   readonly showsProgress: boolean
   /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
   readonly sorterCapBytes?: number | null
+  /** How the job survives its process; default: not at all. */
+  readonly durability?: JobDurability
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -83,6 +86,7 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         options.onProgress?.(state)
       },
       isStopped: interrupt.isRaised,
+      ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
       ...(sorterCapBytes === null ? {} : { sorterCapBytes }),

@@ -1,7 +1,9 @@
 import { type CheckedRule, type JobAlert, TocsinError } from '../src/index.ts'
+import { AlertRouting } from './alert-routing.ts'
 import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
-import type { Config } from './config.ts'
+import type { CheckpointConfig, Config } from './config.ts'
+import { DurableDelivery, replayableStream } from './durable-delivery.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { type Interrupt, withInterrupt } from './interrupt.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
@@ -31,36 +33,88 @@ async function runStreams(
   const config = readConfig(options.config, terminal)
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
-  const delivery = new Delivery(config, rules, terminal)
-  // Opened first: sinks may lie in the folder of the state.
-  const sideOutput = new SideOutputFiles(config.stateDirectory)
-  await delivery.open()
-  let run: BoundedRun
-  try {
-    run = await runBounded({
-      rules,
-      streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
-      deliver: (alerts) => delivery.write(alerts),
-      sideOutput,
-      terminal,
-      interrupt,
-      showsProgress: true,
-      sorterCapBytes: config.sorterCapBytes,
-    })
-    if (run.summary !== null) await delivery.close()
-  } catch (error) {
-    await delivery.discard().catch(() => undefined)
-    throw error
-  }
-  if (run.summary === null) {
-    await delivery.discard()
-    terminal.say('interrupted; files of alerts are as they were\n')
-    return exitCodes.interrupted
-  }
+  const routing = new AlertRouting(config.sinks, rules, terminal)
+  const job = { config, rules, routing, terminal, interrupt }
+  const { checkpoints } = config
+  const run = checkpoints === null ? await runPlainly(job) : await runDurably(job, checkpoints)
+  if (run.summary === null) return exitCodes.interrupted
   // A sink may be stdout: what a run has to say of itself is talk.
   const talk: Terminal = { ...terminal, colors: { ...terminal.colors, print: terminal.colors.say } }
   terminal.say(summaryText(runSummary(run.summary, run.elapsedMs), talk))
   return exitCodes.fine
+}
+
+interface RunToDo {
+  readonly config: Config
+  readonly rules: readonly CheckedRule[]
+  readonly routing: AlertRouting
+  readonly terminal: Terminal
+  readonly interrupt: Interrupt
+}
+
+/** Alerts are written as they come; a file of them is shown at the end. */
+async function runPlainly({ routing, ...job }: RunToDo): Promise<BoundedRun> {
+  const { config, terminal } = job
+  const delivery = new Delivery(config, routing)
+  // Opened first: sinks may lie in the folder of the state.
+  const sideOutput = new SideOutputFiles(config.stateDirectory)
+  await delivery.open()
+  try {
+    const run = await runBounded({
+      ...boundedOptions(job),
+      deliver: (alerts) => delivery.write(alerts),
+      sideOutput,
+    })
+    if (run.summary !== null) await delivery.close()
+    else {
+      await delivery.discard()
+      terminal.say('interrupted; files of alerts are as they were\n')
+    }
+    return run
+  } catch (error) {
+    await delivery.discard().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Alerts are shown with their checkpoints; the next run goes on from the last one. */
+async function runDurably(
+  { routing, ...job }: RunToDo,
+  checkpoints: CheckpointConfig,
+): Promise<BoundedRun> {
+  const { config, terminal } = job
+  const { stateDirectory } = config
+  const say = (text: string) => terminal.say(text)
+  const sideOutput = new SideOutputFiles(stateDirectory, 'append')
+  const delivery = new DurableDelivery(config.sinks, checkpoints, routing, say)
+  const options = boundedOptions(job)
+  const streams = [...options.streams].map(
+    ([name, stream]) => [name, replayableStream(stream, stateDirectory)] as const,
+  )
+  try {
+    const run = await runBounded({
+      ...options,
+      streams: new Map(streams),
+      deliver: (alerts) => delivery.stage(alerts),
+      sideOutput,
+      durability: delivery.durability(config, checkpoints, sideOutput, say),
+    })
+    if (run.summary === null) say('interrupted; the next run goes on from the last checkpoint\n')
+    return run
+  } finally {
+    await delivery.close()
+  }
+}
+
+function boundedOptions({ config, rules, terminal, interrupt }: Omit<RunToDo, 'routing'>) {
+  return {
+    rules,
+    streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
+    terminal,
+    interrupt,
+    showsProgress: true,
+    sorterCapBytes: config.sorterCapBytes,
+  }
 }
 
 function refuseUnbounded({ streams }: Config): void {
@@ -72,19 +126,14 @@ function refuseUnbounded({ streams }: Config): void {
   throw new TocsinError('USAGE', message)
 }
 
-/** Hands alerts to the sinks that their rules name; those of shadow rules reach none. */
+/** Hands alerts to sinks as they come. */
 class Delivery {
   readonly #sinks: ReadonlyMap<string, AlertWriter>
-  readonly #defaults: readonly string[]
+  readonly #routing: AlertRouting
 
-  constructor({ sinks }: Config, rules: readonly CheckedRule[], terminal: Terminal) {
+  constructor({ sinks }: Config, routing: AlertRouting) {
     this.#sinks = new Map(sinks.map(({ name, sink }) => [name, new AlertWriter(sink)]))
-    this.#defaults = sinks.filter(({ isDefault }) => isDefault).map(({ name }) => name)
-    const unheard = rules.filter(({ rule }) => rule.mode === 'live' && rule.alert.to === null)
-    if (this.#defaults.length === 0 && unheard.length > 0) {
-      const ids = unheard.map(({ rule }) => rule.id).join(', ')
-      terminal.say(`warning: no sink is marked default, and these rules name none: ${ids}\n`)
-    }
+    this.#routing = routing
   }
 
   async open(): Promise<void> {
@@ -92,16 +141,7 @@ class Delivery {
   }
 
   async write(alerts: readonly JobAlert[]): Promise<void> {
-    const bySink = new Map<string, JobAlert[]>()
-    for (const each of alerts) {
-      if (each.alert.mode === 'shadow') continue
-      for (const name of each.alert.to ?? this.#defaults) {
-        const own = bySink.get(name)
-        if (own === undefined) bySink.set(name, [each])
-        else own.push(each)
-      }
-    }
-    for (const [name, own] of bySink) await this.#sinks.get(name)?.write(own)
+    for (const [name, own] of this.#routing.bySink(alerts)) await this.#sinks.get(name)?.write(own)
   }
 
   async close(): Promise<void> {

@@ -13,7 +13,7 @@ import {
   TocsinError,
   type YAMLDocument,
 } from '../src/index.ts'
-import type { Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
+import type { CheckpointConfig, Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
 
@@ -54,6 +54,7 @@ export class ConfigBuilder {
       rulesPath: this.#path(root.rules, 'rules/'),
       stateDirectory: this.#path(state.dir, 'state/'),
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
+      checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
     }
   }
 
@@ -112,7 +113,27 @@ export class ConfigBuilder {
       connectors.get(sink?.name ?? '')?.sink?.create(sink?.options ?? {}, { directory }),
     )
     if (sink === undefined || made === undefined) return []
-    return [{ name, connector: sink.name, sink: made, isDefault: value.default === true }]
+    const { createTwoPhaseCommit } = connectors.get(sink.name)?.sink ?? {}
+    const { options } = sink
+    return [
+      {
+        name,
+        connector: sink.name,
+        sink: made,
+        createTwoPhaseCommit:
+          createTwoPhaseCommit === undefined
+            ? null
+            : (job) => createTwoPhaseCommit(options, { directory, job }),
+        isDefault: value.default === true,
+      },
+    ]
+  }
+
+  #checkpoints(state: Section): CheckpointConfig {
+    return {
+      job: typeof state.job === 'string' ? state.job : 'tocsin',
+      intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
+    }
   }
 
   #connector(path: string, choice: Section, names: readonly string[]) {

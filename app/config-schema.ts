@@ -97,8 +97,13 @@ const state = keywords({
   dir: described(text, 'The folder of the state; default `state/`.', 'state/'),
   backend: described(
     oneOfWords('memory', 'rocksdb'),
-    'Where state lives; default `memory`. `rocksdb` is not built yet.',
-    'memory',
+    'Where state lives; default `memory`. With `rocksdb` a run takes checkpoints, and goes on from the newest one when it is started again.',
+    'rocksdb',
+  ),
+  job: described(
+    name,
+    "Name of the job, with `backend: rocksdb`: what sinks have committed for one job is no other's; default `tocsin`.",
+    'tocsin',
   ),
   sorter_cap: described(
     byteSize,
@@ -106,7 +111,11 @@ const state = keywords({
     '256MiB',
   ),
   cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
-  checkpoint_interval: described(notYet(duration), 'Time between checkpoints.', '1s'),
+  checkpoint_interval: described(
+    duration,
+    'Time between checkpoints, with `backend: rocksdb`; default `1s`.',
+    '1s',
+  ),
   retained: described(notYet(count), 'Older checkpoints that are kept.', 1),
 })
 

@@ -9,6 +9,7 @@ import {
   type Source,
   sortProblems,
   type TimeUnit,
+  type TwoPhaseCommitSink,
   type YAMLDocument,
 } from '../src/index.ts'
 import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
@@ -47,6 +48,8 @@ export interface SinkConfig {
   readonly name: string
   readonly connector: string
   readonly sink: Sink
+  /** Its exactly-once form for a job; `null`: it has none. */
+  readonly createTwoPhaseCommit: ((job: string) => TwoPhaseCommitSink) | null
   /** Whether alerts of rules that name no sink go here. */
   readonly isDefault: boolean
 }
@@ -60,6 +63,15 @@ export interface Config {
   readonly stateDirectory: string
   /** What sorters may hold, bytes; `null`: the default. */
   readonly sorterCapBytes: number | null
+  /** `null`: what a run knows ends with its process. */
+  readonly checkpoints: CheckpointConfig | null
+}
+
+/** How a run survives its process. */
+export interface CheckpointConfig {
+  /** The job's name. */
+  readonly job: string
+  readonly intervalMs: number
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -149,9 +161,11 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     const path = joinPath(joinPath('', 'sinks'), name)
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
-  if (sectionOf(root.state).backend === 'rocksdb') {
-    const message = 'not yet: the backend `rocksdb` is known, but not built; use `memory`'
-    problems.push({ ...problemAt(document, 'state.backend', message), code: 'RULE_NOT_YET' })
+  const state = sectionOf(root.state)
+  for (const keyword of ['job', 'checkpoint_interval']) {
+    if (state[keyword] === undefined || state.backend === 'rocksdb') continue
+    const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
+    problems.push(problemAt(document, joinPath('state', keyword), message))
   }
   if (typeof root.parallelism === 'number' && root.parallelism > 1) {
     const message = 'not yet: more than one slot is known, but not built; use 1'

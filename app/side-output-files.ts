@@ -14,18 +14,21 @@ const chunkLength = 64 * 1024
 
 /**
  * Keeps what was left out, one JSON document a line: late events, dead letters and suppressed
- * alerts. Files of an earlier run are replaced.
+ * alerts. Files of an earlier run are replaced, unless this one goes on from it.
  */
 export class SideOutputFiles {
   readonly #folder: string
   readonly #outputs = new Map<string, LineFile>()
 
-  /** @throws {TocsinError} OUTPUT_UNWRITABLE */
-  constructor(folder: string) {
+  /**
+   * @param mode whether to write behind what is there; default: not
+   * @throws {TocsinError} OUTPUT_UNWRITABLE
+   */
+  constructor(folder: string, mode: 'replace' | 'append' = 'replace') {
     this.#folder = folder
     attempt(folder, () => mkdirSync(folder, { recursive: true }))
     for (const name of new Set(Object.values(files))) {
-      this.#outputs.set(name, new LineFile(join(folder, name)))
+      this.#outputs.set(name, new LineFile(join(folder, name), mode))
     }
   }
 
@@ -47,6 +50,11 @@ export class SideOutputFiles {
     this.#write('suppressed', `{"suppressed_by":${JSON.stringify(by)},"alert":${document}}`)
   }
 
+  /** Hands to the system what is kept back: it survives this process then. */
+  flush(): void {
+    for (const output of this.#outputs.values()) output.flush()
+  }
+
   close(): void {
     for (const output of this.#outputs.values()) output.close()
   }
@@ -56,28 +64,28 @@ export class SideOutputFiles {
   }
 }
 
-/** A file of lines, written in chunks; emptied when it is opened. */
+/** A file of lines, written in chunks. */
 class LineFile {
   readonly #path: string
   readonly #descriptor: number
   #pending = ''
 
-  constructor(path: string) {
+  constructor(path: string, mode: 'replace' | 'append') {
     this.#path = path
-    this.#descriptor = attempt(path, () => openSync(path, 'w'))
+    this.#descriptor = attempt(path, () => openSync(path, mode === 'append' ? 'a' : 'w'))
   }
 
   write(line: string): void {
     this.#pending += `${line}\n`
-    if (this.#pending.length >= chunkLength) this.#flush()
+    if (this.#pending.length >= chunkLength) this.flush()
   }
 
   close(): void {
-    this.#flush()
+    this.flush()
     closeSync(this.#descriptor)
   }
 
-  #flush(): void {
+  flush(): void {
     const bytes = Buffer.from(this.#pending)
     this.#pending = ''
     attempt(this.#path, () => {

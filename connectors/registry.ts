@@ -1,6 +1,8 @@
 import type { Connector } from '../src/connector/connector.ts'
 import { fileConnector } from './file/connector.ts'
 import { generatorConnector } from './generator/connector.ts'
+import { nodeFileSystem } from './node-file-system.ts'
+import { openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
 import { stdoutConnector } from './stdout/connector.ts'
 
@@ -11,3 +13,9 @@ export const connectors: ReadonlyMap<string, Connector> = new Map(
     connector,
   ]),
 )
+
+/** What durable state of this machine is kept with. */
+export const durableState = {
+  files: nodeFileSystem,
+  openStateStore: openRocksDBStateStore,
+} as const

@@ -185,6 +185,20 @@ export class AlertOperator implements CepOutput {
     } else this.#send(alert)
   }
 
+  /** What keeps alerts back, as plain data. */
+  snapshot(): JsonValue {
+    return [this.#silencedUntil.map((until) => [...until]), [...this.#healthUntil]]
+  }
+
+  /** Puts back what `snapshot` gave. */
+  restore(form: JsonValue): void {
+    const [silenced, health] = form as unknown as [[string, number][][], [string, number][]]
+    silenced.forEach((slots, plan) => {
+      for (const [slot, end] of slots) this.#silencedUntil[plan]?.set(slot, end)
+    })
+    for (const [slot, end] of health) this.#healthUntil.set(slot, end)
+  }
+
   /** The time runs from the first alert and is not extended (Alertmanager extends none either). */
   #isDuplicate(
     { pattern, kind, taken, eventTime }: CepResult,

@@ -1,8 +1,10 @@
 import { none, notStarted } from '../nfa/match-store.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
+import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { JsonValue } from '../stream/alert.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
@@ -70,6 +72,9 @@ export class CepOperator {
   readonly #ids = new Int32Array(stretchEvents)
   /** Whether a key has got an entry since the entries of the stretch were looked up. */
   #hasCreated = false
+  /** Whether there are checkpoints: where there are none, no event pays for them. */
+  #tracksChanges = false
+  #beforeChange: (entry: KeyEntry) => void = () => undefined
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -102,6 +107,53 @@ export class CepOperator {
     let open = 0
     for (const entry of this.#backend.entries()) if (this.#isOpen(entry)) open++
     return open
+  }
+
+  /** From now on changes of keys are kept, for checkpoints. */
+  trackChanges(): void {
+    this.#tracksChanges = true
+    this.#backend.trackChanges()
+  }
+
+  /**
+   * The keys that have changed since the last call.
+   * @param beforeChange told of one of them that is `frozen` before its next change
+   */
+  takeChanges(beforeChange: (entry: KeyEntry) => void): readonly KeyEntry[] {
+    this.#beforeChange = beforeChange
+    return this.#backend.takeChanges()
+  }
+
+  /** Ordinals that were given to events so far. */
+  get ordinals(): number {
+    return (this.#patterns[0] as RunningPattern).nfa.store.ordinals
+  }
+
+  continueOrdinals(next: number): void {
+    for (const { nfa } of this.#patterns) nfa.store.continueOrdinals(next)
+  }
+
+  /** What a key has open as plain data, by pattern; undefined: nothing. */
+  serializeEntry(entry: KeyEntry): JsonValue | undefined {
+    const forms: JsonValue[] = []
+    this.#patterns.forEach(({ nfa }, index) => {
+      const state = (entry.get(index) ?? none) as NFAState
+      if (state !== none) forms.push([index, serializeNFAState(state, nfa.store)])
+    })
+    return forms.length === 0 ? undefined : forms
+  }
+
+  /** Puts back what `serializeEntry` gave for a key; its timer follows from that. */
+  restoreEntry(key: Buffer, hash: number, forms: JsonValue): KeyEntry {
+    const entry = this.#backend.findOrCreate(key, 0, key.length, hash)
+    for (const [index, form] of forms as [number, JsonValue][]) {
+      const { nfa } = this.#patterns[index] as RunningPattern
+      entry.set(index, deserializeNFAState(form, nfa.store))
+    }
+    const due = this.#dueOf(entry)
+    entry.timerAt = due
+    if (due < Infinity) this.#timers.register(due, entry)
+    return entry
   }
 
   addRun(split: number, run: EventRun): void {
@@ -201,6 +253,7 @@ export class CepOperator {
     event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
+    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
     let state = known
     if (state !== none) {
       state = this.#advanceState(entry, index, state, event.timestamp)
@@ -211,6 +264,7 @@ export class CepOperator {
     }
     state = nfa.process(state, event, this.#step)
     if (state !== known) entry.set(index, state)
+    if (this.#tracksChanges && (state !== none || known !== none)) this.#backend.markChanged(entry)
     this.#collect(entry, index, event.timestamp, event)
   }
 
@@ -289,12 +343,14 @@ export class CepOperator {
   }
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
+    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue
       const next = this.#advanceState(entry, index, state, timestamp)
       if (next !== state) entry.set(index, next)
     }
+    this.#backend.markChanged(entry)
     this.#settle(entry, timestamp)
   }
 

@@ -32,7 +32,9 @@ export interface KeyedInputOptions {
 /** Watermarks and split order of one keyed operator, over all streams that feed it. */
 export class KeyedExchange {
   readonly operator: CepOperator
-  readonly #valve = new WatermarkValve()
+  readonly valve = new WatermarkValve()
+  /** The splits that were added, by channel of the valve. */
+  readonly splits: { readonly split: Split; readonly sorterSplit: number }[] = []
   /** Whether ties of time go by arrival over all splits: rule tests ask for it. */
   readonly #tiesByArrival: boolean
   #sorterSplit = -1
@@ -43,21 +45,22 @@ export class KeyedExchange {
   }
 
   /** @returns the split's channel in the valve and its index in the sorter */
-  addSplit(): { channel: number; sorterSplit: number } {
+  addSplit(split: Split): { channel: number; sorterSplit: number } {
     if (!this.#tiesByArrival || this.#sorterSplit === -1) {
       this.#sorterSplit = this.operator.sorter.addSplit()
     }
-    return { channel: this.#valve.addChannel(), sorterSplit: this.#sorterSplit }
+    this.splits.push({ split, sorterSplit: this.#sorterSplit })
+    return { channel: this.valve.addChannel(), sorterSplit: this.#sorterSplit }
   }
 
   advance(channel: number, watermark: number): void {
-    if (this.#valve.advance(channel, watermark)) {
-      this.operator.advanceWatermark(this.#valve.current)
+    if (this.valve.advance(channel, watermark)) {
+      this.operator.advanceWatermark(this.valve.current)
     }
   }
 
   markIdle(channel: number): void {
-    if (this.#valve.markIdle(channel)) this.operator.advanceWatermark(this.#valve.current)
+    if (this.valve.markIdle(channel)) this.operator.advanceWatermark(this.valve.current)
   }
 }
 
@@ -93,7 +96,7 @@ export class KeyedInput implements TimedBatchReceiver {
   }
 
   addSplit(split: Split): number {
-    return this.#splits.push({ split, ...this.#exchange.addSplit() }) - 1
+    return this.#splits.push({ split, ...this.#exchange.addSplit(split) }) - 1
   }
 
   advanceWatermark(split: number, watermark: number): void {

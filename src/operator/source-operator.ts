@@ -105,6 +105,11 @@ export class SourceOperator {
     return this.#splits[split]?.watermark.greatest ?? -Infinity
   }
 
+  /** Goes on where a checkpoint left the split: `greatest` is its greatest event time, epoch ms. */
+  restoreSplit(split: number, greatest: number): void {
+    this.#splits[split]?.watermark.observe(greatest)
+  }
+
   processBatch(splitIndex: number, batch: RecordBatch): void {
     const state = this.#splits[splitIndex]
     assert(state !== undefined, 'a batch comes from a split that was added')

@@ -1,10 +1,11 @@
+import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
 import type { DeadLetterCause, RejectedEvent, SideOutput } from '../operator/side-output.ts'
-import type { SourceOperator } from '../operator/source-operator.ts'
+import type { SourceCounts, SourceOperator } from '../operator/source-operator.ts'
 import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
 import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
@@ -13,6 +14,12 @@ import type { Alert } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
+import {
+  type JobCheckpoints,
+  type JobCounts,
+  type JobDurability,
+  openJobCheckpoints,
+} from './job-checkpoints.ts'
 import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
@@ -40,6 +47,8 @@ export interface RuleJobOptions {
   readonly sorterCapBytes?: number
   /** Told once, when more had to be held; default: only the summary tells. */
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
+  /** Default: what the job knows ends with its process. */
+  readonly durability?: JobDurability
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
@@ -128,18 +137,38 @@ class RuleJob {
   }
 
   async run(): Promise<JobSummary> {
-    this.#readers = await openReaders(this.#inputs(), this.#options.clock)
+    const { durability } = this.#options
+    if (durability === undefined) return await this.#runOnce(null)
+    const checkpoints = await openJobCheckpoints(durability, this.#pipeline)
+    try {
+      if (!checkpoints.isFinished) return await this.#runOnce(checkpoints)
+      await checkpoints.restore([], this.#counts)
+      await checkpoints.settled()
+      return this.#summary()
+    } finally {
+      await checkpoints.close()
+    }
+  }
+
+  async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobSummary> {
+    const { clock, scheduler, isStopped } = this.#options
+    this.#readers = await openReaders(this.#inputs(checkpoints), clock)
+    let coordinator: CheckpointCoordinator | null = null
     const task = new StreamTask(this.#readers, {
-      clock: this.#options.clock,
-      scheduler: this.#options.scheduler,
-      isStopped: this.#options.isStopped,
+      clock,
+      scheduler,
+      isStopped,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
+      beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
     })
     try {
+      await checkpoints?.restore(this.#readers, this.#counts)
+      coordinator = checkpoints?.start(this.#readers, this.#counts, { clock, scheduler }) ?? null
       await task.run()
       await this.#flush()
       await this.#delivery
+      await coordinator?.finish(this.#readers.every(({ ended }) => ended))
     } finally {
       await this.#delivery.catch(() => {})
       await task.close()
@@ -147,11 +176,44 @@ class RuleJob {
     return this.#summary()
   }
 
-  #inputs(): StreamInput[] {
+  async #checkpoint(coordinator: CheckpointCoordinator): Promise<void> {
+    // The end of a split, too, may have found something: a checkpoint must not go past it.
+    await this.#flush()
+    await this.#delivery
+    await coordinator.betweenBatches()
+  }
+
+  #inputs(checkpoints: JobCheckpoints | null): StreamInput[] {
     return [...this.#pipeline.sources].map(([stream, operator]) => {
       const { source, time } = this.#options.streams.get(stream) as JobStream
-      return { stream, source, operator, watermarks: time.watermarks }
+      const positions = checkpoints?.positionsOf(stream)
+      const input = { stream, source, operator, watermarks: time.watermarks }
+      return positions === undefined ? input : { ...input, positions }
     })
+  }
+
+  readonly #counts: JobCounts = {
+    save: () => ({
+      alerts: this.#alerts,
+      alertsByRule: [...this.#alertsByRule],
+      suppressedByRule: [...this.#suppressedByRule],
+      deadLettersByCause: [...this.#deadLettersByCause],
+      metrics: [...this.#metrics.snapshot()],
+      sources: [...this.#pipeline.sources].map(([stream, { counts }]) => [stream, { ...counts }]),
+    }),
+    restore: (form) => {
+      const saved = form as unknown as SavedCounts
+      this.#alerts = saved.alerts
+      for (const [rule, count] of saved.alertsByRule) this.#alertsByRule.set(rule, count)
+      for (const [rule, count] of saved.suppressedByRule) this.#suppressedByRule.set(rule, count)
+      for (const [cause, count] of saved.deadLettersByCause) {
+        this.#deadLettersByCause.set(cause, count)
+      }
+      for (const [name, count] of saved.metrics) this.#metrics.counter(name).value = count
+      for (const [stream, counts] of saved.sources) {
+        Object.assign(this.#pipeline.sources.get(stream)?.counts ?? {}, counts)
+      }
+    },
   }
 
   #take(alert: Alert, document: () => string): void {
@@ -224,6 +286,15 @@ class RuleJob {
       bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
     }
   }
+}
+
+interface SavedCounts {
+  readonly alerts: number
+  readonly alertsByRule: readonly (readonly [string, number])[]
+  readonly suppressedByRule: readonly (readonly [string, number])[]
+  readonly deadLettersByCause: readonly (readonly [DeadLetterCause, number])[]
+  readonly metrics: readonly (readonly [string, number])[]
+  readonly sources: readonly (readonly [string, SourceCounts])[]
 }
 
 function sumOf(

@@ -63,9 +63,21 @@ export interface RulePipelineOptions {
   readonly throwOnMiss?: boolean
 }
 
+/** A keyed operator as checkpoints know it. */
+export interface KeyedPipelineOperator {
+  /** From key and streams: the same in each run. */
+  readonly id: string
+  /** Of its rules, by pattern. */
+  readonly fingerprints: readonly string[]
+  readonly operator: CepOperator
+  readonly exchange: KeyedExchange
+  readonly alerts: AlertOperator
+}
+
 /** The operators of a rule set: one source operator a stream, ready to be driven. */
 export interface RulePipeline {
   readonly sources: ReadonlyMap<string, SourceOperator>
+  readonly operators: readonly KeyedPipelineOperator[]
   /** Keys with something open, over all operators. */
   openKeys(): number
   /** Conditions that had no value for some events. */
@@ -94,13 +106,16 @@ function groupRules(rules: readonly CheckedRule[]): CheckedRule[][] {
   const groups = new Map<string, CheckedRule[]>()
   for (const checked of rules) {
     const { rule } = checked
-    const by = rule.by.map(({ paths }) => [...paths].sort(byName))
-    const key = JSON.stringify([[...rule.from].sort(), by])
+    const key = groupKey(rule)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [checked])
     else group.push(checked)
   }
   return [...groups.values()]
+}
+
+function groupKey({ from, by }: Rule): string {
+  return JSON.stringify([[...from].sort(), by.map(({ paths }) => [...paths].sort(byName))])
 }
 
 function byName(a: readonly [string, unknown], b: readonly [string, unknown]): number {
@@ -113,7 +128,7 @@ class PipelineBuilder {
   readonly #errors: ExpressionErrors
   readonly #columns = new Map<string, FieldSlots>()
   readonly #inputs = new Map<string, KeyedInput[]>()
-  readonly #operators: CepOperator[] = []
+  readonly #operators: KeyedPipelineOperator[] = []
 
   constructor(options: RulePipelineOptions, eventText: EventText) {
     this.#options = options
@@ -140,9 +155,10 @@ class PipelineBuilder {
     const operator =
       options.createOperator?.(group, alerts) ??
       new CepOperator(group.patterns, new HeapKeyedStateBackend(), alerts, options.timeLimits)
-    this.#operators.push(operator)
     const exchange = new KeyedExchange(operator, options.tiesByArrival)
     const { rule } = rules[0] as CheckedRule
+    const fingerprints = rules.map(({ rule: { fingerprint } }) => fingerprint)
+    this.#operators.push({ id: groupKey(rule), fingerprints, operator, exchange, alerts })
     for (const stream of rule.from) this.#addInput(stream, rule, group, exchange)
   }
 
@@ -155,9 +171,10 @@ class PipelineBuilder {
     const errors = this.#errors
     return {
       sources,
-      openKeys: () => operators.reduce((sum, operator) => sum + operator.openKeys, 0),
+      operators,
+      openKeys: () => operators.reduce((sum, { operator }) => sum + operator.openKeys, 0),
       expressionErrors: () => errors.reports,
-      bufferedBytes: () => operators.reduce((sum, { sorter }) => sum + sorter.bytes, 0),
+      bufferedBytes: () => operators.reduce((sum, { operator }) => sum + operator.sorter.bytes, 0),
     }
   }
 

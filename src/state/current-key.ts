@@ -81,6 +81,7 @@ export class CurrentKey {
     if (this.#entry === undefined && value === undefined) return
     this.#entry ??= this.#backend.findOrCreate(this.#arena, this.#start, this.#end, this.#hash)
     this.#entry.set(slot, value)
+    this.#backend.markChanged(this.#entry)
   }
 
   entries(): Iterable<KeyEntry> {

@@ -18,6 +18,8 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   #table: (KeyEntry | undefined)[] = new Array(initialCapacity).fill(undefined)
   #slots = new Int32Array(initialCapacity * slotWidth)
   #size = 0
+  /** Entries that the next checkpoint takes; `null`: there are no checkpoints. */
+  #changes: KeyEntry[] | null = null
   /** Keeps loads from being optimised away. */
   touched = 0
 
@@ -93,12 +95,31 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       slot = (slot + 1) & mask
     }
     entry.removed = true
+    if (entry.stored) this.markChanged(entry)
     this.#size--
     this.#closeGap(slot, mask)
   }
 
   *entries(): Iterable<KeyEntry> {
     for (const entry of this.#table) if (entry !== undefined) yield entry
+  }
+
+  trackChanges(): void {
+    this.#changes ??= []
+  }
+
+  markChanged(entry: KeyEntry): void {
+    if (this.#changes === null || entry.changed) return
+    entry.changed = true
+    this.#changes.push(entry)
+  }
+
+  takeChanges(): readonly KeyEntry[] {
+    const changes = this.#changes ?? []
+    if (changes.length === 0) return changes
+    this.#changes = []
+    for (const entry of changes) entry.changed = false
+    return changes
   }
 
   /** Moves later entries of the probe sequence back, so that no tombstones are needed. */

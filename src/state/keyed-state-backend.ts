@@ -10,8 +10,8 @@ export class KeyEntry {
   // Two small integers: a double that changes would be an object of its own for each key.
   #timerHigh = noTimer
   #timerLow = 0
-  /** Whether the backend has forgotten the key since. */
-  removed = false
+  /** Bits of what the backend knows of it: one field, as there may be millions of keys. */
+  #marks = 0
   /** Most operators have one slot: it needs no array, and so a key touches less memory. */
   #first: unknown
   #others: unknown[] | null = null
@@ -19,6 +19,42 @@ export class KeyEntry {
   constructor(key: string, hash: number) {
     this.key = key
     this.hash = hash | 0
+  }
+
+  /** Whether the backend has forgotten the key since. */
+  get removed(): boolean {
+    return (this.#marks & removedMark) !== 0
+  }
+
+  set removed(is: boolean) {
+    this.#marks = is ? this.#marks | removedMark : this.#marks & ~removedMark
+  }
+
+  /** Whether it is among the changes that the next checkpoint takes. */
+  get changed(): boolean {
+    return (this.#marks & changedMark) !== 0
+  }
+
+  set changed(is: boolean) {
+    this.#marks = is ? this.#marks | changedMark : this.#marks & ~changedMark
+  }
+
+  /** Whether the checkpoint before has a row of it. */
+  get stored(): boolean {
+    return (this.#marks & storedMark) !== 0
+  }
+
+  set stored(is: boolean) {
+    this.#marks = is ? this.#marks | storedMark : this.#marks & ~storedMark
+  }
+
+  /** Whether a checkpoint must take its state before the next change. */
+  get frozen(): boolean {
+    return (this.#marks & frozenMark) !== 0
+  }
+
+  set frozen(is: boolean) {
+    this.#marks = is ? this.#marks | frozenMark : this.#marks & ~frozenMark
   }
 
   /** Event time of the earliest timer that is registered for the key, epoch ms; infinity: none. */
@@ -64,6 +100,10 @@ export class KeyEntry {
 
 const timerLowRange = 2 ** 20
 const noTimer = 2 ** 30
+const removedMark = 1
+const changedMark = 2
+const storedMark = 4
+const frozenMark = 8
 
 /** Canonical keys: key i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
 export interface KeyBatch {
@@ -91,4 +131,10 @@ export interface KeyedStateBackend {
   remove(entry: KeyEntry): void
   /** All entries, in no promised order. */
   entries(): Iterable<KeyEntry>
+  /** From now on changes are kept for checkpoints; before, `markChanged` does nothing. */
+  trackChanges(): void
+  /** Says that slots of the entry have changed, in place or not. */
+  markChanged(entry: KeyEntry): void
+  /** What has changed since the last call, each entry once; removed ones among them. */
+  takeChanges(): readonly KeyEntry[]
 }

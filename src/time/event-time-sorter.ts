@@ -141,6 +141,25 @@ export class EventTimeSorter {
     run.text.bytes = kept
   }
 
+  /** What is held of a split, in an order in which it can be put back as one run. */
+  *heldBy(split: number): Iterable<{ readonly run: EventRun; readonly index: number }> {
+    for (const { run, order, cursor } of this.#runs[split] as SortedRun[]) {
+      for (let at = cursor; at < run.events.length; at++) {
+        yield { run, index: order === null ? at : (order[at] as number) }
+      }
+    }
+  }
+
+  /** Puts back what was held, with texts of its own, and the watermark up to which all is released. */
+  restore(watermark: number, runs: Iterable<readonly [split: number, run: EventRun]>): void {
+    this.#watermark = watermark
+    for (const [split, run] of runs) {
+      this.add(split, run)
+      const added = this.#runs[split]?.at(-1)
+      if (added !== undefined) added.isKept = true
+    }
+  }
+
   /** Releases every event with a timestamp at or below the watermark. */
   release(watermark: number, released: ReleasedEvents): void {
     if (watermark <= this.#watermark) return

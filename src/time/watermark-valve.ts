@@ -39,6 +39,15 @@ export class WatermarkValve {
     return !this.#active[channel]
   }
 
+  /** Puts back the combined watermark and those of channels, as a checkpoint has them. */
+  restore(current: number, channels: Iterable<readonly [number, number, boolean]>): void {
+    this.#current = current
+    for (const [channel, watermark, isIdle] of channels) {
+      this.#watermarks[channel] = watermark
+      this.#active[channel] = !isIdle
+    }
+  }
+
   #combine(): boolean {
     let least = Infinity
     let anyActive = false

@@ -98,14 +98,45 @@ describe('a configuration', () => {
           expect.objectContaining({ name: 'logins', connector: 'generator' }),
         ],
         sinks: [
-          { name: 'alerts', connector: 'file', sink: expect.anything(), isDefault: true },
-          { name: 'screen', connector: 'stdout', sink: expect.anything(), isDefault: false },
+          {
+            name: 'alerts',
+            connector: 'file',
+            sink: expect.anything(),
+            createTwoPhaseCommit: expect.any(Function),
+            isDefault: true,
+          },
+          {
+            name: 'screen',
+            connector: 'stdout',
+            sink: expect.anything(),
+            createTwoPhaseCommit: null,
+            isDefault: false,
+          },
         ],
         rulesPath: '/home/ada/fraud',
         stateDirectory: '/home/ada/kept',
         sorterCapBytes: 67_108_864,
+        checkpoints: null,
       },
     })
+  })
+
+  it('takes checkpoints where state is on disk, and nowhere else', () => {
+    const stream = 'streams: { s: { source: { stdin: {} }, time: { field: ts } } }\n'
+    const checkpointsOf = (state: string) => {
+      const result = parseConfig(file, `${stream}state: ${state}\n`)
+      return result.kind === 'valid' ? result.config.checkpoints : null
+    }
+    expect(checkpointsOf('{ backend: rocksdb }')).toEqual({ job: 'tocsin', intervalMs: 1000 })
+    expect(checkpointsOf('{ backend: rocksdb, job: fraud, checkpoint_interval: 250ms }')).toEqual({
+      job: 'fraud',
+      intervalMs: 250,
+    })
+    expect(checkpointsOf('{ dir: kept/ }')).toBe(null)
+    expect(problemsOf(`${stream}state: { job: fraud, checkpoint_interval: 1s }\n`)).toEqual([
+      '2:15: expected it only with `backend: rocksdb`: `memory` has no checkpoints (CONFIG_INVALID at state.job)',
+      '2:43: expected it only with `backend: rocksdb`: `memory` has no checkpoints (CONFIG_INVALID at state.checkpoint_interval)',
+    ])
   })
 
   it('needs streams only', () => {
@@ -170,7 +201,6 @@ api: { listen: 127.0.0.1:7474 }
         "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
         "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
         "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
-        "9:19: not yet: the backend \`rocksdb\` is known, but not built; use \`memory\` (RULE_NOT_YET at state.backend)",
         "9:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
         "10:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
         "11:1: not yet: \`api\` is known, but not built (RULE_NOT_YET at api)",

@@ -1,0 +1,142 @@
+import { TocsinError } from '../errors.ts'
+import type { JsonValue } from '../stream/alert.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
+import type { CheckpointStore, OperatorChanges } from './checkpoint-store.ts'
+import type { Outbox } from './outbox.ts'
+
+/** A job at the barrier, without its outboxes. */
+export interface FrozenJob {
+  readonly job: JsonValue
+  readonly operators: readonly OperatorChanges[]
+  /** Called once the checkpoint is durable. */
+  readonly complete: () => Promise<void>
+}
+
+export interface CheckpointCoordinatorOptions {
+  readonly store: CheckpointStore
+  readonly outboxes: ReadonlyMap<string, Outbox>
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** From the beginning of a checkpoint to that of the next one, ms. Default 1,000. */
+  readonly intervalMs?: number
+  /** From the end of a checkpoint to the beginning of the next one at least, ms. Default 50. */
+  readonly minPauseMs?: number
+  /** Takes the changes since the last call; `isLast`: the job has ended. */
+  readonly freeze: (isLast: boolean) => FrozenJob
+  /** Told of a checkpoint that found no space, and when it is tried again. */
+  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+}
+
+/**
+ * Takes checkpoints of a job (D5): freezes it between two batches, and writes what was frozen beside
+ * the stream. While there is no space for a checkpoint the job reads nothing.
+ */
+export class CheckpointCoordinator {
+  readonly #options: Required<Omit<CheckpointCoordinatorOptions, 'onStalled'>> &
+    Pick<CheckpointCoordinatorOptions, 'onStalled'>
+  #number: number
+  #nextAt: number
+  #writing: Promise<void> | null = null
+  #isStalled = false
+  #failure: unknown = null
+
+  constructor(options: CheckpointCoordinatorOptions) {
+    this.#options = { intervalMs: 1000, minPauseMs: 50, ...options }
+    this.#number = options.store.head.number
+    this.#nextAt = options.clock.now() + this.#options.intervalMs
+  }
+
+  /**
+   * To be called between batches, with all alerts staged: starts a checkpoint where one is due, and
+   * waits where the job may not read on.
+   * @throws {unknown} what a checkpoint or a commit failed with for good: the job must fail
+   */
+  async betweenBatches(): Promise<void> {
+    const outboxes = [...this.#options.outboxes.values()]
+    while (this.#isStalled || outboxes.some(({ isFull }) => isFull)) {
+      if (this.#writing === null) this.#start(false)
+      await this.#writing
+      this.#throwFailure()
+      if (!outboxes.some(({ isFull }) => isFull)) break
+      await Promise.all(outboxes.map((outbox) => outbox.settled()))
+    }
+    this.#throwFailure()
+    if (this.isDue()) this.#start(false)
+  }
+
+  isDue(): boolean {
+    return this.#writing === null && this.#options.clock.now() >= this.#nextAt
+  }
+
+  /**
+   * The last checkpoint of a run; resolves when all sinks have what it stages.
+   * @param isEnd whether the job has come to the end of its input
+   */
+  async finish(isEnd: boolean): Promise<void> {
+    await this.#writing
+    this.#throwFailure()
+    this.#start(isEnd)
+    await this.#writing
+    this.#throwFailure()
+    for (const outbox of this.#options.outboxes.values()) await outbox.settled()
+  }
+
+  /** Waits for a checkpoint that is under way, unless it waits for space. Never rejects. */
+  async close(): Promise<void> {
+    if (!this.#isStalled) await this.#writing
+  }
+
+  #start(isEnd: boolean): void {
+    const { clock, intervalMs, minPauseMs } = this.#options
+    this.#nextAt = clock.now() + intervalMs
+    this.#writing = this.#take(isEnd).then(
+      () => {
+        this.#nextAt = Math.max(this.#nextAt, clock.now() + minPauseMs)
+        this.#writing = null
+      },
+      (failure: unknown) => {
+        this.#failure = failure
+        this.#writing = null
+      },
+    )
+  }
+
+  /** Freezes in the caller's turn. */
+  async #take(isEnd: boolean): Promise<void> {
+    const { store, outboxes, freeze } = this.#options
+    const number = ++this.#number
+    const snapshots = new Map(
+      [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
+    )
+    const { job, operators, complete } = freeze(isEnd)
+    const checkpoint = { number, job, operators, outboxes: snapshots }
+    const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
+    await this.#untilThereIsSpace(() => store.write(prepared))
+    for (const outbox of outboxes.values()) {
+      // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
+      outbox.notifyCheckpointComplete(number).catch(() => undefined)
+    }
+    await complete()
+  }
+
+  /** What became of a write that failed is not known: the same one is written again. */
+  async #untilThereIsSpace(write: () => Promise<void>): Promise<void> {
+    const { scheduler, onStalled } = this.#options
+    for (let waitMs = 100; ; waitMs = Math.min(10_000, waitMs * 2)) {
+      try {
+        await write()
+        this.#isStalled = false
+        return
+      } catch (failure) {
+        if (!(failure instanceof TocsinError) || failure.code !== 'STATE_DISK_FULL') throw failure
+        this.#isStalled = true
+        onStalled?.(failure, waitMs)
+        await scheduler.sleep(waitMs)
+      }
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure
+  }
+}

@@ -1,0 +1,218 @@
+import type { ChangedEntries, ChangedEntry } from '../checkpoint/checkpoint-store.ts'
+import type { KeyEntry } from '../state/keyed-state-backend.ts'
+import type { JsonValue } from '../stream/alert.ts'
+import { ArrivedEvent, inlineFields, type Split } from '../stream/event.ts'
+import { hashKey, keyGroupOf } from '../stream/key-group.ts'
+import { EventRun } from '../time/event-time-sorter.ts'
+import type { AlertOperator } from './alert-operator.ts'
+import type { CepOperator } from './cep-operator.ts'
+import type { KeyedExchange } from './keyed-input.ts'
+
+/** A keyed operator with what belongs to it. */
+export interface OperatorState {
+  readonly operator: CepOperator
+  readonly exchange: KeyedExchange
+  readonly alerts: AlertOperator
+}
+
+/** What an operator holds beside its keys and its sorter. */
+interface OperatorPart {
+  readonly kind: 'operator'
+  readonly ordinals: number
+  readonly watermark: SavedTime
+  readonly sorterWatermark: SavedTime
+  readonly channels: readonly (readonly [string, number, SavedTime, isIdle: boolean])[]
+  readonly alerts: JsonValue
+}
+
+/** Events of one split that wait for the watermark, in order. */
+interface SorterPart {
+  readonly kind: 'sorter'
+  readonly stream: string
+  readonly partition: number
+  readonly events: readonly SavedEvent[]
+}
+
+/** `[time, offset, predicates, more predicates, fields, text, key]`; a missing field is `[]`. */
+type SavedEvent = readonly [
+  number,
+  number,
+  number,
+  readonly number[],
+  readonly JsonValue[][],
+  string,
+  string,
+]
+
+/** Epoch ms; JSON has no infinities. */
+export type SavedTime = number | 'never' | 'always'
+
+/** So many events of a sorter make a part. */
+const eventsOfPart = 1000
+
+/**
+ * The keys that had changed at a barrier. They are turned into data bit by bit while the stream goes
+ * on; one that is about to change is turned before.
+ */
+export class FrozenEntries implements ChangedEntries {
+  readonly #operator: CepOperator
+  readonly #entries: readonly KeyEntry[]
+  #next = 0
+  #done: ChangedEntry[] = []
+
+  constructor({ operator }: OperatorState) {
+    this.#operator = operator
+    this.#entries = operator.takeChanges((entry) => this.#thaw(entry))
+    for (const entry of this.#entries) {
+      if (entry.removed) this.#take(entry, undefined)
+      else entry.frozen = true
+    }
+  }
+
+  take(count: number): readonly ChangedEntry[] {
+    const end = Math.min(this.#entries.length, this.#next + count)
+    for (; this.#next < end; this.#next++) {
+      const entry = this.#entries[this.#next] as KeyEntry
+      if (entry.frozen) this.#thaw(entry)
+    }
+    const done = this.#done
+    this.#done = []
+    return done
+  }
+
+  get isTaken(): boolean {
+    return this.#next === this.#entries.length && this.#done.length === 0
+  }
+
+  #thaw(entry: KeyEntry): void {
+    entry.frozen = false
+    this.#take(entry, this.#operator.serializeEntry(entry))
+  }
+
+  #take(entry: KeyEntry, form: JsonValue | undefined): void {
+    if (form === undefined && !entry.stored) return
+    entry.stored = form !== undefined
+    this.#done.push({ keyGroup: keyGroupOf(entry.hash), key: entry.key, form })
+  }
+}
+
+/** All else that the operator holds. */
+export function operatorParts({ operator, exchange, alerts }: OperatorState): JsonValue[] {
+  const { sorter } = operator
+  const { valve, splits } = exchange
+  const part: OperatorPart = {
+    kind: 'operator',
+    ordinals: operator.ordinals,
+    watermark: savedTime(valve.current),
+    sorterWatermark: savedTime(sorter.watermark),
+    channels: splits.map(({ split: { stream, partition } }, channel) => [
+      stream,
+      partition,
+      savedTime(valve.watermarkOf(channel)),
+      valve.isIdle(channel),
+    ]),
+    alerts: alerts.snapshot(),
+  }
+  const parts = splits.flatMap(({ split, sorterSplit }) =>
+    sorterParts(operator, split, sorterSplit),
+  )
+  return [part, ...parts] as unknown as JsonValue[]
+}
+
+/** Puts back what `operatorParts` gave; all splits have been added. */
+export function restoreParts(state: OperatorState, parts: readonly JsonValue[]): void {
+  const { operator, exchange, alerts } = state
+  const { splits, valve } = exchange
+  const channelOf = (stream: string, partition: number) =>
+    splits.findIndex(({ split }) => split.stream === stream && split.partition === partition)
+  const runs: [number, EventRun][] = []
+  let sorterWatermark = -Infinity
+  for (const part of parts as unknown as readonly (OperatorPart | SorterPart)[]) {
+    if (part.kind === 'sorter') {
+      const { split, sorterSplit } = splits[channelOf(part.stream, part.partition)] ?? {}
+      if (split !== undefined) runs.push([sorterSplit as number, runOf(split, part.events)])
+      continue
+    }
+    operator.continueOrdinals(part.ordinals)
+    alerts.restore(part.alerts)
+    sorterWatermark = timeOf(part.sorterWatermark)
+    const channels = part.channels.map(
+      ([stream, partition, watermark, isIdle]) =>
+        [channelOf(stream, partition), timeOf(watermark), isIdle] as const,
+    )
+    valve.restore(
+      timeOf(part.watermark),
+      channels.filter(([channel]) => channel >= 0),
+    )
+  }
+  operator.sorter.restore(sorterWatermark, runs)
+}
+
+/** Puts back the state of a key. */
+export function restoreEntry({ operator }: OperatorState, key: Buffer, form: JsonValue): void {
+  operator.restoreEntry(key, hashKey(key), form).stored = true
+}
+
+export function savedTime(time: number): SavedTime {
+  if (time === Infinity) return 'always'
+  return time === -Infinity ? 'never' : time
+}
+
+export function timeOf(saved: SavedTime): number {
+  if (saved === 'always') return Infinity
+  return saved === 'never' ? -Infinity : saved
+}
+
+function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): SorterPart[] {
+  const { stream, partition } = split
+  const events: SavedEvent[] = []
+  for (const { run, index } of operator.sorter.heldBy(sorterSplit)) {
+    const event = run.events[index] as ArrivedEvent
+    const key = run.arena.toString('latin1', run.keys[3 * index], run.keys[3 * index + 1])
+    const { timestamp, offset, predicates, morePredicates, raw } = event
+    events.push([timestamp, offset, predicates, morePredicates, fieldsOf(event), raw, key])
+  }
+  const parts: SorterPart[] = []
+  for (let from = 0; from < events.length; from += eventsOfPart) {
+    const some = events.slice(from, from + eventsOfPart)
+    parts.push({ kind: 'sorter', stream, partition, events: some })
+  }
+  return parts
+}
+
+function fieldsOf(event: ArrivedEvent): JsonValue[][] {
+  const fields: JsonValue[][] = []
+  for (let slot = 0; slot < inlineFields + event.moreFields.length; slot++) {
+    const value = event.field(slot)
+    fields.push(value === undefined ? [] : [value as JsonValue])
+  }
+  return fields
+}
+
+/** A run whose events have one text and one arena of keys together. */
+function runOf(split: Split, events: readonly SavedEvent[]): EventRun {
+  const run = new EventRun(Buffer.from(events.map(([, , , , , raw]) => raw).join(''), 'latin1'))
+  run.arena = Buffer.from(events.map((event) => event[6]).join(''), 'latin1')
+  let textAt = 0
+  let keyAt = 0
+  for (const [timestamp, offset, predicates, morePredicates, fields, raw, key] of events) {
+    const values = fields.map(([value]) => value)
+    const textEnd = textAt + raw.length
+    const event = new ArrivedEvent(
+      timestamp,
+      split,
+      offset,
+      predicates,
+      morePredicates,
+      values,
+      run.text,
+      textAt,
+      textEnd,
+    )
+    const keyEnd = keyAt + key.length
+    run.add(event, keyAt, keyEnd, hashKey(run.arena, keyAt, keyEnd) | 0)
+    textAt = textEnd
+    keyAt = keyEnd
+  }
+  return run
+}

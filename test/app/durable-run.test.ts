@@ -1,0 +1,128 @@
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { Random } from '../../connectors/generator/random.ts'
+import { buildOnce, folderWith, ndjson, runBinary, startBinary } from './command-line.ts'
+
+const kills = Number(process.env.TOCSIN_KILL_ROUNDS ?? 6)
+const seed = Number(process.env.TOCSIN_SEED ?? 20260101)
+
+const rule = `
+id: testing
+from: payments
+by: card
+detect:
+  within: 10m
+  sequence:
+    - { step: probe, where: amount < 20 }
+    - { step: drain, where: amount > 950 && merchant != probe.merchant }
+alert: { dedupe: { by: [card], for: 1m } }
+`
+const streams =
+  'streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts, out_of_orderness: 4s } } }\n'
+const sinks = 'sinks: { alerts: { file: { path: alerts.ndjson }, default: true } }\n'
+const durable = `${streams}${sinks}state: { backend: rocksdb, checkpoint_interval: 10ms }\n`
+
+beforeAll(buildOnce)
+
+/** Payments of many cards, out of order by up to 4 s, and some later than that. */
+function payments(count: number): string {
+  const random = new Random(seed)
+  const events = Array.from({ length: count }, (_, index) => ({
+    ts: index * 10 - random.integer(0, 4100),
+    card: `c${random.integer(0, 2000)}`,
+    amount: random.integer(0, 1000),
+    merchant: `m${random.integer(0, 50)}`,
+  }))
+  return events.map((event) => ndjson(event)).join('')
+}
+
+/** The alerts of a file, sorted, without when they were detected. */
+function alertsIn(folder: string): string[] {
+  const lines = readFileSync(join(folder, 'alerts.ndjson'), 'utf8').trimEnd().split('\n')
+  return lines.map((line) => JSON.stringify({ ...JSON.parse(line), detected_at: '' })).sort()
+}
+
+/** What the summary says of events, late ones, alerts and suppressed ones. */
+function counts(err: string): (string | undefined)[] {
+  return ['events', 'late', 'alerts', 'suppressed'].map(
+    (name) => new RegExp(`^${name} +([0-9,]+)`, 'm').exec(err)?.[1],
+  )
+}
+
+describe('a run with checkpoints', () => {
+  it(`gives each alert once over ${kills} kills`, {
+    timeout: 60_000 + kills * 20_000,
+  }, async () => {
+    const files = { 'payments.ndjson': payments(200_000), 'rules/testing.yaml': rule }
+    const plain = folderWith({ ...files, 'tocsin.yaml': streams + sinks })
+    const expected = runBinary(plain, ['run'])
+    const at = folderWith({ ...files, 'tocsin.yaml': durable })
+    const random = new Random(seed)
+    let killed = 0
+    while (killed < kills) {
+      if (!(await runUntilKilled(at, random.integer(1, 2), random.integer(0, 300)))) break
+      killed++
+    }
+    const { code, err } = runBinary(at, ['run'])
+    expect(killed).toBeGreaterThan(1)
+    expect([code, counts(err)]).toEqual([0, counts(expected.err)])
+    expect(alertsIn(plain).length).toBeGreaterThan(100)
+    expect(alertsIn(at)).toEqual(alertsIn(plain))
+  })
+
+  it('ends at once where it had come to its end', () => {
+    const at = folderWith({
+      'payments.ndjson': payments(2000),
+      'rules/testing.yaml': rule,
+      'tocsin.yaml': durable,
+    })
+    const first = runBinary(at, ['run'])
+    const alerts = alertsIn(at)
+    const second = runBinary(at, ['run'])
+    expect(second.err).toMatch(/^the job has come to its end at checkpoint \d+;/)
+    expect([second.code, counts(second.err)]).toEqual([first.code, counts(first.err)])
+    expect(alertsIn(at)).toEqual(alerts)
+  })
+
+  it('refuses state of other rules', () => {
+    const at = folderWith({
+      'payments.ndjson': payments(100),
+      'rules/testing.yaml': rule,
+      'tocsin.yaml': durable,
+      'other.yaml': `${durable}rules: other/\n`,
+      'other/testing.yaml': rule.replace('10m', '11m'),
+    })
+    runBinary(at, ['run'])
+    const { code, err } = runBinary(at, ['run', '--config', 'other.yaml'])
+    expect([code, err.includes('(STATE_MISMATCH)')]).toEqual([3, true])
+  })
+})
+
+/**
+ * Kills a run after it has acknowledged so many checkpoints and a few turns more; false: it had come
+ * to its end before.
+ */
+async function runUntilKilled(at: string, checkpoints: number, turns: number): Promise<boolean> {
+  const before = checkpointOf(at)
+  const child = startBinary(at, ['run'])
+  child.stdout.resume()
+  child.stderr.resume()
+  let ended = false
+  const closed = once(child, 'close').then(([, signal]) => {
+    ended = true
+    return signal === 'SIGKILL'
+  })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  while (!ended && checkpointOf(at) < before + checkpoints) await turn()
+  for (let left = turns; left > 0 && !ended; left--) await turn()
+  child.kill('SIGKILL')
+  return await closed
+}
+
+/** The number of the last checkpoint that was acknowledged. */
+function checkpointOf(at: string): number {
+  const path = join(at, 'state/checkpoints/checkpoint')
+  return existsSync(path) ? Number(readFileSync(path).subarray(5).toString()) : 0
+}

@@ -1,0 +1,84 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { TocsinError } from '../../src/errors.ts'
+import { machineWithFolder } from './crash-runs.ts'
+import { generatedPartitions, runDurableJob, shownAlerts } from './durable-job.ts'
+
+const partitions = generatedPartitions(11, 80)
+let expected: readonly string[]
+
+beforeAll(async () => {
+  const machine = await machineWithFolder()
+  await runDurableJob(machine, partitions)
+  expected = await shownAlerts(machine)
+})
+
+describe('a job with a failing disk', () => {
+  it('stops reading while there is no space, says so, and goes on', async () => {
+    const machine = await machineWithFolder()
+    let batches = 0
+    let stalledAt: number | null = null
+    const readWhileStalled: number[] = []
+    await runDurableJob(machine, partitions, {
+      onBatch: () => {
+        if (++batches === 10) machine.faults = { diskFull: 1 }
+      },
+      onStalled: () => {
+        // What was asked for before may still come: one batch of each split.
+        if (stalledAt !== null) readWhileStalled.push(batches - stalledAt)
+        stalledAt ??= batches
+        if (readWhileStalled.length === 4) machine.faults = {}
+      },
+    })
+    expect(readWhileStalled.length).toBe(4)
+    expect(Math.max(...readWhileStalled)).toBeLessThanOrEqual(4)
+    expect(readWhileStalled.at(-1)).toBe(readWhileStalled.at(-2))
+    expect(await shownAlerts(machine)).toEqual(expected)
+  })
+
+  it('comes through when space is scarce', async () => {
+    let stalls = 0
+    for (let seed = 0; seed < 20; seed++) {
+      const machine = await machineWithFolder(seed)
+      const work = runDurableJob(machine, partitions, {
+        onStalled: () => {
+          stalls++
+        },
+        onBatch: () => {
+          machine.faults = { diskFull: 0.1 }
+        },
+      })
+      await work
+      machine.faults = {}
+      expect(await shownAlerts(machine), `seed ${seed}`).toEqual(expected)
+    }
+    expect(stalls).toBeGreaterThan(20)
+  })
+
+  it('loses and doubles nothing when it is started again after I/O errors', async () => {
+    let failures = 0
+    for (let seed = 0; seed < 30; seed++) {
+      const machine = await machineWithFolder(seed)
+      machine.faults = { ioError: 0.01 }
+      for (;;) {
+        const failure = await runDurableJob(machine, partitions).then(
+          () => null,
+          (error: unknown) => error,
+        )
+        if (failure === null) break
+        expect([failure instanceof TocsinError && failure.code]).toEqual(['STATE_IO'])
+        failures++
+      }
+      machine.faults = {}
+      expect(await shownAlerts(machine), `seed ${seed}`).toEqual(expected)
+    }
+    expect(failures).toBeGreaterThan(10)
+  }, 60_000)
+
+  it('refuses to start without its state where a sink has alerts of it', async () => {
+    const machine = await machineWithFolder()
+    await runDurableJob(machine, partitions)
+    await machine.files.removeTree('/data/state')
+    await expect(runDurableJob(machine, partitions)).rejects.toMatchObject({ code: 'SINK_AHEAD' })
+    expect(await shownAlerts(machine)).toEqual(expected)
+  })
+})
