@@ -3,6 +3,7 @@ import type { FileSystem } from '../../src/connector/file-system.ts'
 import {
   assertKey,
   checkedChanges,
+  contentOf,
   type KeyRange,
   type OpenStateStore,
   type StateStore,
@@ -179,14 +180,8 @@ class RocksDBStateStore implements StateStore {
     })
   }
 
-  async verify(): Promise<StoreContent> {
-    let rows = 0
-    let bytes = 0
-    for await (const list of this.iterate({}, 1000)) {
-      rows += list.length
-      for (const { key, value } of list) bytes += key.length + value.length
-    }
-    return { rows, bytes }
+  verify(): Promise<StoreContent> {
+    return contentOf(this)
   }
 
   close(): Promise<void> {

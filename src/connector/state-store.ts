@@ -91,6 +91,17 @@ export type OpenStateStore = (
   options: OpenStateStoreOptions,
 ) => Promise<StateStore>
 
+/** Reads all rows of a store: the way of `verify`, whatever lies below. */
+export async function contentOf(store: Pick<StateStore, 'iterate'>): Promise<StoreContent> {
+  let rows = 0
+  let bytes = 0
+  for await (const list of store.iterate({}, 1000)) {
+    rows += list.length
+    for (const { key, value } of list) bytes += key.length + value.length
+  }
+  return { rows, bytes }
+}
+
 /**
  * The changes that do something, after a check that they are well-formed. Stores call it first: a
  * native library may take a number for a key as an address, and RocksDB fails for good over a range

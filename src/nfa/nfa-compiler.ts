@@ -21,6 +21,8 @@ export interface CompiledEdge {
   readonly test: GuardTest
   /** After taking: whether the final state is reached as well, without another event. */
   readonly completes: GuardTest | null
+  /** Whether its condition reads what the partial match has taken. */
+  readonly readsTaken: boolean
 }
 
 export interface CompiledState {
@@ -67,18 +69,19 @@ export function compileNFA(pattern: Pattern): CompiledPattern {
 }
 
 function compileState(state: State, guards: GuardCompiler): CompiledState {
-  const edges = flattenEdges(state, always).filter(
+  const flat = flattenEdges(state, always).filter(
     // The partial match that has not started stays where it is whatever it skips.
     (edge) => state.kind !== 'start' || edge.action === 'take',
   )
+  const edges = flat.map((edge) => compileEdge(edge, guards))
   return {
     index: state.id,
     kind: state.kind,
     step: state.step,
     withinMs: state.withinMs,
-    edges: edges.map((edge) => compileEdge(edge, guards)),
-    inert: isInert(state, edges),
-    readsTaken: edges.some(readsTaken),
+    edges,
+    inert: isInert(state, flat),
+    readsTaken: edges.some((edge) => edge.readsTaken),
   }
 }
 
@@ -93,12 +96,8 @@ function compileEdge(edge: FlatEdge, guards: GuardCompiler): CompiledEdge {
     test: guards.compile(edge.guard),
     completes:
       tests.length === 0 ? null : (event, taken) => tests.some((test) => test(event, taken)),
+    readsTaken: [edge.guard, ...ways].some(isIterative),
   }
-}
-
-function readsTaken(edge: FlatEdge): boolean {
-  const ways = edge.action === 'take' ? waysToFinal(edge.target, always) : []
-  return [edge.guard, ...ways].some(isIterative)
 }
 
 function isInert(state: State, edges: readonly FlatEdge[]): boolean {

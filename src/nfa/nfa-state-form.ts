@@ -1,6 +1,7 @@
 import { assert } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { type ArrivedEvent, eventOf, inlineFields } from '../stream/event.ts'
+import { type ArrivedEvent, eventOf } from '../stream/event.ts'
+import { deserializeFields, serializeFields } from '../stream/event-fields-form.ts'
 import { type MatchStore, none, notStarted } from './match-store.ts'
 import type { NFAState } from './partial-match.ts'
 
@@ -118,12 +119,14 @@ class FormWriter {
     if (known !== undefined) return known
     const event = this.#store.eventOf(link)
     const { split, offset, timestamp, raw } = event
-    const fields: JsonValue[][] = []
-    for (let slot = 0; slot < inlineFields + event.moreFields.length; slot++) {
-      const value = event.field(slot)
-      fields.push(value === undefined ? [] : [value as JsonValue])
-    }
-    const row: EventRow = [split.stream, split.partition, offset, timestamp, raw, fields]
+    const row: EventRow = [
+      split.stream,
+      split.partition,
+      offset,
+      timestamp,
+      raw,
+      serializeFields(event),
+    ]
     const index = this.events.push(row) - 1
     this.#events.set(id, index)
     return index
@@ -131,6 +134,6 @@ class FormWriter {
 }
 
 function eventOfRow([stream, partition, offset, timestamp, raw, fields]: EventRow): ArrivedEvent {
-  const values = fields.map(([value]) => value)
+  const values = deserializeFields(fields)
   return eventOf(timestamp, { stream, partition }, offset, 0, [], values, raw)
 }

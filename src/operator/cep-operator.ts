@@ -1,4 +1,5 @@
-import { none, notStarted } from '../nfa/match-store.ts'
+import { assert } from '../errors.ts'
+import { type MatchStore, none, notStarted } from '../nfa/match-store.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
@@ -78,6 +79,8 @@ export class CepOperator {
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
+  /** Where the partial matches of all patterns lie. */
+  readonly #store: MatchStore
   readonly #backend: KeyedStateBackend
   readonly #output: CepOutput
   readonly #mode: TimeLimitMode
@@ -95,6 +98,13 @@ export class CepOperator {
     output: CepOutput,
     mode: TimeLimitMode = 'deadline',
   ) {
+    const [first] = patterns
+    assert(first !== undefined, 'an operator has a pattern')
+    this.#store = first.nfa.store
+    assert(
+      patterns.every(({ nfa }) => nfa.store === this.#store),
+      'the patterns of an operator share a store',
+    )
     this.#patterns = patterns.map(runningPattern)
     this.#backend = backend
     this.#output = output
@@ -126,19 +136,19 @@ export class CepOperator {
 
   /** Ordinals that were given to events so far. */
   get ordinals(): number {
-    return (this.#patterns[0] as RunningPattern).nfa.store.ordinals
+    return this.#store.ordinals
   }
 
   continueOrdinals(next: number): void {
-    for (const { nfa } of this.#patterns) nfa.store.continueOrdinals(next)
+    this.#store.continueOrdinals(next)
   }
 
   /** What a key has open as plain data, by pattern; undefined: nothing. */
   serializeEntry(entry: KeyEntry): JsonValue | undefined {
     const forms: JsonValue[] = []
-    this.#patterns.forEach(({ nfa }, index) => {
+    this.#patterns.forEach((_, index) => {
       const state = (entry.get(index) ?? none) as NFAState
-      if (state !== none) forms.push([index, serializeNFAState(state, nfa.store)])
+      if (state !== none) forms.push([index, serializeNFAState(state, this.#store)])
     })
     return forms.length === 0 ? undefined : forms
   }
@@ -147,8 +157,7 @@ export class CepOperator {
   restoreEntry(key: Buffer, hash: number, forms: JsonValue): KeyEntry {
     const entry = this.#backend.findOrCreate(key, 0, key.length, hash)
     for (const [index, form] of forms as [number, JsonValue][]) {
-      const { nfa } = this.#patterns[index] as RunningPattern
-      entry.set(index, deserializeNFAState(form, nfa.store))
+      entry.set(index, deserializeNFAState(form, this.#store))
     }
     const due = this.#dueOf(entry)
     entry.timerAt = due
@@ -166,7 +175,7 @@ export class CepOperator {
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#advanceDue(watermark)
-    for (const { nfa } of this.#patterns) nfa.store.flush()
+    this.#store.flush()
     if (this.#results.length === 0) return
     // Keys were visited one after the other: put what they found in order of time.
     const results = this.#results.sort(byMoment)
@@ -199,10 +208,9 @@ export class CepOperator {
 
   /** @see #lookAhead */
   #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
-    const { store } = (this.#patterns[0] as RunningPattern).nfa
     const ids = this.#ids
     for (let index = from; index < to; index++) ids[index - from] = oneOf(entries[index])
-    this.lookedAt = store.touch(ids, to - from)
+    this.lookedAt = this.#store.touch(ids, to - from)
   }
 
   #processElement(index: number, found: KeyEntry | undefined): void {

@@ -1,7 +1,8 @@
 import type { ChangedEntries, ChangedEntry } from '../checkpoint/checkpoint-store.ts'
 import type { KeyEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { ArrivedEvent, inlineFields, type Split } from '../stream/event.ts'
+import { ArrivedEvent, type Split } from '../stream/event.ts'
+import { deserializeFields, serializeFields } from '../stream/event-fields-form.ts'
 import { hashKey, keyGroupOf } from '../stream/key-group.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import type { AlertOperator } from './alert-operator.ts'
@@ -170,7 +171,7 @@ function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): 
     const event = run.events[index] as ArrivedEvent
     const key = run.arena.toString('latin1', run.keys[3 * index], run.keys[3 * index + 1])
     const { timestamp, offset, predicates, morePredicates, raw } = event
-    events.push([timestamp, offset, predicates, morePredicates, fieldsOf(event), raw, key])
+    events.push([timestamp, offset, predicates, morePredicates, serializeFields(event), raw, key])
   }
   const parts: SorterPart[] = []
   for (let from = 0; from < events.length; from += eventsOfPart) {
@@ -180,15 +181,6 @@ function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): 
   return parts
 }
 
-function fieldsOf(event: ArrivedEvent): JsonValue[][] {
-  const fields: JsonValue[][] = []
-  for (let slot = 0; slot < inlineFields + event.moreFields.length; slot++) {
-    const value = event.field(slot)
-    fields.push(value === undefined ? [] : [value as JsonValue])
-  }
-  return fields
-}
-
 /** A run whose events have one text and one arena of keys together. */
 function runOf(split: Split, events: readonly SavedEvent[]): EventRun {
   const run = new EventRun(Buffer.from(events.map(([, , , , , raw]) => raw).join(''), 'latin1'))
@@ -196,7 +188,7 @@ function runOf(split: Split, events: readonly SavedEvent[]): EventRun {
   let textAt = 0
   let keyAt = 0
   for (const [timestamp, offset, predicates, morePredicates, fields, raw, key] of events) {
-    const values = fields.map(([value]) => value)
+    const values = deserializeFields(fields)
     const textEnd = textAt + raw.length
     const event = new ArrivedEvent(
       timestamp,

@@ -2,6 +2,7 @@ import { FileSystemError } from '../../src/connector/file-system.ts'
 import {
   assertKey,
   checkedChanges,
+  contentOf,
   type KeyRange,
   type OpenStateStore,
   type StateStore,
@@ -109,14 +110,8 @@ class SimulatedStateStore implements StateStore {
     await this.#inOrder(() => attempt(() => this.#copyTo(directory)))
   }
 
-  async verify(): Promise<StoreContent> {
-    let rows = 0
-    let bytes = 0
-    for await (const list of this.iterate({}, 1000)) {
-      rows += list.length
-      for (const { key, value } of list) bytes += key.length + value.length
-    }
-    return { rows, bytes }
+  verify(): Promise<StoreContent> {
+    return contentOf(this)
   }
 
   close(): Promise<void> {
