@@ -1,6 +1,7 @@
 import type { PollResult, SourcePosition, SourceReader } from '../src/connector/source.ts'
 import { TocsinError } from '../src/errors.ts'
 import type { Split } from '../src/stream/event.ts'
+import { twiceAsLong } from '../src/stream/growing-array.ts'
 import type { RecordBatch } from '../src/stream/record-batch.ts'
 
 /** Where a line reader takes its bytes from. */
@@ -236,10 +237,9 @@ export class LineReader implements SourceReader {
   }
 
   #growPositions(): void {
-    const length = this.#starts.length * 2
-    this.#starts = copyInto(new Int32Array(length), this.#starts)
-    this.#ends = copyInto(new Int32Array(length), this.#ends)
-    this.#offsets = copyInto(new Float64Array(length), this.#offsets)
+    this.#starts = twiceAsLong(this.#starts)
+    this.#ends = twiceAsLong(this.#ends)
+    this.#offsets = twiceAsLong(this.#offsets)
   }
 
   #tooLong(): string {
@@ -270,12 +270,4 @@ function isBlank(bytes: Buffer, start: number, end: number): boolean {
     if (byte !== 0x20 && byte !== 0x09) return false
   }
   return true
-}
-
-function copyInto<Positions extends Int32Array | Float64Array>(
-  to: Positions,
-  from: Positions,
-): Positions {
-  to.set(from)
-  return to
 }

@@ -1,4 +1,5 @@
 import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
+import { twiceAsLong } from '../stream/growing-array.ts'
 import { type TextOwner, TextStore } from './text-store.ts'
 
 /**
@@ -149,7 +150,7 @@ export class EventStore implements TextOwner {
 
   #grow(): number {
     const id = this.#count++
-    if (this.#count * eventWidth > this.#numbers.length) this.#numbers = grown(this.#numbers)
+    if (this.#count * eventWidth > this.#numbers.length) this.#numbers = twiceAsLong(this.#numbers)
     this.#values.push(undefined, undefined, undefined)
     return id
   }
@@ -193,10 +194,3 @@ class EventCopy implements Event {
 }
 
 const noWords: readonly number[] = []
-
-/** Twice as long, with the same beginning. */
-export function grown(array: Float64Array): Float64Array<ArrayBuffer> {
-  const longer = new Float64Array(array.length * 2)
-  longer.set(array)
-  return longer
-}

@@ -6,7 +6,8 @@ import {
   type Split,
   type TakenEvent,
 } from '../stream/event.ts'
-import { EventStore, grown } from './event-store.ts'
+import { twiceAsLong } from '../stream/growing-array.ts'
+import { EventStore } from './event-store.ts'
 
 /** Stands for "none" where an id is expected. */
 export const none = -1
@@ -249,13 +250,14 @@ export class MatchStore {
 
   #growMatches(): number {
     const match = this.#matchCount++
-    if (this.#matchCount * matchWidth > this.#matches.length) this.#matches = grown(this.#matches)
+    if (this.#matchCount * matchWidth > this.#matches.length)
+      this.#matches = twiceAsLong(this.#matches)
     return match
   }
 
   #growLinks(): number {
     const link = this.#linkCount++
-    if (this.#linkCount * linkWidth > this.#links.length) this.#links = grown(this.#links)
+    if (this.#linkCount * linkWidth > this.#links.length) this.#links = twiceAsLong(this.#links)
     return link
   }
 }

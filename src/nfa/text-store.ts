@@ -1,3 +1,5 @@
+import { twiceAsLong } from '../stream/growing-array.ts'
+
 const pageBytes = 64 * 1024
 
 /** Texts of a page for which there is room at first. */
@@ -158,10 +160,6 @@ export class TextStore {
 }
 
 function growIndex(page: Page): void {
-  const ids = new Int32Array(page.ids.length * 2)
-  ids.set(page.ids)
-  page.ids = ids
-  const starts = new Uint16Array(page.starts.length * 2)
-  starts.set(page.starts)
-  page.starts = starts
+  page.ids = twiceAsLong(page.ids)
+  page.starts = twiceAsLong(page.starts)
 }

@@ -1,4 +1,5 @@
 import type { ArrivedEvent, EventBytes } from '../stream/event.ts'
+import { twiceAsLong } from '../stream/growing-array.ts'
 
 /**
  * Released events in order, each with its key: parallel arrays, so that a keyed operator can look
@@ -37,12 +38,6 @@ export class ReleasedEvents {
     this.keyEnds = twiceAsLong(this.keyEnds)
     this.hashes = twiceAsLong(this.hashes)
   }
-}
-
-function twiceAsLong(array: Int32Array): Int32Array<ArrayBuffer> {
-  const longer = new Int32Array(array.length * 2)
-  longer.set(array)
-  return longer
 }
 
 /** Events of one batch of one split with their keys, before they are handed to the sorter. */
