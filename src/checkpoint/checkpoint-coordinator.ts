@@ -1,4 +1,3 @@
-import { TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckpointStore, OperatorChanges } from './checkpoint-store.ts'
@@ -23,8 +22,6 @@ export interface CheckpointCoordinatorOptions {
   readonly minPauseMs?: number
   /** Takes the changes since the last call; `isLast`: the job has ended. */
   readonly freeze: (isLast: boolean) => FrozenJob
-  /** Told of a checkpoint that found no space, and when it is tried again. */
-  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
 }
 
 /**
@@ -32,12 +29,10 @@ export interface CheckpointCoordinatorOptions {
  * the stream. While there is no space for a checkpoint the job reads nothing.
  */
 export class CheckpointCoordinator {
-  readonly #options: Required<Omit<CheckpointCoordinatorOptions, 'onStalled'>> &
-    Pick<CheckpointCoordinatorOptions, 'onStalled'>
+  readonly #options: Required<CheckpointCoordinatorOptions>
   #number: number
   #nextAt: number
   #writing: Promise<void> | null = null
-  #isStalled = false
   #failure: unknown = null
 
   constructor(options: CheckpointCoordinatorOptions) {
@@ -53,7 +48,7 @@ export class CheckpointCoordinator {
    */
   async betweenBatches(): Promise<void> {
     const outboxes = [...this.#options.outboxes.values()]
-    while (this.#isStalled || outboxes.some(({ isFull }) => isFull)) {
+    while (this.#options.store.space.isStalled || outboxes.some(({ isFull }) => isFull)) {
       if (this.#writing === null) this.#start(false)
       await this.#writing
       this.#throwFailure()
@@ -83,7 +78,7 @@ export class CheckpointCoordinator {
 
   /** Waits for a checkpoint that is under way, unless it waits for space. Never rejects. */
   async close(): Promise<void> {
-    if (!this.#isStalled) await this.#writing
+    if (!this.#options.store.space.isStalled) await this.#writing
   }
 
   #start(isEnd: boolean): void {
@@ -111,29 +106,12 @@ export class CheckpointCoordinator {
     const { job, operators, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
-    await this.#untilThereIsSpace(() => store.write(prepared))
+    await store.space.until(() => store.write(prepared))
     for (const outbox of outboxes.values()) {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
     }
     await complete()
-  }
-
-  /** What became of a write that failed is not known: the same one is written again. */
-  async #untilThereIsSpace(write: () => Promise<void>): Promise<void> {
-    const { scheduler, onStalled } = this.#options
-    for (let waitMs = 100; ; waitMs = Math.min(10_000, waitMs * 2)) {
-      try {
-        await write()
-        this.#isStalled = false
-        return
-      } catch (failure) {
-        if (!(failure instanceof TocsinError) || failure.code !== 'STATE_DISK_FULL') throw failure
-        this.#isStalled = true
-        onStalled?.(failure, waitMs)
-        await scheduler.sleep(waitMs)
-      }
-    }
   }
 
   #throwFailure(): void {

@@ -10,7 +10,9 @@ import type { JsonValue } from '../stream/alert.ts'
  * | first byte | then | value |
  * |---|---|---|
  * | `h` | | the checkpoint: its number and the job's own part |
- * | `e` | operator in 8 bytes, key group in 2, canonical key | what a key has open |
+ * | `l` | | the job's processes: `row-validity.ts` |
+ * | `e` | operator in 8 bytes, key group in 2, side in 1, canonical key | what a key has open: `entry-row.ts` |
+ * | `t` | operator in 8 bytes, bucket of time in 6, life in 4, count in 6 | timers: `stored-timers.ts` |
  * | `p` | operator in 8 bytes, part in 4 | what an operator holds beside its keys |
  * | `o` | sink in 8 bytes, checkpoint in 8 | staged alerts, as `outbox-format.ts` has them |
  */
@@ -19,18 +21,27 @@ import type { JsonValue } from '../stream/alert.ts'
 const rowVersion = 1
 const headerBytes = 5
 
-/** A value: the version in a byte, the CRC-32 of the rest in four, JSON in UTF-8. */
+/** A value: JSON in UTF-8, in the frame of `frameRow`. */
 export function encodeRow(value: JsonValue): Buffer {
-  const text = JSON.stringify(value)
-  const bytes = Buffer.allocUnsafe(headerBytes + Buffer.byteLength(text))
-  bytes[0] = rowVersion
-  bytes.write(text, headerBytes, 'utf8')
-  bytes.writeUInt32BE(crc32(bytes.subarray(headerBytes)), 1)
-  return bytes
+  return frameRow(Buffer.from(JSON.stringify(value)))
 }
 
 /** @throws {TocsinError} CHECKPOINT_CORRUPT, which names `what` and the choices */
 export function decodeRow(bytes: Buffer, what: string): JsonValue {
+  return JSON.parse(contentOfRow(bytes, what).toString('utf8')) as JsonValue
+}
+
+/** A row: the version in a byte, the CRC-32 of the rest in four, the content. */
+export function frameRow(content: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(headerBytes + content.length)
+  bytes[0] = rowVersion
+  bytes.writeUInt32BE(crc32(content), 1)
+  content.copy(bytes, headerBytes)
+  return bytes
+}
+
+/** What `frameRow` was given. @throws {TocsinError} CHECKPOINT_CORRUPT */
+export function contentOfRow(bytes: Buffer, what: string): Buffer {
   if (bytes.length < headerBytes) throw corruptCheckpoint(what, 'a row of it is cut short')
   // The version comes before the checksum: a later one may be checked otherwise.
   if (bytes[0] !== rowVersion) {
@@ -41,7 +52,7 @@ export function decodeRow(bytes: Buffer, what: string): JsonValue {
   if (crc32(payload) !== bytes.readUInt32BE(1)) {
     throw corruptCheckpoint(what, 'a row of it does not fit its checksum')
   }
-  return JSON.parse(payload.toString('utf8')) as JsonValue
+  return payload
 }
 
 export function corruptCheckpoint(what: string, reason: string): TocsinError {
@@ -54,21 +65,55 @@ export function corruptCheckpoint(what: string, reason: string): TocsinError {
 
 export const headKey = Buffer.from('h')
 
-export function entryKey(operator: string, keyGroup: number, key: string): Buffer {
-  const bytes = Buffer.allocUnsafe(11 + key.length)
-  entryPrefix(operator).copy(bytes)
-  bytes.writeUInt16BE(keyGroup, 9)
-  bytes.write(key, 11, 'latin1')
+export const livesKey = Buffer.from('l')
+
+/** @param key canonical, one char a byte */
+export function entryKey(operator: string, keyGroup: number, side: 0 | 1, key: string): Buffer {
+  const bytes = Buffer.allocUnsafe(entryKeyBytes + key.length)
+  prefixOf('e', operator).copy(bytes)
+  bytes[9] = keyGroup >> 8
+  bytes[10] = keyGroup & 0xff
+  bytes[11] = side
+  bytes.write(key, entryKeyBytes, 'latin1')
   return bytes
 }
 
-/** The canonical key in the key of an entry's row. */
-export function keyOfEntryKey(key: Buffer): Buffer {
-  return key.subarray(11)
+/** The canonical key in the key of an entry's row, one char a byte. */
+export function keyOfEntryKey(key: Buffer): string {
+  return key.toString('latin1', entryKeyBytes)
 }
 
-export function entryPrefix(operator: string): Buffer {
-  return prefixOf('e', operator)
+/** Begins the keys of all entries of a key group that lie on a side. */
+export function entryPrefix(operator: string, keyGroup: number, side: 0 | 1): Buffer {
+  return entryKey(operator, keyGroup, side, '')
+}
+
+const entryKeyBytes = 12
+
+/** @param bucket whole, from 0 on */
+export function timerKey(operator: string, bucket: number, life: number, count: number): Buffer {
+  const bytes = Buffer.allocUnsafe(25)
+  timerBucketKey(operator, bucket).copy(bytes)
+  bytes.writeUInt32BE(life, 15)
+  bytes.writeUIntBE(count, 19, 6)
+  return bytes
+}
+
+/** Where the timers of a bucket begin. */
+export function timerBucketKey(operator: string, bucket: number): Buffer {
+  const bytes = Buffer.allocUnsafe(15)
+  prefixOf('t', operator).copy(bytes)
+  bytes.writeUIntBE(bucket, 9, 6)
+  return bytes
+}
+
+/** Begins the keys of all timers of an operator. */
+export function timerPrefix(operator: string): Buffer {
+  return prefixOf('t', operator)
+}
+
+export function bucketOfTimerKey(key: Buffer): number {
+  return key.readUIntBE(9, 6)
 }
 
 export function partKey(operator: string, part: number): Buffer {
@@ -100,7 +145,7 @@ export function put(key: Buffer, value: Buffer): StoreChange {
 
 const prefixes = new Map<string, Buffer>()
 
-function prefixOf(kind: 'e' | 'p' | 'o', name: string): Buffer {
+function prefixOf(kind: 'e' | 'p' | 'o' | 't', name: string): Buffer {
   const known = prefixes.get(kind + name)
   if (known !== undefined) return known
   const digest = createHash('sha256').update(name).digest().subarray(0, 8)

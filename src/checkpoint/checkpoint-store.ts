@@ -1,29 +1,39 @@
 import { type FileSystem, FileSystemError, replaceFile } from '../connector/file-system.ts'
 import type { OpenStateStore, StateStore, StoreChange } from '../connector/state-store.ts'
-import { TocsinError } from '../errors.ts'
+import { assert, TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
+import { defaultMaxParallelism } from '../stream/key-group.ts'
+import type { Scheduler } from '../time/clock.ts'
 import {
   corruptCheckpoint,
   decodeRow,
   encodeRow,
-  entryKey,
   entryPrefix,
   headKey,
   keyOfEntryKey,
+  livesKey,
   partKey,
   put,
   rangeOf,
   stagedKey,
 } from './checkpoint-row.ts'
+import { newestRow } from './entry-reads.ts'
+import type { RowTag } from './entry-row.ts'
 import type { OutboxSnapshot } from './outbox.ts'
+import { nextLife, RowValidity, type SavedLives } from './row-validity.ts'
+import { RowWriter } from './row-writer.ts'
+import { SpaceWait } from './space-wait.ts'
 
 export interface CheckpointStoreOptions {
   readonly files: FileSystem
   readonly openStateStore: OpenStateStore
   /** Absolute; made if it is not there. It gets the database `db` and the file `checkpoint`. */
   readonly directory: string
-  /** Keys that are turned into bytes before others may go on; default 1,000, a few ms. */
+  /** Keys that are turned into bytes before others may go on; default 500, a few ms. */
   readonly entriesOfSlice?: number
+  readonly scheduler: Scheduler
+  /** Told of what found no space on the disk, and when it is tried again. */
+  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
 }
 
 /** A checkpoint as it is written. */
@@ -32,19 +42,13 @@ export interface PreparedCheckpoint {
   readonly head: CheckpointHead
 }
 
-/** A key whose state has changed; `form` undefined: it has nothing open any more. */
-export interface ChangedEntry {
-  readonly keyGroup: number
-  /** Canonical, one char a byte. */
-  readonly key: string
-  readonly form: JsonValue | undefined
-}
-
-/** Keys that have changed, to be taken in slices. */
+/** Keys that have changed, to be written in slices: their rows count with the checkpoint. */
 export interface ChangedEntries {
-  /** Looks at so many of those that are left; what has nothing to be written is left out. */
-  take(count: number): readonly ChangedEntry[]
-  readonly isTaken: boolean
+  /** The number of the checkpoint. */
+  readonly checkpoint: number
+  /** Writes so many of those that are left. */
+  write(count: number): void
+  readonly isWritten: boolean
 }
 
 /** An operator at the barrier. */
@@ -54,6 +58,13 @@ export interface OperatorChanges {
   readonly entries: ChangedEntries
   /** All that it holds beside its keys: takes the place of what the checkpoint before has. */
   readonly parts: readonly JsonValue[]
+}
+
+/** A key with what its operator wrote of it. */
+export interface StoredKey {
+  /** Canonical, one char a byte. */
+  readonly key: string
+  readonly content: Buffer
 }
 
 /** What one checkpoint writes. */
@@ -100,7 +111,8 @@ export async function openCheckpointStore(
   try {
     const row = (await store.getMany([headKey]))[0]
     const head = row === undefined ? noHead : (decodeRow(row, directory) as unknown)
-    const opened = new CheckpointStore(options, store, head as CheckpointHead)
+    const lives = await beginLife(store, (head as CheckpointHead).number, directory)
+    const opened = new CheckpointStore(options, store, head as CheckpointHead, lives)
     if (opened.head.number < (acknowledged ?? 0)) {
       const found = opened.head.number === 0 ? 'none is there' : `it ends at ${opened.head.number}`
       throw corruptCheckpoint(
@@ -118,15 +130,39 @@ export async function openCheckpointStore(
 
 /** The newest checkpoint of a job, and the place of the next one. */
 export class CheckpointStore {
+  /** What is waited for where the disk is full. */
+  readonly space: SpaceWait
+  /** Writes rows of the next checkpoint, before that is complete. */
+  readonly writer: RowWriter
+  /** Which rows of entries count. */
+  readonly validity: RowValidity
   readonly #options: CheckpointStoreOptions
   readonly #store: StateStore
   #head: CheckpointHead
 
   /** Use `openCheckpointStore`. */
-  constructor(options: CheckpointStoreOptions, store: StateStore, head: CheckpointHead) {
+  constructor(
+    options: CheckpointStoreOptions,
+    store: StateStore,
+    head: CheckpointHead,
+    lives: SavedLives,
+  ) {
     this.#options = options
     this.#store = store
     this.#head = head
+    this.space = new SpaceWait(options.scheduler, options.onStalled)
+    this.writer = new RowWriter(store, this.space)
+    this.validity = new RowValidity(lives, head.number)
+  }
+
+  /** All rows. */
+  get rows(): StateStore {
+    return this.#store
+  }
+
+  /** The folder of the state, for messages. */
+  get directory(): string {
+    return this.#options.directory
   }
 
   get head(): CheckpointHead {
@@ -134,14 +170,14 @@ export class CheckpointStore {
   }
 
   /**
-   * Makes a batch of a checkpoint, in slices.
+   * Writes the entries of a checkpoint in slices, and makes a batch of the rest, which makes them count.
    * @param pause lets others go on between two slices
    */
   async prepare(
     { number, job, operators, outboxes }: Checkpoint,
     pause: () => Promise<void>,
   ): Promise<PreparedCheckpoint> {
-    const { entriesOfSlice = 1000 } = this.#options
+    const { entriesOfSlice = 500 } = this.#options
     const changes: StoreChange[] = []
     const parts: Record<string, number> = {}
     for (const { operator, entries, parts: own } of operators) {
@@ -153,18 +189,13 @@ export class CheckpointStore {
       for (const old of numbersTo(this.#head.parts[operator] ?? 0).slice(own.length)) {
         changes.push({ kind: 'delete', key: partKey(operator, old) })
       }
-      // A key may have been forgotten and have come again: what is new is written last.
-      const open: StoreChange[] = []
-      while (!entries.isTaken) {
-        for (const entry of entries.take(entriesOfSlice)) {
-          const key = entryKey(operator, entry.keyGroup, entry.key)
-          if (entry.form === undefined) changes.push({ kind: 'delete', key })
-          else open.push(put(key, encodeRow(entry.form)))
-        }
-        if (!entries.isTaken) await pause()
-      }
-      for (const change of open) changes.push(change)
+      assert(entries.checkpoint === number, 'all operators write the same checkpoint')
+      do {
+        entries.write(entriesOfSlice)
+        if (!entries.isWritten) await pause()
+      } while (!entries.isWritten)
     }
+    await this.writer.drained()
     const sinks = this.#prepareOutboxes(number, outboxes, changes)
     const head: CheckpointHead = { number, job, outboxes: sinks, parts }
     changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
@@ -189,14 +220,37 @@ export class CheckpointStore {
       replaceFile(files, directory, acknowledgedName, encodeRow(head.number)),
     )
     this.#head = head
+    this.validity.committed = head.number
   }
 
-  /** The keys of an operator that have something open, in lists. @throws as decodeRow */
-  async *entriesOf(operator: string): AsyncIterable<readonly (readonly [Buffer, JsonValue])[]> {
-    const range = rangeOf(entryPrefix(operator))
-    for await (const rows of this.#store.iterate(range, rowsRead)) {
-      yield rows.map(({ key, value }) => [keyOfEntryKey(key), this.#decode(value)] as const)
+  /**
+   * The keys of an operator that the newest checkpoint has something open for, in lists, with what the operator wrote of them
+   * (`EntryFormat`). Of keys whose state has run out some are there. @throws as readRow
+   */
+  async *entriesOf(operator: string): AsyncIterable<readonly StoredKey[]> {
+    const isCommitted = (tag: RowTag) => this.validity.isCommitted(tag)
+    for (let keyGroup = 0; keyGroup < defaultMaxParallelism; keyGroup++) {
+      const [first, second] = [
+        await this.#sideOf(operator, keyGroup, 0),
+        await this.#sideOf(operator, keyGroup, 1),
+      ]
+      const keys: StoredKey[] = []
+      for (const key of new Set([...first.keys(), ...second.keys()])) {
+        const found = newestRow(first.get(key), second.get(key), this.directory, isCommitted)
+        if (found === undefined || found.row.isTombstone) continue
+        keys.push({ key, content: found.bytes.subarray(found.row.contentAt) })
+      }
+      if (keys.length > 0) yield keys
     }
+  }
+
+  async #sideOf(operator: string, keyGroup: number, side: 0 | 1): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>()
+    const range = rangeOf(entryPrefix(operator, keyGroup, side))
+    for await (const rows of this.#store.iterate(range, rowsRead)) {
+      for (const { key, value } of rows) found.set(keyOfEntryKey(key), value)
+    }
+    return found
   }
 
   async partsOf(operator: string): Promise<readonly JsonValue[]> {
@@ -257,6 +311,19 @@ const acknowledgedName = 'checkpoint'
 
 function numbersTo(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index)
+}
+
+/** From here on rows are this process's: those that the one before wrote beyond its checkpoint die. */
+async function beginLife(
+  store: StateStore,
+  checkpoint: number,
+  directory: string,
+): Promise<SavedLives> {
+  const row = (await store.getMany([livesKey]))[0]
+  const saved = row === undefined ? undefined : (decodeRow(row, directory) as unknown)
+  const lives = nextLife(saved as SavedLives | undefined, checkpoint)
+  await store.write([put(livesKey, encodeRow(lives as unknown as JsonValue))])
+  return lives
 }
 
 /** The number of the newest checkpoint that was acknowledged; undefined: none was. */

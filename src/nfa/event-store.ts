@@ -1,3 +1,4 @@
+import type { ByteWriter } from '../state/byte-writer.ts'
 import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
 import { twiceAsLong } from '../stream/growing-array.ts'
 import { type TextOwner, TextStore } from './text-store.ts'
@@ -9,6 +10,8 @@ import { type TextOwner, TextStore } from './text-store.ts'
 const eventWidth = 8
 /** Values of an event: the first two field slots, and the rest as an array. */
 const valueWidth = 3
+/** What the field slots beyond the first two cost, roughly. */
+const otherFieldsBytes = 16
 /** Stands for a number among the values: as an object each would cost the garbage collector. */
 const isNumber = Symbol('number')
 
@@ -21,6 +24,12 @@ export class EventStore implements TextOwner {
   readonly #splitIndexes = new Map<Split, number>()
   readonly #free: number[] = []
   #count = 0
+
+  /** What events cost, roughly, bytes. */
+  get bytes(): number {
+    const events = this.#count - this.#free.length
+    return events * (8 * (eventWidth + valueWidth) + otherFieldsBytes) + this.#texts.bytes
+  }
 
   /** Stores an event, with one reference. */
   add(event: ArrivedEvent): number {
@@ -118,6 +127,22 @@ export class EventStore implements TextOwner {
       this.moreOf(id),
       this.textOf(id),
     )
+  }
+
+  /** Writes the event as `nfa-state-form.ts` has it. */
+  write(id: number, out: ByteWriter): void {
+    const at = id * eventWidth
+    const { stream, partition } = this.splitOf(id)
+    out.text(stream)
+    out.uint(partition)
+    out.uint(this.offsetOf(id))
+    out.double(this.timestampOf(id))
+    this.#texts.write(this.#numbers[at + 4] as number, this.#numbers[at + 5] as number, out)
+    const more = this.moreOf(id)
+    out.uint(inlineFields + more.length)
+    out.value(this.f0Of(id))
+    out.value(this.f1Of(id))
+    for (const value of more) out.value(value)
   }
 
   /** Reads what conditions will read; the result means nothing. @see MatchStore.touch */

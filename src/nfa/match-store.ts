@@ -1,4 +1,5 @@
 import { assert } from '../errors.ts'
+import type { ByteWriter } from '../state/byte-writer.ts'
 import {
   type ArrivedEvent,
   type Event,
@@ -52,6 +53,12 @@ export class MatchStore {
   /** Number of partial matches that are stored. */
   get size(): number {
     return this.#matchCount - 1 - this.#freeMatches.length
+  }
+
+  /** What partial matches and what they have taken cost, roughly, bytes. */
+  get bytes(): number {
+    const numbers = this.size * matchWidth + (this.#linkCount - this.#freeLinks.length) * linkWidth
+    return 8 * numbers + this.#events.bytes
   }
 
   /** Stores an event until it is let go of, and as long as links have it; gives its id. */
@@ -179,6 +186,11 @@ export class MatchStore {
 
   eventOf(link: number): Event {
     return this.#events.eventOf(this.#links[link * linkWidth] as number)
+  }
+
+  /** Writes the event as `nfa-state-form.ts` has it. */
+  writeEvent(link: number, out: ByteWriter): void {
+    this.#events.write(this.#links[link * linkWidth] as number, out)
   }
 
   /** What a partial match has taken, to be read while it lives; `null`: nothing. */

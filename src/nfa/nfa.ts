@@ -127,6 +127,15 @@ export class NFA {
     return earliest
   }
 
+  /** The last moment at which a time limit runs out, epoch ms: nothing is open then, if none waits. */
+  lastDeadline(state: NFAState): number {
+    let last = -Infinity
+    for (const match of this.#openOf(state)) {
+      if (match !== notStarted) last = Math.max(last, this.#deadlineOf(match))
+    }
+    return last
+  }
+
   /** All partial matches in the order of the heap, the one that has not started among them. */
   partialMatchesOf(state: NFAState): PartialMatch[] {
     return this.#viewsOf(this.#openOf(state))

@@ -1,3 +1,4 @@
+import type { ByteWriter } from '../state/byte-writer.ts'
 import { twiceAsLong } from '../stream/growing-array.ts'
 
 const pageBytes = 64 * 1024
@@ -63,6 +64,11 @@ export class TextStore {
     return this.#pages.length
   }
 
+  /** Bytes of pages that are in use; long texts do not count. */
+  get bytes(): number {
+    return (this.#pages.length - this.#freePages.length) * pageBytes
+  }
+
   /**
    * Gives a place to `bytes[start .. end)`, the text of an owner that had none; gives its address.
    * The bytes must stay as they are until `flush`.
@@ -104,10 +110,15 @@ export class TextStore {
   /** The text, one char a byte. */
   textAt(address: number, length: number): string {
     if (address < 0) return (this.#long.get(address) as Buffer).toString('latin1')
-    const index = Math.floor(address / pageBytes)
-    if (index === this.#current) this.flush()
-    const start = address - index * pageBytes
-    return (this.#pages[index] as Page).bytes.toString('latin1', start, start + length)
+    const start = address % pageBytes
+    return this.#pageOf(address).toString('latin1', start, start + length)
+  }
+
+  /** Writes the text with its length. */
+  write(address: number, length: number, out: ByteWriter): void {
+    const start = address < 0 ? 0 : address % pageBytes
+    const bytes = address < 0 ? (this.#long.get(address) as Buffer) : this.#pageOf(address)
+    out.bytes(bytes, start, start + length)
   }
 
   /** The owner no longer needs its text, and says so by its address from now on. */
@@ -120,6 +131,12 @@ export class TextStore {
     const page = this.#pages[index] as Page
     page.used -= length
     if (index !== this.#current && page.used < pageBytes * usedPartMin) this.#empty(index, page)
+  }
+
+  #pageOf(address: number): Buffer {
+    const index = Math.floor(address / pageBytes)
+    if (index === this.#current) this.flush()
+    return (this.#pages[index] as Page).bytes
   }
 
   #addLong(text: Buffer): number {

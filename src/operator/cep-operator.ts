@@ -1,27 +1,23 @@
+import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import { assert } from '../errors.ts'
 import { type MatchStore, none, notStarted } from '../nfa/match-store.ts'
-import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
+import { ByteReader } from '../state/byte-reader.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { JsonValue } from '../stream/alert.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
-
-/** A rule's pattern as a CepOperator runs it. */
-export interface CepPattern {
-  readonly nfa: NFA
-  /** Predicate that an event must fit to exist for this pattern; `null`: every event does. */
-  readonly filter: number | null
-  /** Predicate of events that kill the open partial matches of their key; `null`: none. */
-  readonly cancelledBy: number | null
-  /** Predicates of the steps: an event that fits none of them is skipped where that is the same. */
-  readonly predicates: readonly number[]
-  /** Whether partial matches whose time ran out are wanted. */
-  readonly timeouts: boolean
-}
+import { CepEntryFormat } from './cep-entry-format.ts'
+import {
+  type CepPattern,
+  fits,
+  fitsAny,
+  isWaiting,
+  leastLimitOf,
+  type RunningPattern,
+  runningPattern,
+} from './running-pattern.ts'
 
 /** A match, or a partial match whose time ran out. */
 export interface CepResult {
@@ -60,6 +56,8 @@ export type TimeLimitMode = 'deadline' | 'watermark'
 
 /** Events whose keys are looked up together. */
 const stretchEvents = 256
+/** Events ahead whose keys are fetched from the disk while others are processed. */
+const fetchedEvents = 2048
 
 /**
  * Runs all patterns that share a key and streams (D8) over events in event-time order. A key's
@@ -74,14 +72,20 @@ export class CepOperator {
   /** Whether a key has got an entry since the entries of the stretch were looked up. */
   #hasCreated = false
   /** Whether there are checkpoints: where there are none, no event pays for them. */
-  #tracksChanges = false
-  #beforeChange: (entry: KeyEntry) => void = () => undefined
+  readonly #tracksChanges: boolean
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
   /** Where the partial matches of all patterns lie. */
   readonly #store: MatchStore
   readonly #backend: KeyedStateBackend
+  /** The backend where cold keys are on disk: then the work waits for them, in steps. */
+  readonly #disk: DiskKeyedStateBackend | null
+  readonly #format: CepEntryFormat
+  /** Watermark up to which the operator is to work, and how far it is with what was released. */
+  #target = -Infinity
+  #processed = 0
+  #fetched = 0
   readonly #output: CepOutput
   readonly #mode: TimeLimitMode
   readonly #timers = new TimerQueue<KeyEntry>()
@@ -107,6 +111,15 @@ export class CepOperator {
     )
     this.#patterns = patterns.map(runningPattern)
     this.#backend = backend
+    this.#tracksChanges = backend.tracksChanges
+    this.#disk = backend instanceof DiskKeyedStateBackend ? backend : null
+    assert(this.#disk === null || mode === 'deadline', 'keys on disk are seen to at deadlines')
+    this.#format = new CepEntryFormat(this.#patterns, this.#store, (entry, timerAt) => {
+      const due = timerAt ?? this.#dueOf(entry)
+      entry.timerAt = due
+      this.#timers.register(due, entry)
+    })
+    this.#disk?.useFormat(this.#format)
     this.#output = output
     this.#mode = mode
     this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
@@ -114,24 +127,14 @@ export class CepOperator {
 
   /** Number of keys with something open. */
   get openKeys(): number {
-    let open = 0
-    for (const entry of this.#backend.entries()) if (this.#isOpen(entry)) open++
+    let open = this.#disk?.coldKeys ?? 0
+    for (const entry of this.#backend.entries()) if (!this.#format.isEmpty(entry)) open++
     return open
   }
 
-  /** From now on changes of keys are kept, for checkpoints. */
-  trackChanges(): void {
-    this.#tracksChanges = true
-    this.#backend.trackChanges()
-  }
-
-  /**
-   * The keys that have changed since the last call.
-   * @param beforeChange told of one of them that is `frozen` before its next change
-   */
-  takeChanges(beforeChange: (entry: KeyEntry) => void): readonly KeyEntry[] {
-    this.#beforeChange = beforeChange
-    return this.#backend.takeChanges()
+  /** Where cold keys are on disk: the backend, which takes part in checkpoints. */
+  get disk(): DiskKeyedStateBackend | null {
+    return this.#disk
   }
 
   /** Ordinals that were given to events so far. */
@@ -143,38 +146,97 @@ export class CepOperator {
     this.#store.continueOrdinals(next)
   }
 
-  /** What a key has open as plain data, by pattern; undefined: nothing. */
-  serializeEntry(entry: KeyEntry): JsonValue | undefined {
-    const forms: JsonValue[] = []
-    this.#patterns.forEach((_, index) => {
-      const state = (entry.get(index) ?? none) as NFAState
-      if (state !== none) forms.push([index, serializeNFAState(state, this.#store)])
-    })
-    return forms.length === 0 ? undefined : forms
-  }
-
-  /** Puts back what `serializeEntry` gave for a key; its timer follows from that. */
-  restoreEntry(key: Buffer, hash: number, forms: JsonValue): KeyEntry {
-    const entry = this.#backend.findOrCreate(key, 0, key.length, hash)
-    for (const [index, form] of forms as [number, JsonValue][]) {
-      entry.set(index, deserializeNFAState(form, this.#store))
-    }
-    const due = this.#dueOf(entry)
-    entry.timerAt = due
-    if (due < Infinity) this.#timers.register(due, entry)
-    return entry
+  /** Puts back what a checkpoint has of a key that has nothing here; its timer follows from that. */
+  restoreEntry(key: string, hash: number, content: Buffer): void {
+    const bytes = Buffer.from(key, 'latin1')
+    const entry = this.#backend.create(bytes, 0, bytes.length, hash)
+    this.#format.read(entry, new ByteReader(content))
+    this.#format.restored(entry, undefined)
+    this.#backend.markChanged(entry)
+    this.#disk?.trim()
   }
 
   addRun(split: number, run: EventRun): void {
     this.sorter.add(split, run)
   }
 
-  /** Processes the events and time limits up to the watermark, epoch ms. */
+  /**
+   * Processes the events and time limits up to the watermark, epoch ms. Where cold keys are on disk
+   * that is done by `step`.
+   */
   advanceWatermark(watermark: number): void {
     this.sorter.release(watermark, this.#released)
+    if (this.#disk !== null) {
+      this.#target = watermark
+      return
+    }
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#advanceDue(watermark)
+    this.#finishAdvance()
+  }
+
+  /**
+   * Goes on with the work up to the watermark, as far as keys are in memory.
+   * @returns what to wait for before the next step; `null`: the work is done
+   */
+  step(): Promise<void> | null {
+    const disk = this.#disk
+    if (disk === null || this.#target <= disk.watermark) return null
+    const wait = this.#stepEvents(disk) ?? this.#stepTimers(disk)
+    if (wait !== null) return wait
+    this.#finishAdvance()
+    disk.advanceWatermark(this.#target)
+    return null
+  }
+
+  #stepEvents(disk: DiskKeyedStateBackend): Promise<void> | null {
+    const released = this.#released
+    while (this.#processed < released.count) {
+      if (disk.isBehind) return disk.caughtUp()
+      const from = this.#processed
+      const to = Math.min(from + stretchEvents, released.count)
+      const wait = disk.ask(released, from, to)
+      this.#fetchAhead(disk, to)
+      if (wait !== null) return wait
+      this.#processStretch(from, to)
+      this.#processed = to
+      disk.trim()
+    }
+    released.clear()
+    this.#processed = 0
+    this.#fetched = 0
+    return null
+  }
+
+  /** Reads of keys that are needed soon are under way while others are processed. */
+  #fetchAhead(disk: DiskKeyedStateBackend, from: number): void {
+    const to = Math.min(from + fetchedEvents, this.#released.count)
+    this.#fetched = Math.max(this.#fetched, from)
+    if (this.#fetched >= to) return
+    disk.ask(this.#released, this.#fetched, to)
+    this.#fetched = to
+  }
+
+  #stepTimers(disk: DiskKeyedStateBackend): Promise<void> | null {
+    for (;;) {
+      const wait = disk.isBehind ? disk.caughtUp() : disk.askDue(this.#target)
+      if (wait !== null) return wait
+      const brought = disk.bringInDue()
+      this.#advanceDue(this.#target)
+      disk.trim()
+      this.#forgetTimers(disk)
+      if (brought === 0) return null
+    }
+  }
+
+  /** Timers of keys that have left memory would keep their entries there. */
+  #forgetTimers(disk: DiskKeyedStateBackend): void {
+    if (this.#timers.size < 2 * disk.size + 4 * stretchEvents) return
+    this.#timers.retain(({ removed }) => !removed)
+  }
+
+  #finishAdvance(): void {
     this.#store.flush()
     if (this.#results.length === 0) return
     // Keys were visited one after the other: put what they found in order of time.
@@ -186,13 +248,16 @@ export class CepOperator {
   #processReleased(): void {
     const released = this.#released
     for (let from = 0; from < released.count; from += stretchEvents) {
-      const to = Math.min(from + stretchEvents, released.count)
-      this.#lookAhead(from, to)
-      for (let index = from; index < to; index++) {
-        this.#processElement(index, this.#entries[index - from])
-      }
+      this.#processStretch(from, Math.min(from + stretchEvents, released.count))
     }
     released.clear()
+  }
+
+  #processStretch(from: number, to: number): void {
+    this.#lookAhead(from, to)
+    for (let index = from; index < to; index++) {
+      this.#processElement(index, this.#entries[index - from])
+    }
   }
 
   /**
@@ -261,7 +326,7 @@ export class CepOperator {
     event: ArrivedEvent,
   ): void {
     const { nfa } = pattern
-    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
+    if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     let state = known
     if (state !== none) {
       state = this.#advanceState(entry, index, state, event.timestamp)
@@ -315,10 +380,6 @@ export class CepOperator {
     return due
   }
 
-  #isOpen(entry: KeyEntry): boolean {
-    return this.#patterns.some((_, index) => (entry.get(index) ?? none) !== none)
-  }
-
   #forget(entry: KeyEntry): void {
     this.#touched.delete(entry)
     this.#backend.remove(entry)
@@ -351,7 +412,7 @@ export class CepOperator {
   }
 
   #advanceEntry(entry: KeyEntry, timestamp: number): void {
-    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
+    if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue
@@ -395,11 +456,6 @@ export class CepOperator {
   }
 }
 
-/** Whether a finished match waits for one that began earlier. */
-function isWaiting(state: NFAState): boolean {
-  return typeof state !== 'number' && state.completedMatches.length > 0
-}
-
 /** One of the partial matches of a key. */
 function oneOf(entry: KeyEntry | undefined): number {
   const state = entry?.get(0) as NFAState | undefined
@@ -410,59 +466,4 @@ function oneOf(entry: KeyEntry | undefined): number {
 /** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
 function byMoment(a: CepResult, b: CepResult): number {
   return a.moment - b.moment
-}
-
-interface RunningPattern extends CepPattern {
-  /** The predicates that concern the pattern as bits, and the words past the first. */
-  readonly mask: number
-  readonly moreMasks: readonly number[]
-  readonly startInert: boolean
-  /**
-   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
-   * of that but room: a key with regular events seldom needs a timer then.
-   */
-  readonly slackMs: number
-}
-
-function runningPattern(pattern: CepPattern): RunningPattern {
-  const { compiled } = pattern.nfa
-  const concerned =
-    pattern.cancelledBy === null ? pattern.predicates : [...pattern.predicates, pattern.cancelledBy]
-  const words: number[] = []
-  for (const predicate of concerned) {
-    const word = predicate >> 5
-    while (words.length <= word) words.push(0)
-    words[word] = (words[word] as number) | (1 << (predicate & 31))
-  }
-  return {
-    ...pattern,
-    mask: words[0] ?? 0,
-    moreMasks: words.slice(1),
-    startInert: compiled.states[compiled.start]?.inert ?? false,
-    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
-  }
-}
-
-/** Whether something comes out when a time limit runs out, but for matches that wait. */
-function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
-  return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
-}
-
-function leastLimitOf({ compiled }: NFA): number {
-  const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
-  return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
-}
-
-function fits(event: Event, predicate: number): boolean {
-  const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
-  return (word & (1 << (predicate & 31))) !== 0
-}
-
-function fitsAny(event: Event, pattern: RunningPattern): boolean {
-  if ((event.predicates & pattern.mask) !== 0) return true
-  const { moreMasks } = pattern
-  for (let word = 0; word < moreMasks.length; word++) {
-    if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
-  }
-  return false
 }

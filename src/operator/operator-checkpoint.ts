@@ -1,9 +1,7 @@
-import type { ChangedEntries, ChangedEntry } from '../checkpoint/checkpoint-store.ts'
-import type { KeyEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import { ArrivedEvent, type Split } from '../stream/event.ts'
 import { deserializeFields, serializeFields } from '../stream/event-fields-form.ts'
-import { hashKey, keyGroupOf } from '../stream/key-group.ts'
+import { hashKey } from '../stream/key-group.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import type { AlertOperator } from './alert-operator.ts'
 import type { CepOperator } from './cep-operator.ts'
@@ -50,52 +48,6 @@ export type SavedTime = number | 'never' | 'always'
 
 /** So many events of a sorter make a part. */
 const eventsOfPart = 1000
-
-/**
- * The keys that had changed at a barrier. They are turned into data bit by bit while the stream goes
- * on; one that is about to change is turned before.
- */
-export class FrozenEntries implements ChangedEntries {
-  readonly #operator: CepOperator
-  readonly #entries: readonly KeyEntry[]
-  #next = 0
-  #done: ChangedEntry[] = []
-
-  constructor({ operator }: OperatorState) {
-    this.#operator = operator
-    this.#entries = operator.takeChanges((entry) => this.#thaw(entry))
-    for (const entry of this.#entries) {
-      if (entry.removed) this.#take(entry, undefined)
-      else entry.frozen = true
-    }
-  }
-
-  take(count: number): readonly ChangedEntry[] {
-    const end = Math.min(this.#entries.length, this.#next + count)
-    for (; this.#next < end; this.#next++) {
-      const entry = this.#entries[this.#next] as KeyEntry
-      if (entry.frozen) this.#thaw(entry)
-    }
-    const done = this.#done
-    this.#done = []
-    return done
-  }
-
-  get isTaken(): boolean {
-    return this.#next === this.#entries.length && this.#done.length === 0
-  }
-
-  #thaw(entry: KeyEntry): void {
-    entry.frozen = false
-    this.#take(entry, this.#operator.serializeEntry(entry))
-  }
-
-  #take(entry: KeyEntry, form: JsonValue | undefined): void {
-    if (form === undefined && !entry.stored) return
-    entry.stored = form !== undefined
-    this.#done.push({ keyGroup: keyGroupOf(entry.hash), key: entry.key, form })
-  }
-}
 
 /** All else that the operator holds. */
 export function operatorParts({ operator, exchange, alerts }: OperatorState): JsonValue[] {
@@ -147,11 +99,7 @@ export function restoreParts(state: OperatorState, parts: readonly JsonValue[]):
     )
   }
   operator.sorter.restore(sorterWatermark, runs)
-}
-
-/** Puts back the state of a key. */
-export function restoreEntry({ operator }: OperatorState, key: Buffer, form: JsonValue): void {
-  operator.restoreEntry(key, hashKey(key), form).stored = true
+  operator.disk?.restoreWatermark(sorterWatermark)
 }
 
 export function savedTime(time: number): SavedTime {

@@ -4,13 +4,12 @@ import {
   type CheckpointStoreOptions,
   openCheckpointStore,
 } from '../checkpoint/checkpoint-store.ts'
+import type { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
-  FrozenEntries,
   operatorParts,
-  restoreEntry,
   restoreParts,
   type SavedTime,
   savedTime,
@@ -22,15 +21,15 @@ import type { Clock, Scheduler } from '../time/clock.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
 
 /** How a job survives its process. */
-export interface JobDurability extends CheckpointStoreOptions {
+export interface JobDurability extends Omit<CheckpointStoreOptions, 'scheduler'> {
+  /** What keyed state may have in memory, bytes; default 256 MiB. */
+  readonly cacheBytes?: number
   /** New ones, by sink; `deliver` stages alerts there, before it first waits. */
   readonly outboxes: ReadonlyMap<string, Outbox>
   /** Time between checkpoints, ms; default 1,000. */
   readonly intervalMs?: number
   /** Called before each checkpoint: what is kept elsewhere is to be written out. */
   readonly beforeCheckpoint?: () => void
-  /** Told of a checkpoint that found no space, and when it is tried again. */
-  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
 }
@@ -68,8 +67,9 @@ export interface JobCounts {
 export async function openJobCheckpoints(
   durability: JobDurability,
   pipeline: RulePipeline,
+  scheduler: Scheduler,
 ): Promise<JobCheckpoints> {
-  const store = await openCheckpointStore(durability)
+  const store = await openCheckpointStore({ ...durability, scheduler })
   try {
     const { head } = store
     const job = head.number === 0 ? null : (head.job as unknown as SavedJob)
@@ -131,7 +131,7 @@ export class JobCheckpoints {
   /** Puts back counts, watermarks, what waits in sorters, and what keys have open. */
   async restore(readers: readonly SplitReader[], counts: JobCounts): Promise<void> {
     const { operators } = this.#pipeline
-    for (const { operator } of operators) operator.trackChanges()
+    for (const { id, operator } of operators) operator.disk?.open(this.#store, id)
     if (this.#saved === null) return
     counts.restore(this.#saved.counts)
     for (const { stream, partition, greatest } of this.#saved.splits) {
@@ -142,9 +142,6 @@ export class JobCheckpoints {
     }
     for (const state of operators) {
       restoreParts(state, await this.#store.partsOf(state.id))
-      for await (const entries of this.#store.entriesOf(state.id)) {
-        for (const [key, form] of entries) restoreEntry(state, key, form)
-      }
     }
   }
 
@@ -154,14 +151,13 @@ export class JobCheckpoints {
     counts: JobCounts,
     time: { readonly clock: Clock; readonly scheduler: Scheduler },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
       ...time,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
       ...(intervalMs === undefined ? {} : { intervalMs }),
-      ...(onStalled === undefined ? {} : { onStalled }),
     })
     return this.#coordinator
   }
@@ -173,6 +169,7 @@ export class JobCheckpoints {
 
   async close(): Promise<void> {
     await this.#coordinator?.close()
+    for (const { operator } of this.#pipeline.operators) await operator.disk?.close()
     await this.#store.close()
   }
 
@@ -194,10 +191,11 @@ export class JobCheckpoints {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
         operator: state.id,
-        entries: new FrozenEntries(state),
+        entries: (state.operator.disk as DiskKeyedStateBackend).freeze(),
         parts: operatorParts(state),
       })),
       complete: async () => {
+        for (const { operator } of operators) operator.disk?.notifyCheckpointComplete()
         for (const { reader, position } of passed) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }

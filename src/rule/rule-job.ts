@@ -1,4 +1,6 @@
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
+import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
+import { StateCache } from '../checkpoint/state-cache.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
@@ -116,9 +118,12 @@ class RuleJob {
   constructor(options: RuleJobOptions) {
     this.#options = options
     for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
+    const { durability } = options
+    const cache = durability === undefined ? undefined : new StateCache(durability.cacheBytes)
     this.#pipeline = compileRules(options.rules, {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
+      ...(cache === undefined ? {} : { createBackend: () => new DiskKeyedStateBackend(cache) }),
       metrics: this.#metrics,
       sideOutput: (rejected) => this.#leaveOut(rejected),
       alerts: {
@@ -139,7 +144,11 @@ class RuleJob {
   async run(): Promise<JobSummary> {
     const { durability } = this.#options
     if (durability === undefined) return await this.#runOnce(null)
-    const checkpoints = await openJobCheckpoints(durability, this.#pipeline)
+    const checkpoints = await openJobCheckpoints(
+      durability,
+      this.#pipeline,
+      this.#options.scheduler,
+    )
     try {
       if (!checkpoints.isFinished) return await this.#runOnce(checkpoints)
       await checkpoints.restore([], this.#counts)
@@ -159,6 +168,7 @@ class RuleJob {
       scheduler,
       isStopped,
       sorterCap: this.#sorterCap,
+      ...(checkpoints === null ? {} : { settle: () => this.#pipeline.settle() }),
       afterBatch: () => this.#afterBatch(),
       beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
     })

@@ -9,6 +9,7 @@ import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Event } from '../stream/event.ts'
@@ -54,6 +55,8 @@ export interface RulePipelineOptions {
   readonly timeLimits?: TimeLimitMode
   /** Whether ties of time go by arrival over all streams; default by stream and partition. */
   readonly tiesByArrival?: boolean
+  /** Makes the keyed state of an operator; default: on the heap. */
+  readonly createBackend?: () => KeyedStateBackend
   /**
    * Makes the operator of a group in place of a plain CepOperator. It is offered every event that
    * has a key, whether a pattern needs it or not: for explaining.
@@ -84,6 +87,8 @@ export interface RulePipeline {
   expressionErrors(): ExpressionErrorReport[]
   /** What the sorters of all operators hold, roughly, bytes. */
   bufferedBytes(): number
+  /** Waits for the keys on disk that the operators need, until they have done what is to do. */
+  settle(): Promise<void>
 }
 
 /**
@@ -154,7 +159,12 @@ class PipelineBuilder {
     )
     const operator =
       options.createOperator?.(group, alerts) ??
-      new CepOperator(group.patterns, new HeapKeyedStateBackend(), alerts, options.timeLimits)
+      new CepOperator(
+        group.patterns,
+        options.createBackend?.() ?? new HeapKeyedStateBackend(),
+        alerts,
+        options.timeLimits,
+      )
     const exchange = new KeyedExchange(operator, options.tiesByArrival)
     const { rule } = rules[0] as CheckedRule
     const fingerprints = rules.map(({ rule: { fingerprint } }) => fingerprint)
@@ -175,6 +185,11 @@ class PipelineBuilder {
       openKeys: () => operators.reduce((sum, { operator }) => sum + operator.openKeys, 0),
       expressionErrors: () => errors.reports,
       bufferedBytes: () => operators.reduce((sum, { operator }) => sum + operator.sorter.bytes, 0),
+      settle: async () => {
+        for (const { operator } of operators) {
+          for (let wait = operator.step(); wait !== null; wait = operator.step()) await wait
+        }
+      },
     }
   }
 

@@ -8,6 +8,8 @@ export interface StreamTaskOptions {
   readonly scheduler: Scheduler
   /** Called after each batch: hands out what was found, reports progress. */
   readonly afterBatch: (batch: RecordBatch) => Promise<void> | void
+  /** Called when operators were given something: they may have to wait for state on disk. */
+  readonly settle?: () => Promise<void>
   /** Asked before each batch: true ends the task, with the watermark where it is. */
   readonly isStopped: () => boolean
   /** Called before each turn, also where nothing was read: fires timers of processing time. */
@@ -105,10 +107,11 @@ export class StreamTask {
       case 'end':
         reader.ended = true
         reader.operator.endSplit(reader.split)
+        await this.#options.settle?.()
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         return
       case 'idle':
-        this.#noteEmpty(reader, result.backlog === true)
+        await this.#noteEmpty(reader, result.backlog === true)
         return
       case 'batch':
         reader.empty = false
@@ -116,19 +119,21 @@ export class StreamTask {
         reader.idle = false
         void reader.fetch()
         reader.operator.processBatch(reader.split, result.batch)
+        if (this.#options.settle !== undefined) await this.#options.settle()
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
         result.batch.release?.()
     }
   }
 
-  #noteEmpty(reader: SplitReader, hasBacklog: boolean): void {
+  async #noteEmpty(reader: SplitReader, hasBacklog: boolean): Promise<void> {
     reader.empty = true
     const now = this.#options.clock.now()
     reader.silentSince = hasBacklog ? Infinity : Math.min(reader.silentSince, now)
     if (reader.idle || now - reader.silentSince < reader.watermarks.idleAfterMs) return
     reader.idle = true
     reader.operator.markIdle(reader.split)
+    await this.#options.settle?.()
     this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
   }
 }

@@ -45,12 +45,14 @@ export class CurrentKey {
     this.#hash = hash
     this.#selected = true
     this.#entry = this.#backend.find(arena, start, end, hash)
+    this.#thaw()
   }
 
   /** Turns to a key that has an entry. */
   selectEntry(entry: KeyEntry): void {
     this.#selected = true
     this.#entry = entry
+    this.#thaw()
     // The key's bytes are needed only if the entry goes and comes again: not before `release`.
   }
 
@@ -60,6 +62,11 @@ export class CurrentKey {
     this.#entry = undefined
     this.#selected = false
     if (entry !== undefined) this.#forgetIfEmpty(entry)
+  }
+
+  /** What slots hold may be changed in place before `write` tells of it. */
+  #thaw(): void {
+    if (this.#entry?.frozen) this.#backend.beforeChange(this.#entry)
   }
 
   #forgetIfEmpty(entry: KeyEntry): void {

@@ -18,8 +18,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
   #table: (KeyEntry | undefined)[] = new Array(initialCapacity).fill(undefined)
   #slots = new Int32Array(initialCapacity * slotWidth)
   #size = 0
-  /** Entries that the next checkpoint takes; `null`: there are no checkpoints. */
-  #changes: KeyEntry[] | null = null
+  readonly tracksChanges = false
   /** Keeps loads from being optimised away. */
   touched = 0
 
@@ -27,7 +26,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     return this.#size
   }
 
-  find(arena: Uint8Array, start: number, end: number, hash: number): KeyEntry | undefined {
+  find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
     const slots = this.#slots
     const mask = this.#table.length - 1
     const length = end - start
@@ -60,7 +59,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       const start = keyStarts[index] as number
       const end = keyEnds[index] as number
       const hash = hashes[index] as number
-      entries[index - from] = this.find(arenas[index] as Uint8Array, start, end, hash)
+      entries[index - from] = this.find(arenas[index] as Buffer, start, end, hash)
     }
   }
 
@@ -72,6 +71,12 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
 
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new KeyEntry(arena.toString('latin1', start, end), hash)
+    this.insert(entry, arena, start, end)
+    return entry
+  }
+
+  /** Takes an entry whose key, `arena[start .. end)`, has none. */
+  insert(entry: KeyEntry, arena: Buffer, start: number, end: number): void {
     this.#size++
     if (this.#size > this.#table.length * loadFactorMax) this.#grow()
     const slot = this.#freeSlot(entry.hash)
@@ -84,7 +89,6 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       const from = start + 4 * word
       this.#slots[at + 2 + word] = wordAt(arena, from, Math.min(from + 4, end))
     }
-    return entry
   }
 
   remove(entry: KeyEntry): void {
@@ -95,7 +99,6 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       slot = (slot + 1) & mask
     }
     entry.removed = true
-    if (entry.stored) this.markChanged(entry)
     this.#size--
     this.#closeGap(slot, mask)
   }
@@ -104,23 +107,19 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     for (const entry of this.#table) if (entry !== undefined) yield entry
   }
 
-  trackChanges(): void {
-    this.#changes ??= []
+  /** Number of places that entries may have; it grows with them. */
+  get places(): number {
+    return this.#table.length
   }
 
-  markChanged(entry: KeyEntry): void {
-    if (this.#changes === null || entry.changed) return
-    entry.changed = true
-    this.#changes.push(entry)
+  /** The entry in a place, if there is one: another one may have it after a change. */
+  entryAt(place: number): KeyEntry | undefined {
+    return this.#table[place]
   }
 
-  takeChanges(): readonly KeyEntry[] {
-    const changes = this.#changes ?? []
-    if (changes.length === 0) return changes
-    this.#changes = []
-    for (const entry of changes) entry.changed = false
-    return changes
-  }
+  beforeChange(): void {}
+
+  markChanged(): void {}
 
   /** Moves later entries of the probe sequence back, so that no tombstones are needed. */
   #closeGap(removed: number, mask: number): void {

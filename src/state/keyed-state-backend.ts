@@ -39,13 +39,22 @@ export class KeyEntry {
     this.#marks = is ? this.#marks | changedMark : this.#marks & ~changedMark
   }
 
-  /** Whether the checkpoint before has a row of it. */
-  get stored(): boolean {
-    return (this.#marks & storedMark) !== 0
+  /** Whether it was looked up since the search for cold entries last passed it. */
+  get referenced(): boolean {
+    return (this.#marks & referencedMark) !== 0
   }
 
-  set stored(is: boolean) {
-    this.#marks = is ? this.#marks | storedMark : this.#marks & ~storedMark
+  set referenced(is: boolean) {
+    this.#marks = is ? this.#marks | referencedMark : this.#marks & ~referencedMark
+  }
+
+  /** Whether the disk knows of `timerAt`. */
+  get timerStored(): boolean {
+    return (this.#marks & timerStoredMark) !== 0
+  }
+
+  set timerStored(is: boolean) {
+    this.#marks = is ? this.#marks | timerStoredMark : this.#marks & ~timerStoredMark
   }
 
   /** Whether a checkpoint must take its state before the next change. */
@@ -63,6 +72,7 @@ export class KeyEntry {
   }
 
   set timerAt(timestamp: number) {
+    this.#marks &= ~timerStoredMark
     this.#timerHigh = timestamp === Infinity ? noTimer : Math.floor(timestamp / timerLowRange)
     this.#timerLow = timestamp === Infinity ? 0 : timestamp - this.#timerHigh * timerLowRange
   }
@@ -102,12 +112,13 @@ const timerLowRange = 2 ** 20
 const noTimer = 2 ** 30
 const removedMark = 1
 const changedMark = 2
-const storedMark = 4
+const referencedMark = 4
 const frozenMark = 8
+const timerStoredMark = 16
 
 /** Canonical keys: key i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
 export interface KeyBatch {
-  readonly arenas: readonly Uint8Array[]
+  readonly arenas: readonly Buffer[]
   readonly keyStarts: Int32Array
   readonly keyEnds: Int32Array
   readonly hashes: Int32Array
@@ -120,21 +131,21 @@ export interface KeyBatch {
 export interface KeyedStateBackend {
   /** Number of keys that have an entry. */
   readonly size: number
-  find(arena: Uint8Array, start: number, end: number, hash: number): KeyEntry | undefined
+  find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined
   /** Puts the entries of the keys of released events `from .. to` into `entries`, from 0 on. */
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
   /** The entry of the key, made where there is none. */
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
   /** The entry of a key that has none. */
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry
-  /** Forgets the key. */
+  /** Forgets the key, whose slots hold nothing. */
   remove(entry: KeyEntry): void
   /** All entries, in no promised order. */
   entries(): Iterable<KeyEntry>
-  /** From now on changes are kept for checkpoints; before, `markChanged` does nothing. */
-  trackChanges(): void
+  /** Whether there are checkpoints: only then do the two below do something. */
+  readonly tracksChanges: boolean
+  /** To be called of an entry that is `frozen` before its slots change, in place or not. */
+  beforeChange(entry: KeyEntry): void
   /** Says that slots of the entry have changed, in place or not. */
   markChanged(entry: KeyEntry): void
-  /** What has changed since the last call, each entry once; removed ones among them. */
-  takeChanges(): readonly KeyEntry[]
 }

@@ -47,7 +47,7 @@ export class ArrivedEvent implements Event {
   readonly f0: unknown
   readonly f1: unknown
   moreFields: readonly unknown[]
-  readonly text: EventBytes
+  text: EventBytes
   textStart: number
   textEnd: number
 

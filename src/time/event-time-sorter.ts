@@ -125,15 +125,16 @@ export class EventTimeSorter {
       events.push(event)
       length += event.textEnd - event.textStart
     }
-    const kept = Buffer.allocUnsafeSlow(length)
+    const kept = { bytes: Buffer.allocUnsafeSlow(length) }
     let at = 0
     for (const event of events) {
-      const copied = run.text.bytes.copy(kept, at, event.textStart, event.textEnd)
+      const copied = event.text.bytes.copy(kept.bytes, at, event.textStart, event.textEnd)
+      // What has been released of the run may wait to be processed: its text stays where it is.
+      event.text = kept
       event.textStart = at
       at += copied
       event.textEnd = at
     }
-    run.text.bytes = kept
   }
 
   /** What is held of a split, in an order in which it can be put back as one run. */

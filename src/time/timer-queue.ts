@@ -70,6 +70,29 @@ export class TimerQueue<T> {
       : (pop(this.#late, before) as Timer<T>).item
   }
 
+  /** Forgets the timers of items that do not fit. */
+  retain(fits: (item: T) => boolean): void {
+    const left = this.#items.slice(this.#cursor)
+    const kept = left.map(fits)
+    this.#timestamps = this.#timestamps.slice(this.#cursor).filter((_, index) => kept[index])
+    this.#items = left.filter((_, index) => kept[index])
+    this.#cursor = 0
+    // In ascending order they are a heap.
+    const late = this.#late.filter(({ item }) => fits(item)).sort((a, b) => (before(a, b) ? -1 : 1))
+    this.#late.splice(0, this.#late.length, ...late)
+    this.#size = this.#items.length + late.length
+    for (const [bucket, { timestamps, items }] of this.#far) {
+      const far: FarTimers<T> = { timestamps: [], items: [] }
+      items.forEach((item, index) => {
+        if (!fits(item)) return
+        far.items.push(item)
+        far.timestamps.push(timestamps[index] as number)
+      })
+      this.#far.set(bucket, far)
+      this.#size += far.items.length
+    }
+  }
+
   /** Sorts the next bucket, now that its time has come; the one before is used up. */
   #loadBucket(): void {
     this.#cursor = 0

@@ -1,45 +1,56 @@
 import { describe, expect, it } from 'vitest'
 import {
-  type ChangedEntries,
-  type ChangedEntry,
   type Checkpoint,
   type CheckpointStore,
   openCheckpointStore,
 } from '../../src/checkpoint/checkpoint-store.ts'
+import { ByteReader } from '../../src/state/byte-reader.ts'
+import { TextEntries } from '../harness/text-entries.ts'
 import { machineWithFolder } from '../simulation/crash-runs.ts'
 import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
 
 function open(machine: SimulatedMachine) {
-  const { files, openStateStore } = machine
-  return openCheckpointStore({ files, openStateStore, directory: '/data/state' })
+  const { files, openStateStore, time } = machine
+  return openCheckpointStore({ files, openStateStore, directory: '/data/state', scheduler: time })
 }
 
-function checkpoint(number: number, changes: Partial<Checkpoint> = {}): Checkpoint {
-  return { number, job: { at: number }, operators: [], outboxes: new Map(), ...changes }
+interface Changes extends Partial<Omit<Checkpoint, 'operators'>> {
+  /** By operator: texts by key, each change one after the other, and the parts. */
+  readonly operators?: Readonly<
+    Record<string, { readonly texts: readonly Change[]; readonly parts: string[] }>
+  >
 }
 
-function entry(key: string, form: string | undefined) {
-  return { keyGroup: 7, key, form }
-}
-
-/** These entries, one in each slice. */
-function taken(...entries: readonly ChangedEntry[]): ChangedEntries {
-  const left = [...entries]
-  return {
-    take: () => left.splice(0, 1),
-    get isTaken() {
-      return left.length === 0
-    },
-  }
-}
+type Change = readonly [key: string, text: string | undefined]
 
 const noPause = async () => undefined
 
+/** Takes checkpoints with these changes, numbered from 1. */
+async function take(store: CheckpointStore, ...checkpoints: readonly Changes[]): Promise<void> {
+  const known = new Map<string, TextEntries>()
+  for (const [index, { operators = {}, ...rest }] of checkpoints.entries()) {
+    for (const [operator, { texts }] of Object.entries(operators)) {
+      const entries = known.get(operator) ?? new TextEntries().open(store, operator)
+      known.set(operator, entries)
+      for (const [key, text] of texts) await entries.set(key, text)
+    }
+    const frozen = [...known].map(([operator, { backend }]) => ({
+      operator,
+      entries: backend.freeze(),
+      parts: operators[operator]?.parts ?? [],
+    }))
+    const number = index + 1
+    const checkpoint = { number, job: { at: number }, outboxes: new Map(), ...rest }
+    await store.write(await store.prepare({ ...checkpoint, operators: frozen }, noPause))
+    for (const { backend } of known.values()) backend.notifyCheckpointComplete()
+  }
+}
+
 /** A machine with these checkpoints of the operator `op` and the sink `out`. */
-async function machineWith(...checkpoints: readonly Checkpoint[]): Promise<SimulatedMachine> {
+async function machineWith(...checkpoints: readonly Changes[]): Promise<SimulatedMachine> {
   const machine = await machineWithFolder()
   const store = await open(machine)
-  for (const each of checkpoints) await store.write(await store.prepare(each, noPause))
+  await take(store, ...checkpoints)
   await store.close()
   return machine
 }
@@ -56,12 +67,12 @@ async function contentOf(machine: SimulatedMachine) {
 async function readAll(store: CheckpointStore) {
   const entries: [string, unknown][] = []
   for await (const rows of store.entriesOf('op')) {
-    for (const [key, form] of rows) entries.push([key.toString('latin1'), form])
+    for (const { key, content } of rows) entries.push([key, new ByteReader(content).text()])
   }
   const parts = await store.partsOf('op')
   const staged = (await store.stagedOf('out')).map(String)
   const { number, job } = store.head
-  return { number, job, entries, parts, staged }
+  return { number, job, entries: entries.sort(), parts, staged }
 }
 
 describe('the checkpoints of a job', () => {
@@ -77,36 +88,38 @@ describe('the checkpoints of a job', () => {
 
   it('add up: changed keys over those before, all else as it was last', async () => {
     const machine = await machineWith(
-      checkpoint(1, {
-        operators: [
-          {
-            operator: 'op',
-            entries: taken(entry('a', '1'), entry('b', '1'), entry('c\xff', '1')),
+      {
+        operators: {
+          op: {
+            texts: [
+              ['a', '1'],
+              ['b', '1'],
+              ['c\xff', '1'],
+            ],
             parts: ['p', 'q', 'r'],
           },
-          { operator: 'other', entries: taken(entry('a', 'o')), parts: ['o'] },
-        ],
+          other: { texts: [['a', 'o']], parts: ['o'] },
+        },
         outboxes: new Map([['out', { staged: Buffer.from('one'), committed: undefined }]]),
-      }),
-      checkpoint(2, {
-        operators: [
-          {
-            operator: 'op',
-            entries: taken(
-              entry('b', '2'),
-              entry('a', '2'),
-              entry('a', undefined),
-              entry('d', undefined),
-            ),
+      },
+      {
+        operators: {
+          op: {
+            texts: [
+              ['b', '2'],
+              ['a', undefined],
+              ['a', '2'],
+              ['d', undefined],
+            ],
             parts: ['s'],
           },
-        ],
+        },
         outboxes: new Map([['out', { staged: Buffer.from('two'), committed: undefined }]]),
-      }),
-      checkpoint(3, {
-        operators: [{ operator: 'op', entries: taken(entry('b', undefined)), parts: ['t', 'u'] }],
+      },
+      {
+        operators: { op: { texts: [['b', undefined]], parts: ['t', 'u'] } },
         outboxes: new Map([['out', { staged: Buffer.from('three'), committed: 1 }]]),
-      }),
+      },
     )
     expect(await contentOf(machine.reopen())).toEqual({
       number: 3,
@@ -122,16 +135,12 @@ describe('the checkpoints of a job', () => {
   })
 
   it('are refused where a row is damaged', async () => {
-    const machine = await machineWith(
-      checkpoint(1, {
-        operators: [{ operator: 'op', entries: taken(entry('a', 'x')), parts: ['p'] }],
-      }),
-    )
+    const machine = await machineWith({ operators: { op: { texts: [['a', 'x']], parts: ['p'] } } })
     const db = await machine.openStateStore('/data/state/db', { firstStart: false })
     const rows: { key: Buffer; value: Buffer }[] = []
     for await (const some of db.iterate({}, 10)) rows.push(...some)
     await db.close()
-    expect(rows.length).toBe(3)
+    expect(rows.length).toBe(4)
     for (const { key, value } of rows) {
       for (const broken of [flipped(value), value.subarray(0, 4), Buffer.from([9, ...value])]) {
         const changed = await machine.openStateStore('/data/state/db', { firstStart: false })
@@ -150,7 +159,7 @@ describe('the checkpoints of a job', () => {
   })
 
   it('are refused where one that was acknowledged is gone', async () => {
-    const machine = await machineWith(checkpoint(1))
+    const machine = await machineWith({})
     const db = await machine.openStateStore('/data/state/db', { firstStart: false })
     await db.write([{ kind: 'delete', key: Buffer.from('h') }])
     await db.close()
@@ -163,9 +172,7 @@ describe('the checkpoints of a job', () => {
     const machine = await machineWithFolder()
     const store = await open(machine)
     machine.faults = { crash: 'kill', crashAt: machine.operations + 2 }
-    await expect(store.write(await store.prepare(checkpoint(1), noPause))).rejects.toThrow(
-      'crashed',
-    )
+    await expect(take(store, {})).rejects.toThrow('crashed')
     const next = machine.reopen()
     expect((await contentOf(next)).number).toBe(1)
     expect((await contentOf(next.reopen())).number).toBe(1)

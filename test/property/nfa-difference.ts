@@ -2,9 +2,11 @@ import { assert } from '../../src/errors.ts'
 import { MatchStore, none } from '../../src/nfa/match-store.ts'
 import { type EmitOrder, NFA, NFAOutput } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
-import { deserializeNFAState, serializeNFAState } from '../../src/nfa/nfa-state-form.ts'
+import { readNFAState, writeNFAState } from '../../src/nfa/nfa-state-form.ts'
 import type { NFAState } from '../../src/nfa/partial-match.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
+import { ByteReader } from '../../src/state/byte-reader.ts'
+import { ByteWriter } from '../../src/state/byte-writer.ts'
 import type { ArrivedEvent, TakenEvent } from '../../src/stream/event.ts'
 import { type FoundMatch, findByBruteForce } from './brute-force-matcher.ts'
 import { type Emission, skipByDefinition } from './brute-force-skip.ts'
@@ -82,8 +84,9 @@ function runNFA(
     if (index === movedAt && state !== none) {
       const next = new NFA(compiled, options, new MatchStore())
       next.store.continueOrdinals(nfa.store.ordinals)
-      const form = JSON.stringify(serializeNFAState(state, nfa.store))
-      state = deserializeNFAState(JSON.parse(form), next.store)
+      const form = new ByteWriter()
+      writeNFAState(state, nfa.store, form)
+      state = readNFAState(new ByteReader(form.toBuffer()), next.store)
       nfa = next
     }
     advanceTo(event.timestamp)

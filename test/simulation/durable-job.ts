@@ -53,13 +53,15 @@ export interface DurableJobHooks {
   readonly onStalled?: () => void
   /** Called before each batch is given. */
   readonly onBatch?: () => void
+  /** What keyed state may have in memory; default 0: every key leaves it when it has been looked at. */
+  readonly cacheBytes?: number
 }
 
 /** Runs the job on a machine, from its last checkpoint there, to its end. */
 export async function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  { onStalled, onBatch }: DurableJobHooks = {},
+  { onStalled, onBatch, cacheBytes = 0 }: DurableJobHooks = {},
 ): Promise<JobSummary> {
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
@@ -93,6 +95,7 @@ export async function runDurableJob(
       outboxes: new Map([['alerts', outbox]]),
       intervalMs: 60,
       entriesOfSlice: 2,
+      cacheBytes,
       ...(onStalled === undefined ? {} : { onStalled }),
     },
   })

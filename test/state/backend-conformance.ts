@@ -42,37 +42,6 @@ export function backendConformance(make: () => KeyedStateBackend): void {
     expect(find(backend, 'key1', 5)?.key).toBe('key1')
   })
 
-  it('says what has changed since it was last asked, each entry once', () => {
-    const backend = make()
-    const a = create(backend, 'a', 1)
-    backend.markChanged(a)
-    expect(backend.takeChanges()).toEqual([])
-    backend.trackChanges()
-    const b = create(backend, 'b', 1)
-    for (const entry of [b, a, b]) backend.markChanged(entry)
-    expect(backend.takeChanges()).toEqual([b, a])
-    expect(backend.takeChanges()).toEqual([])
-    backend.markChanged(a)
-    expect(backend.takeChanges()).toEqual([a])
-  })
-
-  it('tells of an entry that was removed where a checkpoint has it', () => {
-    const backend = make()
-    backend.trackChanges()
-    const stored = create(backend, 'stored', 1)
-    stored.stored = true
-    backend.remove(stored)
-    backend.remove(create(backend, 'new', 1))
-    const again = create(backend, 'stored', 1)
-    backend.markChanged(again)
-    const changes = backend.takeChanges()
-    expect(changes.map(({ key, removed }) => [key, removed])).toEqual([
-      ['stored', true],
-      ['stored', false],
-    ])
-    expect(changes[1]).toBe(again)
-  })
-
   it('answers as a Map does, whatever is inserted, found and removed', () => {
     const key = fc.stringMatching(/^[a-d]{0,4}$/)
     // Few hashes, and some that meet at the end of a table: long probes that wrap around.

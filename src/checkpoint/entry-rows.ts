@@ -1,0 +1,170 @@
+import { ByteWriter } from '../state/byte-writer.ts'
+import type { EntryFormat } from '../state/entry-format.ts'
+import { keyGroupOf } from '../stream/key-group.ts'
+import { entryKey, put } from './checkpoint-row.ts'
+import type { CheckpointStore } from './checkpoint-store.ts'
+import { EntryReads, type FoundRow } from './entry-reads.ts'
+import {
+  beginRow,
+  expiryBucketOf,
+  expiryEndOf,
+  hasExpired,
+  noExpiry,
+  type RowSide,
+  readRow,
+  type StoredEntry,
+  sealRow,
+} from './entry-row.ts'
+import type { RowValidity } from './row-validity.ts'
+import type { RowWriter } from './row-writer.ts'
+import { StoredTimers } from './stored-timers.ts'
+
+/** The rows of an operator's keys: those on disk, and those on their way there or from there. */
+export class EntryRows {
+  readonly timers: StoredTimers
+  readonly validity: RowValidity
+  readonly writer: RowWriter
+  readonly #operator: string
+  readonly #directory: string
+  readonly #format: EntryFormat
+  readonly #reads: EntryReads
+  readonly #row = new ByteWriter()
+  /** Rows that are on their way to the disk: a read would not find them. */
+  readonly #leaving = new Map<string, LeavingRow>()
+
+  /** @param operator names it in the store */
+  constructor(store: CheckpointStore, operator: string, format: EntryFormat) {
+    const { rows, writer, validity, directory } = store
+    this.validity = validity
+    this.writer = writer
+    this.#operator = operator
+    this.#directory = directory
+    this.#format = format
+    this.#reads = new EntryReads({ operator, store: rows, validity, directory })
+    const { life } = validity
+    this.timers = new StoredTimers({ operator, store: rows, writer, life, directory })
+  }
+
+  /** Whether `take` has nothing to give, for whatever key. */
+  get isQuiet(): boolean {
+    return this.#reads.size === 0 && this.#leaving.size === 0
+  }
+
+  /** Whether the key's newest row, or its deletion, is on its way to the disk. */
+  isLeaving(key: string): boolean {
+    return this.#leaving.has(key)
+  }
+
+  /**
+   * Asks for the newest row of a key.
+   * @param sides those on which it may be, as bits; 0: there is none
+   * @returns what resolves when it is there, after `sendReads`; `null`: it is
+   */
+  ask(key: string, hash: number, sides: number): Promise<void> | null {
+    if (sides === 0 || this.#leaving.has(key)) return null
+    return this.#reads.ask(key, hash, sides)
+  }
+
+  sendReads(): void {
+    this.#reads.send()
+  }
+
+  /** Forgets what was asked for, has come and was not taken. */
+  forgetReads(): void {
+    this.#reads.clear()
+  }
+
+  /** The newest row of a key that has been asked for, once. */
+  take(key: string): FoundRow | undefined {
+    const leaving = this.#leaving.get(key)
+    const read = this.#reads.take(key)
+    if (leaving === undefined) return read
+    const { side, bytes } = leaving
+    return bytes === null ? undefined : { side, bytes, row: readRow(bytes, this.#directory) }
+  }
+
+  /**
+   * Writes what an entry holds, for a checkpoint.
+   * @param watermark event time at which what is written holds, at most
+   * @returns whether it is that the key holds nothing any more
+   */
+  write(entry: StoredEntry, checkpoint: number, watermark: number): boolean {
+    const isEmpty = this.#format.isEmpty(entry)
+    if (isEmpty && (entry.rowCheckpoint === 0 || saysNothing(entry, watermark))) return false
+    const isAgain = entry.rowCheckpoint === checkpoint
+    if (isEmpty && isAgain && entry.isFresh) {
+      // No checkpoint knows of the key.
+      this.deleteOf(entry)
+      entry.rowCheckpoint = 0
+      return false
+    }
+    const expiryBefore = entry.isFresh ? entry.rowExpiryBucket : -1
+    if (!isAgain && entry.rowCheckpoint > 0) {
+      entry.rowSide = (1 - entry.rowSide) as RowSide
+      entry.isFresh = false
+    }
+    const expiresAt = isEmpty ? Infinity : this.#format.expiryOf(entry)
+    const timerAt = isEmpty || expiresAt !== Infinity ? Infinity : entry.timerAt
+    entry.rowCheckpoint = checkpoint
+    entry.isTombstone = isEmpty
+    entry.rowExpiryBucket = expiryBucketOf(expiresAt)
+    const tag = { life: this.validity.life, checkpoint }
+    beginRow(this.#row, tag, { isTombstone: isEmpty, isFresh: entry.isFresh, timerAt, expiresAt })
+    if (!isEmpty) this.#format.write(entry, this.#row)
+    this.#send(entry, sealRow(this.#row))
+    this.#noteTimes(entry, timerAt, expiryBefore)
+    return isEmpty
+  }
+
+  /** Deletes the rows of an entry: nothing may need them any more. */
+  deleteOf({ key, hash, isFresh }: StoredEntry): void {
+    this.delete(key, hash, isFresh)
+  }
+
+  /** @param isFresh whether the key has no row on side 1 */
+  delete(key: string, hash: number, isFresh: boolean): void {
+    const keyGroup = keyGroupOf(hash)
+    if (!isFresh) {
+      this.writer.add({ kind: 'delete', key: entryKey(this.#operator, keyGroup, 1, key) })
+    }
+    const change = { kind: 'delete', key: entryKey(this.#operator, keyGroup, 0, key) } as const
+    this.writer.add(change, this.#noteLeaving(key, { side: 0, bytes: null }))
+  }
+
+  #noteTimes(entry: StoredEntry, timerAt: number, expiryBefore: number): void {
+    const { rowExpiryBucket: expiry, key, isFresh } = entry
+    if (timerAt !== Infinity && !entry.timerStored) {
+      this.timers.noteTimer(timerAt, key)
+      entry.timerStored = true
+    }
+    if (expiry === noExpiry || (isFresh && expiry === expiryBefore)) return
+    this.timers.noteExpiry(expiryEndOf(expiry), { key, isFresh })
+  }
+
+  #send({ key, hash, rowSide }: StoredEntry, bytes: Buffer): void {
+    const change = put(entryKey(this.#operator, keyGroupOf(hash), rowSide, key), bytes)
+    this.writer.add(change, this.#noteLeaving(key, { side: rowSide, bytes }))
+  }
+
+  /** @returns what to call when a read finds what was written */
+  #noteLeaving(key: string, leaving: LeavingRow): () => void {
+    this.#leaving.set(key, leaving)
+    return () => {
+      if (this.#leaving.get(key) === leaving) this.#leaving.delete(key)
+    }
+  }
+}
+
+/** Whether the entry's newest row says the same as no row. */
+export function saysNothing(
+  { isTombstone, rowExpiryBucket }: StoredEntry,
+  watermark: number,
+): boolean {
+  return isTombstone || hasExpired(rowExpiryBucket, watermark)
+}
+
+interface LeavingRow {
+  readonly side: RowSide
+  /** `null`: the key's rows are deleted. */
+  readonly bytes: Buffer | null
+}

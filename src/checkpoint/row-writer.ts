@@ -1,0 +1,74 @@
+import type { StateStore, StoreChange } from '../connector/state-store.ts'
+import type { SpaceWait } from './space-wait.ts'
+
+/** Rows of a batch: more would hold the thread while they are handed over. */
+const batchRows = 500
+/** Rows that may be under way before the stream has to wait. */
+const rowsMax = 20_000
+
+/**
+ * Writes rows beside the stream in small batches, in the order in which they come. They are not
+ * durable before the store is flushed; after a crash the last ones may be missing.
+ */
+export class RowWriter {
+  readonly #store: StateStore
+  readonly #space: SpaceWait
+  #batch: StoreChange[] = []
+  /** Called when the batch is in the store. */
+  #written: (() => void)[] = []
+  #rows = 0
+  #last: Promise<void> = Promise.resolve()
+  #failure: unknown = null
+
+  constructor(store: StateStore, space: SpaceWait) {
+    this.#store = store
+    this.#space = space
+  }
+
+  /** Whether the stream should wait for `drained`. */
+  get isFull(): boolean {
+    return this.#rows > rowsMax || this.#failure !== null
+  }
+
+  /** @param written called when a read finds it */
+  add(change: StoreChange, written?: () => void): void {
+    this.#batch.push(change)
+    this.#rows++
+    if (written !== undefined) this.#written.push(written)
+    if (this.#batch.length >= batchRows) this.send()
+  }
+
+  /** Hands over what is not yet a full batch. */
+  send(): void {
+    if (this.#batch.length === 0) return
+    const batch = this.#batch
+    const written = this.#written
+    this.#batch = []
+    this.#written = []
+    this.#last = this.#last.then(async () => {
+      if (this.#failure !== null) return
+      try {
+        await this.#space.until(() => this.#store.write(batch))
+        for (const tell of written) tell()
+      } catch (failure) {
+        this.fail(failure)
+      }
+      this.#rows -= batch.length
+    })
+  }
+
+  /** What is written beside the stream cannot be: who waits for rows is told. */
+  fail(failure: unknown): void {
+    this.#failure ??= failure
+  }
+
+  /**
+   * Resolves when the store has all that was added before.
+   * @throws {unknown} what a write failed with for good
+   */
+  async drained(): Promise<void> {
+    this.send()
+    await this.#last
+    if (this.#failure !== null) throw this.#failure
+  }
+}

@@ -1,0 +1,25 @@
+/** What keyed state may have in memory where nothing else is said, bytes. */
+export const defaultStateCacheBytes = 256 * 1024 * 1024
+
+/** The room that the keyed state of a job has in memory, over all operators. */
+export class StateCache {
+  readonly #budgetBytes: number
+  readonly #users: (() => number)[] = []
+
+  /** @param budgetBytes default 256 MiB */
+  constructor(budgetBytes = defaultStateCacheBytes) {
+    this.#budgetBytes = budgetBytes
+  }
+
+  /** Adds an operator. @param usedBytes what it has in memory now, roughly */
+  add(usedBytes: () => number): void {
+    this.#users.push(usedBytes)
+  }
+
+  /** Whether some entries must leave. */
+  get isOver(): boolean {
+    let used = 0
+    for (const usedBytes of this.#users) used += usedBytes()
+    return used > this.#budgetBytes
+  }
+}

@@ -1,0 +1,287 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type CheckpointStore, openCheckpointStore } from '../../src/checkpoint/checkpoint-store.ts'
+import { DiskKeyedStateBackend } from '../../src/checkpoint/disk-keyed-state-backend.ts'
+import { StateCache } from '../../src/checkpoint/state-cache.ts'
+import { TextEntries } from '../harness/text-entries.ts'
+import { machineWithFolder } from '../simulation/crash-runs.ts'
+import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
+import { backendConformance } from '../state/backend-conformance.ts'
+import { stateConformance } from '../state/state-conformance.ts'
+
+const make = () => new DiskKeyedStateBackend(new StateCache())
+
+describe('the backend with a disk below', () => {
+  backendConformance(make)
+
+  it('keeps what a Map keeps, whatever leaves memory and wherever it dies', async () => {
+    const seen = { crashes: 0, cold: 0, fired: 0, expired: 0 }
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 120, size: 'max' }),
+        fc.nat(),
+        async (steps, seed) => {
+          const run = await Run.start(await machineWithFolder(seed), seen)
+          for (const each of steps) await run.take(each)
+          await run.take({ kind: 'crash', crash: 'kill' })
+          await run.close()
+        },
+      ),
+      { numRuns: 400, seed: 20260101 },
+    )
+    expect(Object.values(seen).every((count) => count > 100)).toBe(true)
+  }, 120_000)
+
+  it('keeps only as many entries in memory as it may', async () => {
+    const machine = await machineWithFolder()
+    const entries = new TextEntries(280 * 10).open(await open(machine))
+    for (let index = 0; index < 500; index++) {
+      await entries.set(`key ${index}`, `${index}`)
+      entries.trim()
+    }
+    expect(entries.backend.size).toBeLessThanOrEqual(10)
+    expect(entries.backend.coldKeys).toBe(500 - entries.backend.size)
+    expect(await entries.get('key 7')).toBe('7')
+  })
+
+  it('leaves no rows of keys that were deleted, or whose state has run out', async () => {
+    const machine = await machineWithFolder()
+    const store = await open(machine)
+    const entries = new TextEntries().open(store)
+    const writer = new Writer(store, entries)
+    for (let index = 0; index < 20; index++) {
+      await entries.set(`deleted ${index}`, 'a')
+      await entries.set(`expired ${index}`, 'until 20000 b')
+      await entries.set(`later ${index}`, 'until 20000 c')
+      if (index % 2 === 0) entries.trim()
+    }
+    await writer.checkpoint()
+    for (let index = 0; index < 20; index++) {
+      await entries.set(`deleted ${index}`, undefined)
+      await entries.set(`later ${index}`, 'until 90000 d')
+    }
+    await writer.checkpoint()
+    entries.backend.advanceWatermark(50_000)
+    entries.trim()
+    await writer.checkpoint()
+    await entries.backend.close()
+    const keys = new Set<string>()
+    for await (const rows of store.rows.iterate({}, 100)) {
+      for (const { key } of rows) if (key[0] === 0x65) keys.add(key.toString('latin1', 12))
+    }
+    const expected = Array.from({ length: 20 }, (_, index) => `later ${index}`)
+    expect([...keys].sort()).toEqual(expected.sort())
+  })
+})
+
+describe('keyed state with a disk below', () => {
+  stateConformance(make)
+})
+
+type Step =
+  | { readonly kind: 'set'; readonly key: string; readonly text: string; readonly inMs: number }
+  | { readonly kind: 'until'; readonly key: string; readonly forMs: number }
+  | { readonly kind: 'delete' | 'get'; readonly key: string }
+  | { readonly kind: 'trim' | 'freeze' | 'complete' }
+  | { readonly kind: 'write'; readonly count: number }
+  | { readonly kind: 'advance'; readonly byMs: number }
+  | { readonly kind: 'crash'; readonly crash: 'kill' | 'power' }
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', '\u0000', 'a\u0000', 'a\u0001', 'ÿ')
+const time = fc.constantFrom(1, 700, 5000, 17_000, 40_000)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('set'),
+      key,
+      text: fc.string(),
+      inMs: fc.oneof(fc.constant(Infinity), time),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('until'), key, forMs: time }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('delete', 'get'), key }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('trim') }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('freeze') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('write'), count: fc.integer({ min: 1, max: 3 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('complete') }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance'), byMs: time }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('crash'), crash: fc.constantFrom('kill', 'power') }),
+  },
+) as fc.Arbitrary<Step>
+
+type Seen = Record<'crashes' | 'cold' | 'fired' | 'expired', number>
+
+interface Model {
+  readonly texts: Map<string, { readonly text: string; readonly timerAt: number }>
+  readonly watermark: number
+}
+
+/** What is under way beside the stream. */
+class Writer {
+  readonly #store: CheckpointStore
+  readonly #entries: TextEntries
+  #frozen: ReturnType<DiskKeyedStateBackend['freeze']> | null = null
+
+  constructor(store: CheckpointStore, entries: TextEntries) {
+    this.#store = store
+    this.#entries = entries
+  }
+
+  get isIdle(): boolean {
+    return this.#frozen === null
+  }
+
+  freeze(): void {
+    this.#frozen = this.#entries.backend.freeze()
+  }
+
+  write(count: number): void {
+    this.#frozen?.write(count)
+  }
+
+  async complete(): Promise<void> {
+    const entries = this.#frozen
+    if (entries === null) return
+    const { checkpoint: number } = entries
+    const operators = [{ operator: 'op', entries, parts: [] }]
+    const checkpoint = { number, job: null, operators, outboxes: new Map() }
+    await this.#store.write(await this.#store.prepare(checkpoint, async () => undefined))
+    this.#entries.backend.notifyCheckpointComplete()
+    this.#frozen = null
+  }
+
+  async checkpoint(): Promise<void> {
+    this.freeze()
+    await this.complete()
+  }
+}
+
+function open({ files, openStateStore, time }: SimulatedMachine): Promise<CheckpointStore> {
+  return openCheckpointStore({ files, openStateStore, directory: '/data/state', scheduler: time })
+}
+
+/** The backend beside a Map, over lives and deaths. */
+class Run {
+  #machine: SimulatedMachine
+  readonly #seen: Seen
+  #store!: CheckpointStore
+  #entries!: TextEntries
+  #writer!: Writer
+  #now: Model = { texts: new Map(), watermark: 0 }
+  #frozen: Model = { texts: new Map(), watermark: 0 }
+  #durable: Model = this.#frozen
+
+  constructor(machine: SimulatedMachine, seen: Seen) {
+    this.#machine = machine
+    this.#seen = seen
+  }
+
+  static async start(machine: SimulatedMachine, seen: Seen): Promise<Run> {
+    const run = new Run(machine, seen)
+    await run.#open()
+    return run
+  }
+
+  async take(each: Step): Promise<void> {
+    const { texts, watermark } = this.#now
+    switch (each.kind) {
+      case 'set':
+        return await this.#set(each.key, each.text, watermark + each.inMs)
+      case 'until': {
+        const until = watermark + each.forMs
+        return await this.#set(each.key, `until ${until} x`, Infinity)
+      }
+      case 'delete':
+        texts.delete(each.key)
+        return await this.#entries.set(each.key, undefined)
+      case 'get':
+        return await this.#compare(each.key)
+      case 'trim':
+        this.#entries.trim()
+        this.#seen.cold += this.#entries.backend.coldKeys
+        return
+      case 'freeze':
+        if (!this.#writer.isIdle) return
+        this.#frozen = { texts: new Map(texts), watermark }
+        return this.#writer.freeze()
+      case 'write':
+        return this.#writer.write(each.count)
+      case 'complete':
+        if (!this.#writer.isIdle) this.#durable = this.#frozen
+        return await this.#writer.complete()
+      case 'advance':
+        return await this.#advance(watermark + each.byMs)
+      case 'crash':
+        return await this.#crash(each.crash)
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const name of ['a', 'b', 'c', 'd', 'e', '\u0000', 'a\u0000', 'a\u0001', 'ÿ']) {
+      await this.#compare(name)
+    }
+    await this.#entries.backend.close()
+  }
+
+  async #open(): Promise<void> {
+    this.#store = await open(this.#machine)
+    this.#entries = new TextEntries().open(this.#store)
+    this.#entries.backend.restoreWatermark(this.#now.watermark)
+    this.#writer = new Writer(this.#store, this.#entries)
+  }
+
+  async #set(name: string, text: string, timerAt: number): Promise<void> {
+    this.#now.texts.set(name, { text, timerAt })
+    await this.#entries.set(name, text, timerAt)
+  }
+
+  async #compare(name: string): Promise<void> {
+    const text = await this.#entries.get(name)
+    const expected = this.#now.texts.get(name)?.text
+    const until = Number(/^until (\d+) /.exec(expected ?? '')?.[1] ?? Infinity)
+    // What has run out may be there or not.
+    if (until <= this.#now.watermark && text === undefined) this.#seen.expired++
+    else expect(text).toBe(expected)
+  }
+
+  /** What is due is deleted. */
+  async #advance(watermark: number): Promise<void> {
+    const { backend } = this.#entries
+    const fired = new Set<string>()
+    for (;;) {
+      for (let wait = backend.askDue(watermark); wait !== null; wait = backend.askDue(watermark)) {
+        await wait
+      }
+      const brought = backend.bringInDue()
+      for (const entry of [...backend.entries()]) {
+        if (entry.timerAt > watermark) continue
+        fired.add(entry.key)
+        await this.#entries.set(entry.key, undefined)
+      }
+      if (fired.size % 2 === 0) this.#entries.trim()
+      if (brought === 0) break
+    }
+    const due = [...this.#now.texts].filter(([, { timerAt }]) => timerAt <= watermark)
+    expect([...fired].sort()).toEqual(due.map(([name]) => name).sort())
+    this.#seen.fired += due.length
+    for (const [name] of due) this.#now.texts.delete(name)
+    backend.advanceWatermark(watermark)
+    this.#now = { ...this.#now, watermark }
+  }
+
+  async #crash(crash: 'kill' | 'power'): Promise<void> {
+    this.#seen.crashes++
+    // What was handed over may be on the disk, or not.
+    await Promise.resolve()
+    this.#machine.crash(crash)
+    this.#machine = this.#machine.reopen()
+    this.#now = { texts: new Map(this.#durable.texts), watermark: this.#durable.watermark }
+    await this.#open()
+  }
+}
