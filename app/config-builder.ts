@@ -133,6 +133,7 @@ export class ConfigBuilder {
     return {
       job: typeof state.job === 'string' ? state.job : 'tocsin',
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
+      cacheBytes: this.#byteSize('state', state, 'cache'),
     }
   }
 

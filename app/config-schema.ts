@@ -110,7 +110,11 @@ const state = keywords({
     'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
     '256MiB',
   ),
-  cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
+  cache: described(
+    byteSize,
+    'What state may have in memory, with `backend: rocksdb`; the rest is on disk; default `256MiB`.',
+    '256MiB',
+  ),
   checkpoint_interval: described(
     duration,
     'Time between checkpoints, with `backend: rocksdb`; default `1s`.',

@@ -52,7 +52,7 @@ export class DurableDelivery {
 
   durability(
     { stateDirectory }: Config,
-    { intervalMs }: CheckpointConfig,
+    { intervalMs, cacheBytes }: CheckpointConfig,
     sideOutput: SideOutputFiles,
     say: Say,
   ): JobDurability {
@@ -61,6 +61,7 @@ export class DurableDelivery {
       directory: join(stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
+      ...(cacheBytes === null ? {} : { cacheBytes }),
       beforeCheckpoint: () => sideOutput.flush(),
       onStalled: ({ message }: TocsinError, waitMs) =>
         say(

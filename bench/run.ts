@@ -1,12 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { parseByteSize } from '../src/rule/byte-size.ts'
 import { parseDuration } from '../src/rule/duration.ts'
+import { measureInChild, median } from './child-process.ts'
 import { matchLines } from './match-lines.ts'
+import { checksumOf, durableText, measureDurable } from './measure-durable.ts'
 import type { PatternMeasurement } from './measure-pattern.ts'
 
 /** A line of the result: names are stable, programs read them. */
@@ -22,8 +22,10 @@ interface BenchResult {
 }
 
 const usage = `usage: npm run bench -- P1 P2 P3 P4 --input FILE [--out-of-orderness 5s] [--runs 3] [--format json]
+       [--state rocksdb [--cache 256MiB]]
 Runs each pattern of bench/rules over FILE, in turn with a loop that reads the file and parses each
 line with JSON.parse, each in a process of its own; start-up is left out. Figures are medians.
+With --state rocksdb it is run in turn in memory and on RocksDB with a checkpoint each second.
 `
 
 /** `npm run bench`: see `usage`. Exit code 2 where the arguments are wrong. */
@@ -35,8 +37,12 @@ function main(): number {
       'out-of-orderness': { type: 'string', default: '0s' },
       runs: { type: 'string', default: '3' },
       format: { type: 'string', default: 'pretty' },
+      state: { type: 'string', default: 'memory' },
+      cache: { type: 'string', default: '256MiB' },
     },
   })
+  const cache = parseByteSize(values.cache)
+  const isDurable = values.state === 'rocksdb'
   const outOfOrderness = parseDuration(values['out-of-orderness'])
   const runs = Number(values.runs)
   const input = values.input
@@ -45,13 +51,25 @@ function main(): number {
     process.stderr.write(missing === undefined ? usage : `no rule file ${ruleFileOf(missing)}\n`)
     return 2
   }
+  if ('problem' in cache || (!isDurable && values.state !== 'memory')) {
+    process.stderr.write(usage)
+    return 2
+  }
   if ('problem' in outOfOrderness || !Number.isInteger(runs) || runs < 1) {
     process.stderr.write(usage)
     return 2
   }
   for (const pattern of positionals) {
-    const result = measure(pattern, input, outOfOrderness.ms, runs)
-    process.stdout.write(values.format === 'json' ? `${JSON.stringify(result)}\n` : pretty(result))
+    const isJSON = values.format === 'json'
+    if (isDurable) {
+      const ruleFile = ruleFileOf(pattern)
+      const options = { pattern, ruleFile, input, outOfOrdernessMs: outOfOrderness.ms, runs }
+      const result = measureDurable({ ...options, cacheBytes: cache.bytes })
+      process.stdout.write(isJSON ? `${JSON.stringify(result)}\n` : durableText(result))
+    } else {
+      const result = measure(pattern, input, outOfOrderness.ms, runs)
+      process.stdout.write(isJSON ? `${JSON.stringify(result)}\n` : pretty(result))
+    }
   }
   return 0
 }
@@ -68,10 +86,10 @@ function measure(
     const patternRuns: PatternMeasurement[] = []
     const parseSeconds: number[] = []
     for (let run = 0; run < runs; run++) {
-      const parsed = child('measure-parse.js', folder, [input])
+      const parsed = measureInChild('measure-parse.js', folder, [input])
       parseSeconds.push(parsed.seconds)
-      const parameters = [ruleFileOf(pattern), input, output, String(outOfOrdernessMs)]
-      patternRuns.push(child('measure-pattern.js', folder, parameters))
+      const parameters = [ruleFileOf(pattern), input, output, String(outOfOrdernessMs), 'none']
+      patternRuns.push(measureInChild('measure-pattern.js', folder, parameters))
     }
     const { events } = patternRuns[0] as PatternMeasurement
     const lines = matchLines(readFileSync(output, 'utf8'))
@@ -81,9 +99,7 @@ function measure(
       pattern,
       events,
       matches: lines.length,
-      sha256: createHash('sha256')
-        .update(lines.map((line) => `${line}\n`).join(''))
-        .digest('hex'),
+      sha256: checksumOf(lines),
       events_per_second: Math.round(eventsPerSecond),
       parse_events_per_second: Math.round(parseEventsPerSecond),
       ratio: Math.round((eventsPerSecond / parseEventsPerSecond) * 100) / 100,
@@ -94,21 +110,8 @@ function measure(
   }
 }
 
-/** Runs a script beside this one; its last argument is the file that it leaves its result in. */
-function child(script: string, folder: string, parameters: readonly string[]): PatternMeasurement {
-  const resultFile = join(folder, 'result.json')
-  const path = fileURLToPath(new URL(script, import.meta.url))
-  execFileSync(process.execPath, [path, ...parameters, resultFile], { stdio: 'inherit' })
-  return JSON.parse(readFileSync(resultFile, 'utf8')) as PatternMeasurement
-}
-
 function ruleFileOf(pattern: string): string {
   return join('bench', 'rules', `${pattern}.rule.yaml`)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] as number
 }
 
 function pretty(result: BenchResult): string {

@@ -12,7 +12,7 @@ import type { JsonValue } from '../stream/alert.ts'
  * | `h` | | the checkpoint: its number and the job's own part |
  * | `l` | | the job's processes: `row-validity.ts` |
  * | `e` | operator in 8 bytes, key group in 2, side in 1, canonical key | what a key has open: `entry-row.ts` |
- * | `t` | operator in 8 bytes, bucket of time in 6, life in 4, count in 6 | timers: `stored-timers.ts` |
+ * | `t`, `x` | operator in 8 bytes, bucket of time in 6, life in 4, count in 6 | timers, and times of expiry: `stored-timers.ts` |
  * | `p` | operator in 8 bytes, part in 4 | what an operator holds beside its keys |
  * | `o` | sink in 8 bytes, checkpoint in 8 | staged alerts, as `outbox-format.ts` has them |
  */
@@ -69,8 +69,13 @@ export const livesKey = Buffer.from('l')
 
 /** @param key canonical, one char a byte */
 export function entryKey(operator: string, keyGroup: number, side: 0 | 1, key: string): Buffer {
+  return entryKeyIn(entriesPrefix(operator), keyGroup, side, key)
+}
+
+/** The same where the prefix is at hand. */
+export function entryKeyIn(prefix: Buffer, keyGroup: number, side: 0 | 1, key: string): Buffer {
   const bytes = Buffer.allocUnsafe(entryKeyBytes + key.length)
-  prefixOf('e', operator).copy(bytes)
+  bytes.set(prefix)
   bytes[9] = keyGroup >> 8
   bytes[10] = keyGroup & 0xff
   bytes[11] = side
@@ -83,6 +88,11 @@ export function keyOfEntryKey(key: Buffer): string {
   return key.toString('latin1', entryKeyBytes)
 }
 
+/** Begins the keys of all entries of an operator. */
+export function entriesPrefix(operator: string): Buffer {
+  return prefixOf('e', operator)
+}
+
 /** Begins the keys of all entries of a key group that lie on a side. */
 export function entryPrefix(operator: string, keyGroup: number, side: 0 | 1): Buffer {
   return entryKey(operator, keyGroup, side, '')
@@ -90,29 +100,38 @@ export function entryPrefix(operator: string, keyGroup: number, side: 0 | 1): Bu
 
 const entryKeyBytes = 12
 
+/** What times stand in rows by time: timers of keys, or when their state runs out. */
+export type TimeKind = 't' | 'x'
+
 /** @param bucket whole, from 0 on */
-export function timerKey(operator: string, bucket: number, life: number, count: number): Buffer {
+export function timeKey(
+  kind: TimeKind,
+  operator: string,
+  bucket: number,
+  life: number,
+  count: number,
+): Buffer {
   const bytes = Buffer.allocUnsafe(25)
-  timerBucketKey(operator, bucket).copy(bytes)
+  timeBucketKey(kind, operator, bucket).copy(bytes)
   bytes.writeUInt32BE(life, 15)
   bytes.writeUIntBE(count, 19, 6)
   return bytes
 }
 
-/** Where the timers of a bucket begin. */
-export function timerBucketKey(operator: string, bucket: number): Buffer {
+/** Where the times of a bucket begin. */
+export function timeBucketKey(kind: TimeKind, operator: string, bucket: number): Buffer {
   const bytes = Buffer.allocUnsafe(15)
-  prefixOf('t', operator).copy(bytes)
+  prefixOf(kind, operator).copy(bytes)
   bytes.writeUIntBE(bucket, 9, 6)
   return bytes
 }
 
-/** Begins the keys of all timers of an operator. */
-export function timerPrefix(operator: string): Buffer {
-  return prefixOf('t', operator)
+/** Begins the keys of all times of an operator. */
+export function timePrefix(kind: TimeKind, operator: string): Buffer {
+  return prefixOf(kind, operator)
 }
 
-export function bucketOfTimerKey(key: Buffer): number {
+export function bucketOfTimeKey(key: Buffer): number {
   return key.readUIntBE(9, 6)
 }
 
@@ -145,7 +164,7 @@ export function put(key: Buffer, value: Buffer): StoreChange {
 
 const prefixes = new Map<string, Buffer>()
 
-function prefixOf(kind: 'e' | 'p' | 'o' | 't', name: string): Buffer {
+function prefixOf(kind: 'e' | 'p' | 'o' | TimeKind, name: string): Buffer {
   const known = prefixes.get(kind + name)
   if (known !== undefined) return known
   const digest = createHash('sha256').update(name).digest().subarray(0, 8)

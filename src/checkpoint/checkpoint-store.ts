@@ -18,7 +18,7 @@ import {
   stagedKey,
 } from './checkpoint-row.ts'
 import { newestRow } from './entry-reads.ts'
-import type { RowTag } from './entry-row.ts'
+import { contentOf, type RowTag } from './entry-row.ts'
 import type { OutboxSnapshot } from './outbox.ts'
 import { nextLife, RowValidity, type SavedLives } from './row-validity.ts'
 import { RowWriter } from './row-writer.ts'
@@ -238,7 +238,7 @@ export class CheckpointStore {
       for (const key of new Set([...first.keys(), ...second.keys()])) {
         const found = newestRow(first.get(key), second.get(key), this.directory, isCommitted)
         if (found === undefined || found.row.isTombstone) continue
-        keys.push({ key, content: found.bytes.subarray(found.row.contentAt) })
+        keys.push({ key, content: contentOf(found) })
       }
       if (keys.length > 0) yield keys
     }

@@ -11,7 +11,8 @@ import { expiryBucketOf, hasExpired, StoredEntry } from './entry-row.ts'
 import { EntryRows, saysNothing } from './entry-rows.ts'
 import { FrozenEntries } from './frozen-entries.ts'
 import type { StateCache } from './state-cache.ts'
-import type { ExpiredKey, StoredTimers } from './stored-timers.ts'
+import type { ExpiredKey } from './stored-expiries.ts'
+import type { StoredTimers } from './stored-timers.ts'
 
 /** What an entry costs with its key, its place in the table and its timer, roughly, bytes. */
 const entryBytes = 280
@@ -254,8 +255,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     }
     this.#changes = []
     const thaw = (entry: StoredEntry) => this.#thaw(entry)
-    const { timers } = this.#rows as EntryRows
-    this.#frozen = new FrozenEntries(this.#checkpoint++, this.watermark, entries, thaw, timers)
+    const rows = this.#rows as EntryRows
+    this.#frozen = new FrozenEntries(this.#checkpoint++, this.watermark, entries, thaw, rows)
     return this.#frozen
   }
 
@@ -284,12 +285,13 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     await this.#rows?.writer.drained().catch(() => undefined)
   }
 
-  #forgetExpired({ timers, writer }: EntryRows): void {
+  #forgetExpired({ timers, expiries, writer }: EntryRows): void {
     const watermark = this.#committedWatermark
     if (this.#forgetting !== null || !Number.isFinite(watermark)) return
+    timers.forget(watermark)
     const forget = async () => {
       try {
-        await timers.forget(watermark, (keys) => this.#deleteExpired(keys, watermark))
+        await expiries.takeOut(watermark, (keys) => this.#deleteExpired(keys, watermark))
       } catch (failure) {
         writer.fail(failure)
       }
@@ -302,15 +304,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #deleteExpired(keys: readonly ExpiredKey[], watermark: number): void {
     const rows = this.#rows
     if (rows === null || !this.#filterIsComplete) return
-    for (const { key, isFresh } of keys) {
+    for (const expired of keys) {
+      const { key } = expired
       const bytes = Buffer.from(key, 'latin1')
       const hash = hashKey(bytes) | 0
-      const isNear = this.#heap.find(bytes, 0, bytes.length, hash) !== undefined
-      if (isNear || rows.isLeaving(key)) continue
       const expiry = this.#filter.expiryOf(hash)
       if (expiry >= 0 && !hasExpired(expiry, watermark)) continue
+      const isNear = this.#heap.find(bytes, 0, bytes.length, hash) !== undefined
+      if (isNear || rows.isLeaving(key)) continue
       this.#filter.drop(hash)
-      rows.delete(key, hash, isFresh)
+      rows.deleteExpired(expired, hash)
     }
   }
 

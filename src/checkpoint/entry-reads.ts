@@ -1,7 +1,7 @@
 import type { StateStore } from '../connector/state-store.ts'
 import { assert } from '../errors.ts'
 import { keyGroupOf } from '../stream/key-group.ts'
-import { entryKey } from './checkpoint-row.ts'
+import { entriesPrefix, entryKeyIn } from './checkpoint-row.ts'
 import { type EntryRow, type RowSide, type RowTag, readRow } from './entry-row.ts'
 import type { RowValidity } from './row-validity.ts'
 
@@ -81,11 +81,12 @@ export class EntryReads {
 
   async #read(reads: readonly EntryRead[]): Promise<void> {
     const { operator, store } = this.#options
+    const prefix = entriesPrefix(operator)
     const keys: Buffer[] = []
     for (const { key, hash, sides } of reads) {
       const keyGroup = keyGroupOf(hash)
-      if ((sides & 1) !== 0) keys.push(entryKey(operator, keyGroup, 0, key))
-      if ((sides & 2) !== 0) keys.push(entryKey(operator, keyGroup, 1, key))
+      if ((sides & 1) !== 0) keys.push(entryKeyIn(prefix, keyGroup, 0, key))
+      if ((sides & 2) !== 0) keys.push(entryKeyIn(prefix, keyGroup, 1, key))
     }
     const rows = await store.getMany(keys)
     let at = 0

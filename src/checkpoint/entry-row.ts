@@ -14,14 +14,14 @@ import { corruptCheckpoint } from './checkpoint-row.ts'
  * | 1 | flags: see below |
  * | 4 | life of the job that wrote it, big-endian |
  * | 6 | checkpoint that it belongs to, big-endian |
- * | 4 | CRC-32 of all else, big-endian |
  * | 8 | timer, little-endian double, where flagged: event time at which the key must be looked at |
  * | 8 | expiry, likewise: event time from which on the row says nothing any more |
  * | rest | what the entry holds, as its operator writes it |
+ * | 4 | CRC-32 of all before, big-endian |
  */
 const entryRowVersion = 2
-const headerBytes = 16
-const crcAt = 12
+const headerBytes = 12
+const crcBytes = 4
 
 const tombstoneFlag = 1
 const freshFlag = 2
@@ -100,26 +100,27 @@ export function beginRow(
   )
   out.fixed(life, 4)
   out.fixed(checkpoint, 6)
-  out.fixed(0, 4)
   if (row.timerAt !== Infinity) out.double(row.timerAt)
   if (row.expiresAt !== Infinity) out.double(row.expiresAt)
 }
 
 /** The row that was written, with its checksum. */
 export function sealRow(out: ByteWriter): Buffer {
+  const end = out.length
+  out.fixed(0, crcBytes)
   const row = out.toBuffer()
-  row.writeUInt32BE(checksumOf(row), crcAt)
+  row.writeUInt32BE(checksumOf(row), end)
   return row
 }
 
 /** @throws {TocsinError} CHECKPOINT_CORRUPT, which names `what` and the choices */
 export function readRow(row: Buffer, what: string): EntryRow {
-  if (row.length < headerBytes) throw corruptCheckpoint(what, 'a row of it is cut short')
+  if (row.length < headerBytes + crcBytes) throw corruptCheckpoint(what, 'a row of it is cut short')
   if (row[0] !== entryRowVersion) {
     const reason = `its entries have version ${row[0]}, and this Tocsin knows ${entryRowVersion}`
     throw corruptCheckpoint(what, reason)
   }
-  if (checksumOf(row) !== row.readUInt32BE(crcAt)) {
+  if (checksumOf(row) !== row.readUInt32BE(row.length - crcBytes)) {
     throw corruptCheckpoint(what, 'a row of it does not fit its checksum')
   }
   const flags = row[1] as number
@@ -136,10 +137,15 @@ export function readRow(row: Buffer, what: string): EntryRow {
   }
 }
 
+/** What the operator wrote. */
+export function contentOf({ bytes, row }: { bytes: Buffer; row: EntryRow }): Buffer {
+  return bytes.subarray(row.contentAt, bytes.length - crcBytes)
+}
+
 function tagOf(row: Buffer): RowTag {
   return { life: row.readUInt32BE(2), checkpoint: row.readUIntBE(6, 6) }
 }
 
 function checksumOf(row: Buffer): number {
-  return crc32(row.subarray(crcAt + 4), crc32(row.subarray(0, crcAt)))
+  return crc32(row.subarray(0, row.length - crcBytes))
 }

@@ -1,7 +1,7 @@
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { keyGroupOf } from '../stream/key-group.ts'
-import { entryKey, put } from './checkpoint-row.ts'
+import { entriesPrefix, entryKeyIn, put } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryReads, type FoundRow } from './entry-reads.ts'
 import {
@@ -16,15 +16,17 @@ import {
   sealRow,
 } from './entry-row.ts'
 import type { RowValidity } from './row-validity.ts'
-import type { RowWriter } from './row-writer.ts'
+import type { RowWriter, WrittenRow } from './row-writer.ts'
+import { type ExpiredKey, StoredExpiries } from './stored-expiries.ts'
 import { StoredTimers } from './stored-timers.ts'
 
 /** The rows of an operator's keys: those on disk, and those on their way there or from there. */
 export class EntryRows {
   readonly timers: StoredTimers
+  readonly expiries: StoredExpiries
   readonly validity: RowValidity
   readonly writer: RowWriter
-  readonly #operator: string
+  readonly #prefix: Buffer
   readonly #directory: string
   readonly #format: EntryFormat
   readonly #reads: EntryReads
@@ -37,12 +39,14 @@ export class EntryRows {
     const { rows, writer, validity, directory } = store
     this.validity = validity
     this.writer = writer
-    this.#operator = operator
+    this.#prefix = entriesPrefix(operator)
     this.#directory = directory
     this.#format = format
     this.#reads = new EntryReads({ operator, store: rows, validity, directory })
     const { life } = validity
-    this.timers = new StoredTimers({ operator, store: rows, writer, life, directory })
+    const options = { operator, store: rows, writer, life, directory }
+    this.timers = new StoredTimers(options, validity.committed === 0)
+    this.expiries = new StoredExpiries(options)
   }
 
   /** Whether `take` has nothing to give, for whatever key. */
@@ -118,40 +122,48 @@ export class EntryRows {
 
   /** Deletes the rows of an entry: nothing may need them any more. */
   deleteOf({ key, hash, isFresh }: StoredEntry): void {
-    this.delete(key, hash, isFresh)
+    const keyGroup = keyGroupOf(hash)
+    if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
+    const change = { kind: 'delete', key: this.#keyOf(keyGroup, 0, key) } as const
+    this.writer.add(change, this.#noteLeaving(key, 0, null))
   }
 
-  /** @param isFresh whether the key has no row on side 1 */
-  delete(key: string, hash: number, isFresh: boolean): void {
+  /** Deletes rows that say nothing any more: who reads them until then sees that. */
+  deleteExpired({ key, isFresh }: ExpiredKey, hash: number): void {
     const keyGroup = keyGroupOf(hash)
-    if (!isFresh) {
-      this.writer.add({ kind: 'delete', key: entryKey(this.#operator, keyGroup, 1, key) })
-    }
-    const change = { kind: 'delete', key: entryKey(this.#operator, keyGroup, 0, key) } as const
-    this.writer.add(change, this.#noteLeaving(key, { side: 0, bytes: null }))
+    this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 0, key) })
+    if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
+  }
+
+  /** Hands over the times that were noted with entries. */
+  sendTimes(): void {
+    this.timers.send()
+    this.expiries.send()
   }
 
   #noteTimes(entry: StoredEntry, timerAt: number, expiryBefore: number): void {
     const { rowExpiryBucket: expiry, key, isFresh } = entry
     if (timerAt !== Infinity && !entry.timerStored) {
-      this.timers.noteTimer(timerAt, key)
+      this.timers.note(timerAt, key)
       entry.timerStored = true
     }
     if (expiry === noExpiry || (isFresh && expiry === expiryBefore)) return
-    this.timers.noteExpiry(expiryEndOf(expiry), { key, isFresh })
+    this.expiries.note(expiryEndOf(expiry), { key, isFresh })
   }
 
   #send({ key, hash, rowSide }: StoredEntry, bytes: Buffer): void {
-    const change = put(entryKey(this.#operator, keyGroupOf(hash), rowSide, key), bytes)
-    this.writer.add(change, this.#noteLeaving(key, { side: rowSide, bytes }))
+    const change = put(this.#keyOf(keyGroupOf(hash), rowSide, key), bytes)
+    this.writer.add(change, this.#noteLeaving(key, rowSide, bytes))
   }
 
-  /** @returns what to call when a read finds what was written */
-  #noteLeaving(key: string, leaving: LeavingRow): () => void {
+  #noteLeaving(key: string, side: RowSide, bytes: Buffer | null): LeavingRow {
+    const leaving = new LeavingRow(this.#leaving, key, side, bytes)
     this.#leaving.set(key, leaving)
-    return () => {
-      if (this.#leaving.get(key) === leaving) this.#leaving.delete(key)
-    }
+    return leaving
+  }
+
+  #keyOf(keyGroup: number, side: RowSide, key: string): Buffer {
+    return entryKeyIn(this.#prefix, keyGroup, side, key)
   }
 }
 
@@ -163,8 +175,22 @@ export function saysNothing(
   return isTombstone || hasExpired(rowExpiryBucket, watermark)
 }
 
-interface LeavingRow {
+/** A row that is on its way to the disk. */
+class LeavingRow implements WrittenRow {
   readonly side: RowSide
   /** `null`: the key's rows are deleted. */
   readonly bytes: Buffer | null
+  readonly #all: Map<string, LeavingRow>
+  readonly #key: string
+
+  constructor(all: Map<string, LeavingRow>, key: string, side: RowSide, bytes: Buffer | null) {
+    this.#all = all
+    this.#key = key
+    this.side = side
+    this.bytes = bytes
+  }
+
+  notifyWritten(): void {
+    if (this.#all.get(this.#key) === this) this.#all.delete(this.#key)
+  }
 }

@@ -1,6 +1,6 @@
 import type { ChangedEntries } from './checkpoint-store.ts'
 import type { StoredEntry } from './entry-row.ts'
-import type { StoredTimers } from './stored-timers.ts'
+import type { EntryRows } from './entry-rows.ts'
 
 /**
  * The entries that had changed at a barrier. They are written bit by bit while the stream goes on; one
@@ -12,7 +12,7 @@ export class FrozenEntries implements ChangedEntries {
   readonly watermark: number
   readonly #entries: readonly StoredEntry[]
   readonly #thaw: (entry: StoredEntry) => void
-  readonly #timers: StoredTimers
+  readonly #rows: EntryRows
   #next = 0
 
   constructor(
@@ -20,13 +20,13 @@ export class FrozenEntries implements ChangedEntries {
     watermark: number,
     entries: readonly StoredEntry[],
     thaw: (entry: StoredEntry) => void,
-    timers: StoredTimers,
+    rows: EntryRows,
   ) {
     this.checkpoint = checkpoint
     this.watermark = watermark
     this.#entries = entries
     this.#thaw = thaw
-    this.#timers = timers
+    this.#rows = rows
   }
 
   get isWritten(): boolean {
@@ -40,6 +40,6 @@ export class FrozenEntries implements ChangedEntries {
       // One that was about to change has been written before.
       if (entry.frozen) this.#thaw(entry)
     }
-    if (this.isWritten) this.#timers.send()
+    if (this.isWritten) this.#rows.sendTimes()
   }
 }

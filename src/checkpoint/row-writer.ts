@@ -3,6 +3,11 @@ import type { SpaceWait } from './space-wait.ts'
 
 /** Rows of a batch: more would hold the thread while they are handed over. */
 const batchRows = 500
+/** Told of its row that a read finds it. */
+export interface WrittenRow {
+  notifyWritten(): void
+}
+
 /** Rows that may be under way before the stream has to wait. */
 const rowsMax = 20_000
 
@@ -14,8 +19,8 @@ export class RowWriter {
   readonly #store: StateStore
   readonly #space: SpaceWait
   #batch: StoreChange[] = []
-  /** Called when the batch is in the store. */
-  #written: (() => void)[] = []
+  /** Those of the batch that are told when it is in the store. */
+  #written: WrittenRow[] = []
   #rows = 0
   #last: Promise<void> = Promise.resolve()
   #failure: unknown = null
@@ -30,8 +35,7 @@ export class RowWriter {
     return this.#rows > rowsMax || this.#failure !== null
   }
 
-  /** @param written called when a read finds it */
-  add(change: StoreChange, written?: () => void): void {
+  add(change: StoreChange, written?: WrittenRow): void {
     this.#batch.push(change)
     this.#rows++
     if (written !== undefined) this.#written.push(written)
@@ -49,7 +53,7 @@ export class RowWriter {
       if (this.#failure !== null) return
       try {
         await this.#space.until(() => this.#store.write(batch))
-        for (const tell of written) tell()
+        for (const row of written) row.notifyWritten()
       } catch (failure) {
         this.fail(failure)
       }

@@ -1,4 +1,4 @@
-import type { ByteWriter } from '../state/byte-writer.ts'
+import { ByteWriter } from '../state/byte-writer.ts'
 import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
 import { twiceAsLong } from '../stream/growing-array.ts'
 import { type TextOwner, TextStore } from './text-store.ts'
@@ -21,6 +21,8 @@ export class EventStore implements TextOwner {
   readonly #values: unknown[] = []
   readonly #texts = new TextStore(this)
   readonly #splits: Split[] = []
+  /** As `write` writes them. */
+  readonly #splitForms: Buffer[] = []
   readonly #splitIndexes = new Map<Split, number>()
   readonly #free: number[] = []
   #count = 0
@@ -132,9 +134,7 @@ export class EventStore implements TextOwner {
   /** Writes the event as `nfa-state-form.ts` has it. */
   write(id: number, out: ByteWriter): void {
     const at = id * eventWidth
-    const { stream, partition } = this.splitOf(id)
-    out.text(stream)
-    out.uint(partition)
+    out.raw(this.#splitForms[this.#numbers[at + 3] as number] as Buffer)
     out.uint(this.offsetOf(id))
     out.double(this.timestampOf(id))
     this.#texts.write(this.#numbers[at + 4] as number, this.#numbers[at + 5] as number, out)
@@ -170,6 +170,7 @@ export class EventStore implements TextOwner {
     )
     const index = same === -1 ? this.#splits.push(split) - 1 : same
     this.#splitIndexes.set(split, index)
+    if (same === -1) this.#splitForms.push(formOf(split))
     return index
   }
 
@@ -179,6 +180,13 @@ export class EventStore implements TextOwner {
     this.#values.push(undefined, undefined, undefined)
     return id
   }
+}
+
+function formOf({ stream, partition }: Split): Buffer {
+  const out = new ByteWriter()
+  out.text(stream)
+  out.uint(partition)
+  return out.toBuffer()
 }
 
 /** An event of a match. */

@@ -64,6 +64,13 @@ export class ByteWriter {
     this.#end += this.#bytes.write(text, this.#end, 'latin1')
   }
 
+  /** Bytes as they are: whoever reads them knows how many there are. */
+  raw(bytes: Buffer): void {
+    this.#reserve(bytes.length)
+    this.#bytes.set(bytes, this.#end)
+    this.#end += bytes.length
+  }
+
   /** `bytes[start .. end)` as `latin1` would write them. */
   bytes(bytes: Buffer, start: number, end: number): void {
     this.uint(end - start)

@@ -70,27 +70,29 @@ export class TimerQueue<T> {
       : (pop(this.#late, before) as Timer<T>).item
   }
 
-  /** Forgets the timers of items that do not fit. */
-  retain(fits: (item: T) => boolean): void {
-    const left = this.#items.slice(this.#cursor)
-    const kept = left.map(fits)
-    this.#timestamps = this.#timestamps.slice(this.#cursor).filter((_, index) => kept[index])
-    this.#items = left.filter((_, index) => kept[index])
+  /** Forgets the timers that do not fit. */
+  retain(fits: (item: T, timestamp: number) => boolean): void {
+    const left: FarTimers<T> = {
+      timestamps: [...this.#timestamps.subarray(this.#cursor)],
+      items: this.#items.slice(this.#cursor),
+    }
+    const near = retained(left, fits)
+    this.#timestamps = Float64Array.from(near.timestamps)
+    this.#items = near.items
     this.#cursor = 0
+    const late = this.#late.filter(({ item, timestamp }) => fits(item, timestamp))
     // In ascending order they are a heap.
-    const late = this.#late.filter(({ item }) => fits(item)).sort((a, b) => (before(a, b) ? -1 : 1))
+    late.sort((a, b) => (before(a, b) ? -1 : 1))
     this.#late.splice(0, this.#late.length, ...late)
-    this.#size = this.#items.length + late.length
-    for (const [bucket, { timestamps, items }] of this.#far) {
-      const far: FarTimers<T> = { timestamps: [], items: [] }
-      items.forEach((item, index) => {
-        if (!fits(item)) return
-        far.items.push(item)
-        far.timestamps.push(timestamps[index] as number)
-      })
-      this.#far.set(bucket, far)
+    this.#size = near.items.length + late.length
+    for (const [bucket, timers] of this.#far) {
+      const far = retained(timers, fits)
+      if (far.items.length === 0) this.#far.delete(bucket)
+      else this.#far.set(bucket, far)
       this.#size += far.items.length
     }
+    const buckets = [...this.#far.keys()].sort((a, b) => a - b)
+    this.#farBuckets.splice(0, this.#farBuckets.length, ...buckets)
   }
 
   /** Sorts the next bucket, now that its time has come; the one before is used up. */
@@ -134,6 +136,20 @@ interface Timer<T> {
   readonly timestamp: number
   readonly order: number
   readonly item: T
+}
+
+function retained<T>(
+  { timestamps, items }: FarTimers<T>,
+  fits: (item: T, timestamp: number) => boolean,
+): FarTimers<T> {
+  const kept: FarTimers<T> = { timestamps: [], items: [] }
+  items.forEach((item, index) => {
+    const timestamp = timestamps[index] as number
+    if (!fits(item, timestamp)) return
+    kept.items.push(item)
+    kept.timestamps.push(timestamp)
+  })
+  return kept
 }
 
 function before(a: Timer<unknown>, b: Timer<unknown>): boolean {

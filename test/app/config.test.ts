@@ -191,7 +191,7 @@ sinks:
   oncall: { email: { to: [ops@example.org] } }
   alerts: { stdout: {}, delivery: immediate }
 tables: { devices: { file: devices.csv, key: id } }
-state: { backend: rocksdb, cache: 256MiB }
+state: { backend: rocksdb, retained: 2 }
 parallelism: 4
 api: { listen: 127.0.0.1:7474 }
 `),
@@ -201,7 +201,7 @@ api: { listen: 127.0.0.1:7474 }
         "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
         "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
         "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
-        "9:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
+        "9:28: not yet: \`state.retained\` is known, but not built (RULE_NOT_YET at state.retained)",
         "10:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
         "11:1: not yet: \`api\` is known, but not built (RULE_NOT_YET at api)",
       ]

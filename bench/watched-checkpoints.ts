@@ -1,0 +1,126 @@
+import { join } from 'node:path'
+import { TwoPhaseCommitFileSink } from '../connectors/file/two-phase-commit-sink.ts'
+import { durableState } from '../connectors/registry.ts'
+import { Outbox } from '../src/checkpoint/outbox.ts'
+import type { OpenStateStore, StoreChange } from '../src/connector/state-store.ts'
+import type { JobAlert } from '../src/rule/rule-job.ts'
+import type { Scheduler } from '../src/time/clock.ts'
+
+/** What checkpoints cost, as a child process reports it. */
+export interface CheckpointFigures {
+  readonly checkpoints: number
+  /** The most rows of keys that were written between two checkpoints. */
+  readonly dirtyKeysMax: number
+  /** The longest time without the end of a batch while a checkpoint was under way, ms. */
+  readonly pauseMsMax: number
+  /** The same where none was: what the machine does by itself. */
+  readonly otherPauseMsMax: number
+}
+
+/** State in RocksDB with a checkpoint each second, and an eye on what that costs. */
+export class WatchedCheckpoints {
+  readonly #folder: string
+  readonly #cacheBytes: number
+  readonly #outbox: Outbox
+  #checkpoints = 0
+  #rows = 0
+  #dirtyKeysMax = 0
+  #isUnderWay = false
+  #lastBatchAt = performance.now()
+  #startedAt = this.#lastBatchAt
+  #pauseMsMax = 0
+  #otherPauseMsMax = 0
+
+  /** @param folder gets the state and the alerts, in `alerts.ndjson` */
+  constructor(folder: string, cacheBytes: number, scheduler: Scheduler) {
+    this.#folder = folder
+    this.#cacheBytes = cacheBytes
+    const path = join(folder, 'alerts.ndjson')
+    const sink = new TwoPhaseCommitFileSink(durableState.files, path, 'bench')
+    this.#outbox = new Outbox({
+      name: 'alerts',
+      delivery: { kind: 'exactly_once', sink },
+      scheduler,
+    })
+  }
+
+  get durability() {
+    return {
+      files: durableState.files,
+      openStateStore: this.#openStateStore,
+      directory: join(this.#folder, 'state'),
+      outboxes: new Map([['alerts', this.#outbox]]),
+      cacheBytes: this.#cacheBytes,
+      onRestored: () => {
+        this.#startedAt = performance.now()
+        this.#lastBatchAt = this.#startedAt
+      },
+      beforeCheckpoint: () => {
+        this.#isUnderWay = true
+      },
+    }
+  }
+
+  /** When the state was open: what comes before is start-up. By `performance.now`. */
+  get startedAt(): number {
+    return this.#startedAt
+  }
+
+  get figures(): CheckpointFigures {
+    return {
+      checkpoints: this.#checkpoints,
+      dirtyKeysMax: this.#dirtyKeysMax,
+      pauseMsMax: this.#pauseMsMax,
+      otherPauseMsMax: this.#otherPauseMsMax,
+    }
+  }
+
+  async stage(alerts: readonly JobAlert[]): Promise<void> {
+    for (const { alert, document } of alerts) {
+      this.#outbox.stage({ id: alert.id, document: document() })
+    }
+  }
+
+  /** To be called after each batch. */
+  noteBatch(): void {
+    const now = performance.now()
+    const pauseMs = now - this.#lastBatchAt
+    this.#lastBatchAt = now
+    if (this.#isUnderWay) this.#pauseMsMax = Math.max(this.#pauseMsMax, pauseMs)
+    else this.#otherPauseMsMax = Math.max(this.#otherPauseMsMax, pauseMs)
+  }
+
+  async close(): Promise<void> {
+    await this.#outbox.close()
+  }
+
+  readonly #openStateStore: OpenStateStore = async (directory, options) => {
+    const store = await durableState.openStateStore(directory, options)
+    const write = store.write.bind(store)
+    const flush = store.flush.bind(store)
+    store.write = (batch) => {
+      this.#noteRows(batch)
+      return write(batch)
+    }
+    store.flush = async () => {
+      await flush()
+      this.#isUnderWay = false
+    }
+    return store
+  }
+
+  #noteRows(batch: readonly StoreChange[]): void {
+    for (const change of batch) {
+      if (change.kind !== 'put') continue
+      if (change.key[0] === entryByte) this.#rows++
+      if (change.key[0] !== headByte) continue
+      this.#checkpoints++
+      this.#dirtyKeysMax = Math.max(this.#dirtyKeysMax, this.#rows)
+      this.#rows = 0
+    }
+  }
+}
+
+/** Keys of rows begin so: `src/checkpoint/checkpoint-row.ts`. */
+const entryByte = 0x65
+const headByte = 0x68
