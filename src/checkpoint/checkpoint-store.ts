@@ -155,6 +155,9 @@ export class CheckpointStore {
     this.validity = new RowValidity(lives, head.number)
   }
 
+  /** Lets others go on. */
+  readonly pause = (): Promise<void> => this.#options.scheduler.sleep(0)
+
   /** All rows. */
   get rows(): StateStore {
     return this.#store

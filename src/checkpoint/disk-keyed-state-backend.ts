@@ -1,11 +1,11 @@
 import { assert } from '../errors.ts'
 import { ByteReader } from '../state/byte-reader.ts'
-import { ColdKeyFilter } from '../state/cold-key-filter.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
+import { ColdKeys } from './cold-keys.ts'
 import type { FoundRow } from './entry-reads.ts'
 import { expiryBucketOf, hasExpired, StoredEntry } from './entry-row.ts'
 import { EntryRows, saysNothing } from './entry-rows.ts'
@@ -34,11 +34,9 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   readonly tracksChanges = true
   readonly #heap = new HeapKeyedStateBackend()
   readonly #cache: StateCache
-  readonly #filter = new ColdKeyFilter()
+  readonly #cold = new ColdKeys()
   #format: EntryFormat | null = null
   #rows: EntryRows | null = null
-  /** Whether the filter knows all keys on disk; else every key may be there. */
-  #filterIsComplete = false
   #changes: StoredEntry[] = []
   /** The checkpoint for which changes are written now. */
   #checkpoint = 1
@@ -51,6 +49,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** That of the newest complete checkpoint. */
   #committedWatermark = -Infinity
   #forgetting: Promise<void> | null = null
+  #scanning: Promise<void> | null = null
 
   constructor(cache: StateCache) {
     this.#cache = cache
@@ -67,7 +66,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     const { validity } = store
     this.#rows = new EntryRows(store, operator, this.#format as EntryFormat)
     this.#checkpoint = validity.committed + 1
-    this.#filterIsComplete = validity.committed === 0
+    if (validity.committed === 0) this.#cold.startEmpty()
+    else this.#scanning = this.#scan(this.#rows, store)
   }
 
   /** Event time up to which the operator has worked, epoch ms. */
@@ -97,9 +97,12 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     return this.#heap.size * entryBytes + (this.#format?.heldBytes() ?? 0)
   }
 
-  /** Keys that are not in memory and have state; those whose state has run out do not count. */
+  /**
+   * Keys that are not in memory and have state; those whose state has run out do not count. After a
+   * restart they are not known at once.
+   */
   get coldKeys(): number {
-    return this.#filter.count((expiry) => !hasExpired(expiry, this.watermark))
+    return this.#cold.count(this.watermark)
   }
 
   find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
@@ -175,7 +178,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number
-      const sides = this.#sidesOf(hash)
+      const sides = this.#cold.sidesOf(hash)
       if (sides === 0) continue
       const arena = arenas[index] as Buffer
       const start = keyStarts[index] as number
@@ -203,7 +206,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       this.#pollDue(rows.timers, watermark)
     }
     const waits = this.#due.flatMap(
-      ({ key, hash }) => rows.ask(key, hash, this.#sidesOf(hash)) ?? [],
+      ({ key, hash }) => rows.ask(key, hash, this.#cold.sidesOf(hash)) ?? [],
     )
     rows.sendReads()
     return waits.length === 0 ? null : Promise.all(new Set(waits)).then(() => undefined)
@@ -279,8 +282,15 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#forgetExpired(rows)
   }
 
-  /** Waits for what is under way beside the stream. */
+  /** Resolves when it is known which keys are on disk. */
+  async scanned(): Promise<void> {
+    await this.#scanning
+  }
+
+  /** Ends what is under way beside the stream. */
   async close(): Promise<void> {
+    this.#cold.stop()
+    await this.#scanning
     await this.#forgetting
     await this.#rows?.writer.drained().catch(() => undefined)
   }
@@ -303,22 +313,26 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** Deletes the rows of keys whose state has run out, unless they have got a new one. */
   #deleteExpired(keys: readonly ExpiredKey[], watermark: number): void {
     const rows = this.#rows
-    if (rows === null || !this.#filterIsComplete) return
+    if (rows === null) return
     for (const expired of keys) {
       const { key } = expired
       const bytes = Buffer.from(key, 'latin1')
       const hash = hashKey(bytes) | 0
-      const expiry = this.#filter.expiryOf(hash)
-      if (expiry >= 0 && !hasExpired(expiry, watermark)) continue
       const isNear = this.#heap.find(bytes, 0, bytes.length, hash) !== undefined
       if (isNear || rows.isLeaving(key)) continue
-      this.#filter.drop(hash)
-      rows.deleteExpired(expired, hash)
+      if (this.#cold.dropExpired(hash, watermark)) rows.deleteExpired(expired, hash)
     }
   }
 
-  #sidesOf(hash: number): number {
-    return this.#filterIsComplete ? this.#filter.sidesOf(hash) : 3
+  async #scan(rows: EntryRows, { pause }: CheckpointStore): Promise<void> {
+    const isInMemory = (key: string, hash: number) =>
+      this.#heap.find(Buffer.from(key, 'latin1'), 0, key.length, hash) !== undefined
+    const committedWatermark = () => this.#committedWatermark
+    try {
+      await this.#cold.scan({ rows, isInMemory, committedWatermark, pause })
+    } catch (failure) {
+      rows.writer.fail(failure)
+    }
   }
 
   #pollDue(timers: StoredTimers, watermark: number): void {
@@ -343,7 +357,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     entry.rowExpiryBucket = expiryBucketOf(row.expiresAt)
     const text = Buffer.from(key, 'latin1')
     this.#heap.insert(entry, text, 0, text.length)
-    this.#filter.remove(hash)
+    this.#cold.remove(key, hash)
     if (saysNothing(entry, this.watermark)) return entry
     const format = this.#format as EntryFormat
     format.read(entry, new ByteReader(bytes, row.contentAt))
@@ -380,7 +394,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     }
     if (isEmpty) return this.#evictEmpty(entry)
     if (hasExpired(entry.rowExpiryBucket, this.#committedWatermark)) rows.deleteOf(entry)
-    else this.#filter.add(entry.hash, entry.rowSide, entry.rowExpiryBucket)
+    else this.#noteCold(entry)
     if (entry.timerStored) rows.timers.left(entry.timerAt, entry.key)
     format.free(entry)
     this.#drop(entry)
@@ -398,9 +412,13 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       if (entry.rowCheckpoint > rows.validity.committed) return false
       rows.deleteOf(entry)
     } else if (hasExpired(entry.rowExpiryBucket, this.#committedWatermark)) rows.deleteOf(entry)
-    else this.#filter.add(entry.hash, entry.rowSide, entry.rowExpiryBucket)
+    else this.#noteCold(entry)
     this.#drop(entry)
     return true
+  }
+
+  #noteCold({ key, hash, rowSide: side, rowExpiryBucket: expiryBucket }: StoredEntry): void {
+    this.#cold.add(key, hash, { side, expiryBucket })
   }
 
   #drop(entry: StoredEntry): void {

@@ -1,7 +1,15 @@
+import type { StateStore } from '../connector/state-store.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { keyGroupOf } from '../stream/key-group.ts'
-import { entriesPrefix, entryKeyIn, put } from './checkpoint-row.ts'
+import {
+  entriesPrefix,
+  entryKeyIn,
+  entryPrefix,
+  keyOfEntryKey,
+  put,
+  rangeOf,
+} from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryReads, type FoundRow } from './entry-reads.ts'
 import {
@@ -27,7 +35,10 @@ export class EntryRows {
   readonly validity: RowValidity
   readonly writer: RowWriter
   readonly #prefix: Buffer
-  readonly #directory: string
+  /** The folder of the state, for messages. */
+  readonly directory: string
+  readonly #operator: string
+  readonly #store: StateStore
   readonly #format: EntryFormat
   readonly #reads: EntryReads
   readonly #row = new ByteWriter()
@@ -40,7 +51,9 @@ export class EntryRows {
     this.validity = validity
     this.writer = writer
     this.#prefix = entriesPrefix(operator)
-    this.#directory = directory
+    this.directory = directory
+    this.#operator = operator
+    this.#store = rows
     this.#format = format
     this.#reads = new EntryReads({ operator, store: rows, validity, directory })
     const { life } = validity
@@ -84,7 +97,7 @@ export class EntryRows {
     const read = this.#reads.take(key)
     if (leaving === undefined) return read
     const { side, bytes } = leaving
-    return bytes === null ? undefined : { side, bytes, row: readRow(bytes, this.#directory) }
+    return bytes === null ? undefined : { side, bytes, row: readRow(bytes, this.directory) }
   }
 
   /**
@@ -135,6 +148,14 @@ export class EntryRows {
     if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
   }
 
+  /** The rows of a key group on a side, in lists. */
+  async *inGroup(keyGroup: number, side: RowSide): AsyncIterable<readonly GroupRow[]> {
+    const range = rangeOf(entryPrefix(this.#operator, keyGroup, side))
+    for await (const rows of this.#store.iterate(range, rowsOfList)) {
+      yield rows.map(({ key, value }) => ({ key: keyOfEntryKey(key), value }))
+    }
+  }
+
   /** Hands over the times that were noted with entries. */
   sendTimes(): void {
     this.timers.send()
@@ -173,6 +194,15 @@ export function saysNothing(
   watermark: number,
 ): boolean {
   return isTombstone || hasExpired(rowExpiryBucket, watermark)
+}
+
+const rowsOfList = 500
+
+/** A row by its key. */
+export interface GroupRow {
+  /** Canonical, one char a byte. */
+  readonly key: string
+  readonly value: Buffer
 }
 
 /** A row that is on its way to the disk. */

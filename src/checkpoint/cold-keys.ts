@@ -1,0 +1,137 @@
+import { ColdKeyFilter } from '../state/cold-key-filter.ts'
+import { defaultMaxParallelism, hashKey, keyGroupOf } from '../stream/key-group.ts'
+import { newestRow } from './entry-reads.ts'
+import { expiryBucketOf, hasExpired, type RowSide } from './entry-row.ts'
+import type { EntryRows } from './entry-rows.ts'
+
+/** What a scan asks of the backend. */
+export interface ColdKeyScanOptions {
+  readonly rows: EntryRows
+  readonly isInMemory: (key: string, hash: number) => boolean
+  /** Event time of the newest complete checkpoint, epoch ms. */
+  readonly committedWatermark: () => number
+  /** Lets others go on. */
+  readonly pause: () => Promise<void>
+}
+
+/**
+ * Knows which keys are not in memory but on disk, so that a key that has nothing there costs no read.
+ * In a new job it knows all; after a restart it is built beside the stream, one key group after the
+ * other, and keys of groups that it does not know yet may be on disk.
+ */
+export class ColdKeys {
+  readonly #filter = new ColdKeyFilter()
+  /** Key groups below it are known. */
+  #known = 0
+  /** Keys of the group that is being scanned that have come or gone since; `null`: in memory. */
+  readonly #moved = new Map<string, ColdKey | null>()
+  #isStopped = false
+
+  /** There is nothing on disk. */
+  startEmpty(): void {
+    this.#known = defaultMaxParallelism
+  }
+
+  get isComplete(): boolean {
+    return this.#known === defaultMaxParallelism
+  }
+
+  /** The sides on which the newest row of a key of this hash may be, as bits; 0: there is none. */
+  sidesOf(hash: number): number {
+    return this.#knows(hash) ? this.#filter.sidesOf(hash) : 3
+  }
+
+  /** A key has left memory. */
+  add(key: string, hash: number, cold: ColdKey): void {
+    if (this.#knows(hash)) this.#filter.add(hash, cold.side, cold.expiryBucket)
+    else if (keyGroupOf(hash) === this.#known) this.#moved.set(key, cold)
+  }
+
+  /** A key has come into memory. */
+  remove(key: string, hash: number): void {
+    if (this.#knows(hash)) this.#filter.remove(hash)
+    else if (keyGroupOf(hash) === this.#known) this.#moved.set(key, null)
+  }
+
+  /** Forgets the keys of a hash if all of them have expired; gives whether nothing is left of them. */
+  dropExpired(hash: number, watermark: number): boolean {
+    if (!this.#knows(hash)) return false
+    const expiry = this.#filter.expiryOf(hash)
+    if (expiry >= 0 && !hasExpired(expiry, watermark)) return false
+    this.#filter.drop(hash)
+    return true
+  }
+
+  /** Keys whose state has not run out at `watermark`, epoch ms, as far as they are known. */
+  count(watermark: number): number {
+    return this.#filter.count((expiry) => !hasExpired(expiry, watermark))
+  }
+
+  /** Ends a scan that is under way. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Gets to know the keys on disk; deletes rows that say nothing to anybody. */
+  async scan(options: ColdKeyScanOptions): Promise<void> {
+    while (!this.isComplete) {
+      this.#moved.clear()
+      // What was on its way to the disk before is read, what comes and goes from now on is noted.
+      await options.rows.writer.drained()
+      const sides = [await this.#read(options, 0), await this.#read(options, 1)] as const
+      if (this.#isStopped) return
+      this.#learn(options, sides)
+    }
+    this.#moved.clear()
+  }
+
+  async #read({ rows, pause }: ColdKeyScanOptions, side: RowSide): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>()
+    for await (const list of rows.inGroup(this.#known, side)) {
+      if (this.#isStopped) break
+      for (const { key, value } of list) found.set(key, value)
+      await pause()
+    }
+    return found
+  }
+
+  #learn(options: ColdKeyScanOptions, sides: readonly [Rows, Rows]): void {
+    const { rows, isInMemory, committedWatermark } = options
+    const keys = new Set([...sides[0].keys(), ...sides[1].keys()])
+    this.#known++
+    for (const [key, cold] of this.#moved) {
+      keys.delete(key)
+      if (cold !== null) this.#filter.add(hashOf(key), cold.side, cold.expiryBucket)
+    }
+    for (const key of keys) {
+      const hash = hashOf(key)
+      if (isInMemory(key, hash) || rows.isLeaving(key)) continue
+      const found = newestRow(sides[0].get(key), sides[1].get(key), rows.directory, (tag) =>
+        rows.validity.isValid(tag),
+      )
+      const expiryBucket = expiryBucketOf(found?.row.expiresAt ?? Infinity)
+      const isDead =
+        found === undefined ||
+        found.row.isTombstone ||
+        hasExpired(expiryBucket, committedWatermark())
+      if (isDead) rows.deleteExpired({ key, isFresh: !sides[1].has(key) }, hash)
+      else this.#filter.add(hash, found.side, expiryBucket)
+    }
+  }
+
+  #knows(hash: number): boolean {
+    return this.isComplete || keyGroupOf(hash) < this.#known
+  }
+}
+
+/** Where the newest row of a key is, and when it says nothing any more (`expiryBucketOf`). */
+export interface ColdKey {
+  readonly side: RowSide
+  readonly expiryBucket: number
+}
+
+type Rows = ReadonlyMap<string, Buffer>
+
+function hashOf(key: string): number {
+  return hashKey(Buffer.from(key, 'latin1')) | 0
+}
