@@ -1,6 +1,8 @@
 import type { PollResult, SourcePosition, SourceReader } from '../connector/source.ts'
+import { ConnectorError } from '../errors.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
-import type { Clock } from '../time/clock.ts'
+import { backoffMs } from '../time/backoff.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 
 export interface SplitReaderOptions {
@@ -13,7 +15,19 @@ export interface SplitReaderOptions {
   readonly ingestClock: Clock | null
   /** Where the reader goes on; undefined: it starts anew. */
   readonly position?: SourcePosition | undefined
+  readonly retry: SourceRetry
 }
+
+/** How failures of the outside that may pass are waited out. */
+export interface SourceRetry {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  /** Told of each failure, and after how long the same is tried again. */
+  readonly onRetry: (failure: ConnectorError, waitMs: number) => void
+}
+
+/** The longest that a poll waits before it says that nothing has come, ms. */
+const pollWaitMs = 50
 
 /**
  * A reader with the poll that is under way: the next batch is read while this one is processed.
@@ -33,18 +47,23 @@ export class SplitReader {
   /** Where a reader goes on after what `take` has given; undefined: at the beginning, or unknown. */
   position: SourcePosition | undefined
   readonly #ingestClock: Clock | null
+  readonly #retry: SourceRetry
+  /** Failures in a row that may pass, and when the reader is asked again, epoch ms. */
+  #failures = 0
+  #retryAt = -Infinity
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
   #failure: unknown = null
 
   constructor(options: SplitReaderOptions) {
-    const { reader, operator, split, watermarks, ingestClock, position } = options
+    const { reader, operator, split, watermarks, ingestClock, position, retry } = options
     this.reader = reader
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
     this.position = position
     this.#ingestClock = ingestClock
+    this.#retry = retry
   }
 
   /** Epoch ms; minus infinity before the first event. */
@@ -64,14 +83,7 @@ export class SplitReader {
 
   /** Resolves when `ready`; starts a poll if none is under way. Never rejects. */
   fetch(): Promise<void> {
-    this.#poll ??= this.reader.pollBatch().then(
-      (result) => {
-        this.#result = this.#withIngestTimes(result)
-      },
-      (failure: unknown) => {
-        this.#failure = failure
-      },
-    )
+    this.#poll ??= this.#startPoll()
     return this.#poll
   }
 
@@ -85,6 +97,35 @@ export class SplitReader {
     return result as PollResult
   }
 
+  #startPoll(): Promise<void> {
+    const { clock, scheduler } = this.#retry
+    const waitMs = this.#retryAt - clock.now()
+    if (waitMs > 0) {
+      return scheduler.sleep(Math.min(waitMs, pollWaitMs)).then(() => {
+        this.#result = nothingYet
+      })
+    }
+    return this.reader.pollBatch().then(
+      (result) => {
+        this.#failures = 0
+        this.#result = this.#withIngestTimes(result)
+      },
+      (failure: unknown) => this.#noteFailure(failure),
+    )
+  }
+
+  /** What may pass is waited out; nobody knows what is outside meanwhile: the split holds time. */
+  #noteFailure(failure: unknown): void {
+    if (!(failure instanceof ConnectorError) || !failure.retryable) {
+      this.#failure = failure
+      return
+    }
+    const waitMs = backoffMs(++this.#failures)
+    this.#retryAt = this.#retry.clock.now() + waitMs
+    this.#result = nothingYet
+    this.#retry.onRetry(failure, waitMs)
+  }
+
   /** A batch may wait here while its split is paused: its time of ingest is that of the poll. */
   #withIngestTimes(result: PollResult): PollResult {
     if (this.#ingestClock === null || result.kind !== 'batch') return result
@@ -94,3 +135,5 @@ export class SplitReader {
     return { ...result, batch: { ...batch, ingestTimes } }
   }
 }
+
+const nothingYet: PollResult = { kind: 'idle', untilMs: 0, backlog: true }

@@ -12,13 +12,16 @@ export interface StreamTaskOptions {
   readonly isStopped: () => boolean
   /** Called before each turn, also where nothing was read: fires timers of processing time. */
   readonly beforeTurn?: () => Promise<void> | void
-  /** Processing time of the next timer, epoch ms; infinity, the default: there is none. */
-  readonly nextTimer?: () => number
+  /**
+   * Processing time by which a turn must come, epoch ms, though nothing is read: that of a timer.
+   * Infinity, the default: there is none.
+   */
+  readonly nextTurn?: () => number
   /** Default: sorters hold what they must. */
   readonly sorterCap?: SorterCap
 }
 
-/** How long to wait for a split that has nothing, ms. */
+/** How long a turn waits for splits that have nothing, ms. */
 const emptyWaitMs = 20
 
 /**
@@ -61,7 +64,7 @@ export class StreamTask {
     const polls = eligible.map((reader) => reader.fetch())
     const first = eligible[0] as SplitReader
     if (eligible.every(({ empty }) => !empty)) {
-      return await this.#fetchBeforeTimer(first)
+      return await this.#fetchBeforeTurn(first)
     }
     await Promise.race([...polls, this.#options.scheduler.sleep(emptyWaitMs)])
     // Who has nothing is noted in every turn: else a busy split would hide that another is idle.
@@ -70,10 +73,10 @@ export class StreamTask {
     return ready.find((reader) => reader.ready) ?? null
   }
 
-  /** The reader once it has something; `null` where a timer may be due before. */
-  async #fetchBeforeTimer(reader: SplitReader): Promise<SplitReader | null> {
-    const { clock, scheduler, nextTimer } = this.#options
-    const due = nextTimer?.() ?? Infinity
+  /** The reader once it has something; `null` where a turn must come before. */
+  async #fetchBeforeTurn(reader: SplitReader): Promise<SplitReader | null> {
+    const { clock, scheduler, nextTurn } = this.#options
+    const due = nextTurn?.() ?? Infinity
     const fetched = reader.fetch()
     if (due === Infinity || reader.ready) await fetched
     else {

@@ -74,7 +74,6 @@ export async function runSplits(
     onExpressionError: () => undefined,
     onProgress: (each) => progress.push(each),
     onSorterCapExceeded: (each) => exceeded.push(each),
-    isStopped: () => false,
     ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),
   })
   return { summary, alerts, rejected, exceeded, progress }

@@ -12,6 +12,12 @@ const source = generatorSource({
   eventsPerSecond: 5,
 })
 
+const retry = {
+  clock: new ManualClock(),
+  scheduler: { sleep: async () => undefined },
+  onRetry: () => undefined,
+}
+
 describe('a split reader', () => {
   it.each([
     ['live', new ManualClock()],
@@ -22,6 +28,7 @@ describe('a split reader', () => {
       split: 0,
       watermarks: defaultWatermarkStrategy,
       ingestClock: clock,
+      retry,
     }
     const [reader] = await source.open('s')
     const first = new SplitReader({ reader: reader!, ...options })

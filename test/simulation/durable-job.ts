@@ -85,7 +85,6 @@ export async function runDurableJob(
     sideOutput: () => undefined,
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped: () => false,
     durability: {
       files,
       openStateStore,
