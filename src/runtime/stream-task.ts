@@ -118,6 +118,7 @@ export class StreamTask {
         reader.operator.processBatch(reader.split, result.batch)
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
+        await reader.reader.acknowledge?.(result.batch)
         result.batch.release?.()
     }
   }
