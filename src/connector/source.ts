@@ -95,4 +95,10 @@ export interface Source {
     stream: string,
     positions?: ReadonlyMap<number, SourcePosition>,
   ): Promise<readonly SourceReader[]>
+  /**
+   * Tries whether records could be read, and reads none: for `tocsin check --connect`. Default: it is
+   * opened and closed.
+   * @throws {ConnectorError} INPUT_UNREADABLE: why not, and what to do
+   */
+  checkConnection?(): Promise<void>
 }
