@@ -29,7 +29,7 @@ export async function demoCommand(terminal: Terminal): Promise<ExitCode> {
       terminal.print(`${alertLine(alert, terminal)}\n`)
     }
   }
-  const run = await withInterrupt(terminal, (interrupt) =>
+  const run = await withInterrupt(terminal, (stop) =>
     runJob({
       rules,
       streams: new Map(names.map((name) => [name, generated(name)])),
@@ -40,7 +40,7 @@ export async function demoCommand(terminal: Terminal): Promise<ExitCode> {
       onProgress: ({ eventTime }) => printUntil(eventTime),
       sideOutput: null,
       terminal,
-      interrupt,
+      stop,
       showsProgress: false,
       // What is decided beyond the end would be that every sensor has fallen silent.
       to: startMs + lengthMs,

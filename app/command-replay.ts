@@ -3,13 +3,14 @@ import {
   isoTimeExpected,
   type JobStream,
   parseISOTime,
+  type StopSignal,
   TocsinError,
 } from '../src/index.ts'
 import { AlertCollection, compareAlerts, comparisonText } from './alert-comparison.ts'
 import { alertFile } from './alert-writer.ts'
 import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
-import { type Interrupt, withInterrupt } from './interrupt.ts'
+import { withInterrupt } from './interrupt.ts'
 import { type JobRun, type JobRunOptions, runJob } from './job-run.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { refuseToOverwrite } from './output-check.ts'
@@ -35,15 +36,15 @@ export interface ReplayOptions {
 
 /** `tocsin replay`: a bounded run whose alerts go to a file, closed by a summary. */
 export function replayCommand(options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
-  return withInterrupt(terminal, (interrupt) => runReplay(options, terminal, interrupt))
+  return withInterrupt(terminal, (stop) => runReplay(options, terminal, stop))
 }
 
 async function runReplay(
   options: ReplayOptions,
   terminal: Terminal,
-  interrupt: Interrupt,
+  stop: StopSignal,
 ): Promise<ExitCode> {
-  const replay = { ...prepare(options, terminal), interrupt }
+  const replay = { ...prepare(options, terminal), stop }
   const rulesPath = options.rules ?? replay.config?.rulesPath ?? 'rules/'
   refuseToOverwrite(options.output, options.input ?? [], rulesPath)
   const writer = options.output === undefined ? null : alertFile(options.output)
@@ -85,7 +86,7 @@ type Replay = Omit<JobRunOptions, 'deliver' | 'sideOutput'> & {
   readonly config: Config | null
 }
 
-function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'interrupt'> {
+function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'stop'> {
   const inputs: ReplayInputs = {
     inputs: options.input ?? [],
     time: options.time,

@@ -36,7 +36,10 @@ export class DurableDelivery {
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
           log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
-        return [name, new Outbox({ name, delivery, scheduler: hostScheduler, onRetry })]
+        return [
+          name,
+          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
+        ]
       }),
     )
   }

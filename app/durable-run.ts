@@ -22,14 +22,14 @@ export async function runDurably(
   checkpoints: CheckpointConfig,
   restartOptions: RestartStrategyOptions = {},
 ): Promise<RunDone> {
-  const { interrupt, log } = todo
+  const { stop, log } = todo
   const restarts = new RestartStrategy(restartOptions)
   for (;;) {
     const startedAt = performance.now()
     try {
       return await runOnce(todo, checkpoints)
     } catch (failure) {
-      if (!isOurFault(failure) || !canOpenAgain(todo) || interrupt.isRaised()) throw failure
+      if (!isOurFault(failure) || !canOpenAgain(todo) || stop.asked.aborted) throw failure
       const waitMs = restarts.next(performance.now() - startedAt)
       if (waitMs === null) throw failure
       log.warn(
@@ -37,13 +37,13 @@ export async function runDurably(
           `starting again from the last checkpoint in ${waitMs} ms (restart ${restarts.restarts})`,
         { restart: restarts.restarts },
       )
-      if (!(await doneBefore(interrupt.asked, hostScheduler.sleep(waitMs)))) throw failure
+      if (!(await doneBefore(stop.asked, hostScheduler.sleep(waitMs)))) throw failure
     }
   }
 }
 
 async function runOnce(todo: RunToDo, checkpoints: CheckpointConfig): Promise<RunDone> {
-  const { config, log, routing, interrupt } = todo
+  const { config, log, routing, stop } = todo
   const { stateDirectory } = config
   const sideOutput = new SideOutputFiles(stateDirectory, 'append')
   const delivery = new DurableDelivery(config.sinks, checkpoints, routing, log)
@@ -61,7 +61,7 @@ async function runOnce(todo: RunToDo, checkpoints: CheckpointConfig): Promise<Ru
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
-    await doneBefore(interrupt.overdue, delivery.close())
+    await doneBefore(stop.overdue, delivery.close())
   }
 }
 

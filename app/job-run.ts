@@ -12,9 +12,9 @@ import {
   type RejectedEvent,
   runRuleJob,
   type SorterCapExceeded,
+  type StopSignal,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
-import type { Interrupt } from './interrupt.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
@@ -28,7 +28,7 @@ export interface JobRunOptions {
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
-  readonly interrupt: Interrupt
+  readonly stop: StopSignal
   /** Default: what is said goes to the terminal. */
   readonly log?: Log
   readonly showsProgress: boolean
@@ -53,7 +53,7 @@ export interface JobRun {
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runJob(options: JobRunOptions): Promise<JobRun> {
-  const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
+  const { rules, streams, sideOutput, terminal, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
   const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
@@ -88,7 +88,11 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
       },
-      stop: interrupt,
+      stop: options.stop,
+      onSourceProblem: ({ stream, partition }, problem) => {
+        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
+        else log.info(`${stream}/${partition} is read again`, { stream, partition })
+      },
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),

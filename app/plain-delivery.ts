@@ -1,7 +1,7 @@
 import { type ConnectorError, type JobAlert, Outbox, type Sink } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
 import type { SinkConfig } from './config.ts'
-import { hostScheduler } from './host.ts'
+import { hostClock, hostScheduler } from './host.ts'
 
 /**
  * Hands alerts to sinks as they come, without checkpoints: a sink that is away is tried again, and
@@ -24,7 +24,10 @@ export class PlainDelivery {
     this.#outboxes = new Map(
       sinks.map(({ name, sink }) => {
         const delivery = { kind: 'at_least_once', sink } as const
-        return [name, new Outbox({ name, delivery, scheduler: hostScheduler, onRetry })]
+        return [
+          name,
+          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
+        ]
       }),
     )
   }

@@ -10,7 +10,7 @@ import { SideOutputFiles } from './side-output-files.ts'
  * process. A file of alerts is shown at the end; by a run that was to come to one and has not, never.
  */
 export async function runPlainly(todo: RunToDo): Promise<RunDone> {
-  const { config, log, routing, interrupt } = todo
+  const { config, log, routing, stop } = todo
   warnOfLoss(todo)
   const delivery = new PlainDelivery(config.sinks, routing, ({ message }, waitMs) =>
     log.warn(`${message}; trying again in ${waitMs} ms`),
@@ -18,7 +18,7 @@ export async function runPlainly(todo: RunToDo): Promise<RunDone> {
   // Opened first: sinks may lie in the folder of the state.
   const sideOutput = new SideOutputFiles(config.stateDirectory)
   try {
-    await doneBefore(interrupt.asked, delivery.open())
+    await doneBefore(stop.asked, delivery.open())
     const run = await runJob({
       ...jobRunOptions(todo),
       deliver: (alerts) => delivery.write(alerts),
@@ -43,14 +43,14 @@ function warnOfLoss({ config, log }: RunToDo): void {
 async function end(
   { summary }: JobRun,
   delivery: PlainDelivery,
-  { config, log, interrupt }: RunToDo,
+  { config, log, stop }: RunToDo,
 ): Promise<ExitCode> {
   if (summary.end !== 'ended' && isBounded(config)) {
     await delivery.discard()
     log.info('interrupted; files of alerts are as they were')
     return exitCodes.interrupted
   }
-  const isSettled = await doneBefore(interrupt.overdue, delivery.settled())
+  const isSettled = await doneBefore(stop.overdue, delivery.settled())
   if (isSettled) {
     await delivery.close()
     if (summary.end !== 'ended') log.info('stopped')

@@ -1,8 +1,7 @@
-import type { CheckedRule } from '../src/index.ts'
+import type { CheckedRule, StopSignal } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
 import type { Config } from './config.ts'
 import type { ExitCode } from './exit-code.ts'
-import type { Interrupt } from './interrupt.ts'
 import type { JobRun, JobRunOptions } from './job-run.ts'
 import type { Log } from './log.ts'
 import { jobStream } from './replay-streams.ts'
@@ -14,7 +13,7 @@ export interface RunToDo {
   readonly rules: readonly CheckedRule[]
   readonly routing: AlertRouting
   readonly terminal: Terminal
-  readonly interrupt: Interrupt
+  readonly stop: StopSignal
   readonly log: Log
 }
 
@@ -25,12 +24,12 @@ export interface RunDone {
 }
 
 /** What a job is told, however it is run. */
-export function jobRunOptions({ config, rules, terminal, interrupt, log }: RunToDo) {
+export function jobRunOptions({ config, rules, terminal, stop, log }: RunToDo) {
   return {
     rules,
     streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
     terminal,
-    interrupt,
+    stop,
     log,
     showsProgress: isBounded(config),
     sorterCapBytes: config.sorterCapBytes,

@@ -1,6 +1,6 @@
 import type { Sink } from '../connector/sink.ts'
-import { openReaders } from '../runtime/open-readers.ts'
-import type { SourceRetry, SplitReader } from '../runtime/split-reader.ts'
+import { type OpenReadersOptions, openReaders } from '../runtime/open-readers.ts'
+import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Scheduler } from '../time/clock.ts'
 import type { StopSignal } from '../time/stop-signal.ts'
@@ -9,7 +9,7 @@ import type { Program, ProgramSummary } from './program.ts'
 export interface ProgramRunOptions {
   readonly scheduler: Scheduler
   readonly stop: StopSignal
-  readonly onSourceRetry: SourceRetry['onRetry']
+  readonly onSourceRetry: OpenReadersOptions['onRetry']
 }
 
 /**
@@ -22,8 +22,8 @@ export async function runProgram(
   { scheduler, stop, onSourceRetry }: ProgramRunOptions,
 ): Promise<ProgramSummary> {
   program.start()
-  const retry = { clock: program.clock, scheduler, onRetry: onSourceRetry }
-  const readers = await openReaders(program.inputs, retry, stop)
+  const host = { clock: program.clock, scheduler, stop, onRetry: onSourceRetry }
+  const readers = await openReaders(program.inputs, host)
   if (readers === null) return program.summary()
   const task = streamTask(program, readers, scheduler, stop)
   const opened: Sink[] = []
@@ -62,7 +62,7 @@ async function runParts(program: Program, run: () => Promise<void>): Promise<voi
 
 function streamTask(
   program: Program,
-  readers: readonly SplitReader[],
+  readers: SplitReader[],
   scheduler: Scheduler,
   stop: StopSignal,
 ): StreamTask {

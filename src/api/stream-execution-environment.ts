@@ -31,7 +31,7 @@ export interface EnvironmentOptions {
   readonly sorterCapBytes?: number
   /** Told once, when more had to wait though only the split furthest behind was read. */
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
-  /** Told of each failure of a source that may pass, and after how long, ms, it is tried again. */
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
   readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
 }
 

@@ -110,7 +110,14 @@ export class CheckpointCoordinator {
     if (!(await doneBefore(overdue, this.#written()))) return 'not_taken'
     this.#throwFailure()
     const outboxes = [...this.#options.outboxes.values()]
-    return (await doneBefore(overdue, allSettled(outboxes))) ? 'settled' : 'unsent'
+    if (!(await doneBefore(overdue, allSettled(outboxes)))) return 'unsent'
+    if (outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) {
+      // Else the next run would send again what such a sink has just taken.
+      this.#start(isEnd)
+      await doneBefore(overdue, this.#written())
+      this.#throwFailure()
+    }
+    return 'settled'
   }
 
   /** Waits for a checkpoint that is under way, unless it waits for space. Never rejects. */

@@ -12,6 +12,7 @@ import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../run
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
+import type { Split } from '../stream/event.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
@@ -42,11 +43,13 @@ export interface RuleJobOptions {
   readonly onSuppressed: (suppressed: SuppressedAlert) => void
   readonly sideOutput: SideOutput
   readonly onExpressionError: (report: ExpressionErrorReport) => void
+  /** Told what keeps a split's records from coming, and, by undefined, that they come again. */
+  readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
   /** Default: it runs until all streams have ended. */
   readonly stop?: StopSignal
-  /** Told of each failure of a source that may pass, and after how long, ms, it is tried again. */
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
   readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
   /** What the sorters may hold together, bytes; default 256 MiB. */
   readonly sorterCapBytes?: number
@@ -184,10 +187,10 @@ class RuleJob {
   }
 
   async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobEnd> {
-    const { clock, scheduler, onSourceRetry } = this.#options
+    const { clock, scheduler, onSourceRetry, onSourceProblem } = this.#options
     const host = { clock, scheduler, stop: this.#stop }
-    const retry = { clock, scheduler, onRetry: onSourceRetry ?? (() => undefined) }
-    const readers = await openReaders(this.#inputs(checkpoints), retry, this.#stop)
+    const onRetry = onSourceRetry ?? (() => undefined)
+    const readers = await openReaders(this.#inputs(checkpoints), { ...host, onRetry })
     if (readers === null) return 'stopped'
     this.#readers = readers
     let coordinator: CheckpointCoordinator | null = null
@@ -199,6 +202,7 @@ class RuleJob {
       afterBatch: () => this.#afterBatch(),
       beforeTurn: () => this.#beforeTurn(coordinator),
       nextTurn: () => coordinator?.dueAt ?? this.#nextLook(),
+      ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
       await checkpoints?.restore(readers, this.#counts)

@@ -4,7 +4,7 @@ import type { SourceOperator } from '../operator/source-operator.ts'
 import { backoffMs } from '../time/backoff.ts'
 import { doneBefore, type StopSignal } from '../time/stop-signal.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
-import { type SourceRetry, SplitReader } from './split-reader.ts'
+import { type ReaderHost, SplitReader } from './split-reader.ts'
 
 /** A stream that is to be read, and the operator that takes its records. */
 export interface StreamInput {
@@ -16,6 +16,12 @@ export interface StreamInput {
   readonly positions?: ReadonlyMap<number, SourcePosition>
 }
 
+export interface OpenReadersOptions extends ReaderHost {
+  readonly stop: StopSignal
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
+  readonly onRetry: (failure: ConnectorError, waitMs: number) => void
+}
+
 /**
  * Opens the splits of all streams and adds them to their operators, in order of stream and
  * partition: that is how ties of time are ordered (D3). Records of live sources get their time of
@@ -25,8 +31,7 @@ export interface StreamInput {
  */
 export async function openReaders(
   inputs: readonly StreamInput[],
-  retry: SourceRetry,
-  stop: StopSignal,
+  options: OpenReadersOptions,
 ): Promise<SplitReader[] | null> {
   const readers: SplitReader[] = []
   const closeAll = async () => {
@@ -35,7 +40,7 @@ export async function openReaders(
   try {
     for (const input of [...inputs].sort(byStream)) {
       const { source, operator, watermarks, positions } = input
-      const opened = await openSource(input, retry, stop)
+      const opened = await openSource(input, options)
       if (opened === null) {
         await closeAll()
         return null
@@ -43,9 +48,9 @@ export async function openReaders(
       for (const reader of [...opened].sort(byPartition)) {
         const split = operator.addSplit(reader.split)
         const position = positions?.get(reader.split.partition)
-        const ingestClock = source.live === true ? retry.clock : null
-        const options = { reader, operator, split, watermarks, ingestClock, position, retry }
-        readers.push(new SplitReader(options))
+        const ingestClock = source.live === true ? options.clock : null
+        const place = { reader, operator, split, watermarks, position }
+        readers.push(new SplitReader({ ...place, ingestClock, host: options }))
       }
     }
   } catch (error) {
@@ -57,8 +62,7 @@ export async function openReaders(
 
 async function openSource(
   { stream, source, positions }: StreamInput,
-  { scheduler, onRetry }: SourceRetry,
-  { asked }: StopSignal,
+  { scheduler, onRetry, stop: { asked } }: OpenReadersOptions,
 ): Promise<readonly SourceReader[] | null> {
   for (let failures = 1; ; failures++) {
     const opening = source.open(stream, positions)

@@ -15,15 +15,13 @@ export interface SplitReaderOptions {
   readonly ingestClock: Clock | null
   /** Where the reader goes on; undefined: it starts anew. */
   readonly position?: SourcePosition | undefined
-  readonly retry: SourceRetry
+  readonly host: ReaderHost
 }
 
-/** How failures of the outside that may pass are waited out. */
-export interface SourceRetry {
+/** What it takes to wait out failures of the outside that may pass. */
+export interface ReaderHost {
   readonly clock: Clock
   readonly scheduler: Scheduler
-  /** Told of each failure, and after how long the same is tried again. */
-  readonly onRetry: (failure: ConnectorError, waitMs: number) => void
 }
 
 /** The longest that a poll waits before it says that nothing has come, ms. */
@@ -46,24 +44,35 @@ export class SplitReader {
   idle = false
   /** Where a reader goes on after what `take` has given; undefined: at the beginning, or unknown. */
   position: SourcePosition | undefined
+  /** What keeps records from coming, as its last poll says; undefined: nothing. */
+  problem: string | undefined
   readonly #ingestClock: Clock | null
-  readonly #retry: SourceRetry
+  readonly #host: ReaderHost
   /** Failures in a row that may pass, and when the reader is asked again, epoch ms. */
   #failures = 0
   #retryAt = -Infinity
+  #retryProblem = ''
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
   #failure: unknown = null
 
   constructor(options: SplitReaderOptions) {
-    const { reader, operator, split, watermarks, ingestClock, position, retry } = options
+    const { reader, operator, split, watermarks, ingestClock, position, host } = options
     this.reader = reader
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
-    this.position = position
+    this.position = position ?? reader.start
     this.#ingestClock = ingestClock
-    this.#retry = retry
+    this.#host = host
+  }
+
+  /** A reader of a split that has come to be beside this one, of the same stream. */
+  forNewSplit(reader: SourceReader): SplitReader {
+    const { operator, watermarks } = this
+    const split = operator.addSplit(reader.split)
+    const [ingestClock, host] = [this.#ingestClock, this.#host]
+    return new SplitReader({ reader, operator, split, watermarks, ingestClock, host })
   }
 
   /** Epoch ms; minus infinity before the first event. */
@@ -94,15 +103,17 @@ export class SplitReader {
     this.#result = null
     if (this.#failure !== null) throw this.#failure
     if (result?.kind === 'batch') this.position = result.next
+    if (result?.kind === 'idle') this.position = result.next ?? this.position
+    this.problem = result?.kind === 'idle' ? result.problem : undefined
     return result as PollResult
   }
 
   #startPoll(): Promise<void> {
-    const { clock, scheduler } = this.#retry
+    const { clock, scheduler } = this.#host
     const waitMs = this.#retryAt - clock.now()
     if (waitMs > 0) {
       return scheduler.sleep(Math.min(waitMs, pollWaitMs)).then(() => {
-        this.#result = nothingYet
+        this.#result = this.#nothingYet()
       })
     }
     return this.reader.pollBatch().then(
@@ -114,16 +125,20 @@ export class SplitReader {
     )
   }
 
-  /** What may pass is waited out; nobody knows what is outside meanwhile: the split holds time. */
   #noteFailure(failure: unknown): void {
     if (!(failure instanceof ConnectorError) || !failure.retryable) {
       this.#failure = failure
       return
     }
     const waitMs = backoffMs(++this.#failures)
-    this.#retryAt = this.#retry.clock.now() + waitMs
-    this.#result = nothingYet
-    this.#retry.onRetry(failure, waitMs)
+    this.#retryAt = this.#host.clock.now() + waitMs
+    this.#retryProblem = `${failure.message}; trying again in ${waitMs} ms`
+    this.#result = this.#nothingYet()
+  }
+
+  /** What may pass is waited out; nobody knows what is outside meanwhile: the split holds time. */
+  #nothingYet(): PollResult {
+    return { kind: 'idle', untilMs: 0, backlog: true, problem: this.#retryProblem }
   }
 
   /** A batch may wait here while its split is paused: its time of ingest is that of the poll. */
@@ -135,5 +150,3 @@ export class SplitReader {
     return { ...result, batch: { ...batch, ingestTimes } }
   }
 }
-
-const nothingYet: PollResult = { kind: 'idle', untilMs: 0, backlog: true }

@@ -1,3 +1,4 @@
+import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { SorterCap } from './sorter-cap.ts'
@@ -17,6 +18,8 @@ export interface StreamTaskOptions {
    * Infinity, the default: there is none.
    */
   readonly nextTurn?: () => number
+  /** Told when something new keeps a split's records from coming, and, by undefined, that they come. */
+  readonly onProblem?: (split: Split, problem: string | undefined) => void
   /** Default: sorters hold what they must. */
   readonly sorterCap?: SorterCap
 }
@@ -24,17 +27,23 @@ export interface StreamTaskOptions {
 /** How long a turn waits for splits that have nothing, ms. */
 const emptyWaitMs = 20
 
+/** How long it may run before others get their turn, ms. */
+const turnMsMax = 10
+
 /**
  * Reads splits and drives their operators, one batch at a time. The split that is furthest behind
  * in event time goes first: so splits stay together, the sorter stays small, and one that runs
  * ahead waits (D3).
  */
 export class StreamTask {
-  readonly #readers: readonly SplitReader[]
+  readonly #readers: SplitReader[]
   readonly #options: StreamTaskOptions
   #sortersAreFull = false
+  /** When all others had their last turn, processing time, epoch ms. */
+  #yieldedAt = -Infinity
 
-  constructor(readers: readonly SplitReader[], options: StreamTaskOptions) {
+  /** @param readers those of splits that come to be while it runs are added */
+  constructor(readers: SplitReader[], options: StreamTaskOptions) {
     this.#readers = readers
     this.#options = options
   }
@@ -48,10 +57,19 @@ export class StreamTask {
       if (this.#options.isStopped()) return
       const active = this.#readers.filter((reader) => !reader.ended)
       if (active.length === 0) return
+      await this.#yield()
       await this.#options.beforeTurn?.()
       const next = await this.#nextReady(active)
       if (next !== null) await this.#consume(next)
     }
+  }
+
+  /** A source that always has something must not keep signals, timers and requests waiting. */
+  async #yield(): Promise<void> {
+    const { clock, scheduler } = this.#options
+    if (clock.now() - this.#yieldedAt < turnMsMax) return
+    await scheduler.sleep(0)
+    this.#yieldedAt = clock.now()
   }
 
   async close(): Promise<void> {
@@ -103,12 +121,17 @@ export class StreamTask {
   }
 
   async #consume(reader: SplitReader): Promise<void> {
+    const known = reader.problem
     const result = reader.take()
+    if (reader.problem !== known) this.#options.onProblem?.(reader.reader.split, reader.problem)
     switch (result.kind) {
       case 'end':
         reader.ended = true
         reader.operator.endSplit(reader.split)
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
+        return
+      case 'splits':
+        this.#readers.push(...result.readers.map((each) => reader.forNewSplit(each)))
         return
       case 'idle':
         this.#noteEmpty(reader, result.backlog === true)
@@ -119,8 +142,10 @@ export class StreamTask {
         reader.idle = false
         void reader.fetch()
         reader.operator.processBatch(reader.split, result.batch)
+        if (reader.operator.isPast(reader.split)) reader.reader.finish?.()
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
+        await reader.reader.acknowledge?.(result.batch)
         result.batch.release?.()
     }
   }

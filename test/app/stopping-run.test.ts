@@ -53,7 +53,7 @@ interface Options {
 
 /** Runs in this process; `stop` is what the user's signal would do. */
 function start(folder: string, options: Options) {
-  const { text = config + durable, sink, source, graceMs = 300, restarts } = options
+  const { text = config + durable, sink, source, graceMs = 2000, restarts } = options
   const parsed = parseConfig(join(folder, 'tocsin.yaml'), text)
   if (parsed.kind === 'invalid') throw new Error(parsed.problems[0]?.message)
   const made = {
@@ -81,9 +81,9 @@ function start(folder: string, options: Options) {
   const rules = loadRulesToRun(made.rulesPath)
   const done = withInterrupt(
     terminal,
-    (interrupt) => {
+    (stop) => {
       const routing = new AlertRouting(made.sinks, rules, terminal)
-      const todo = { config: made, rules, routing, terminal, interrupt, log: talkLog(terminal) }
+      const todo = { config: made, rules, routing, terminal, stop, log: talkLog(terminal) }
       return made.checkpoints === null
         ? runPlainly(todo)
         : runDurably(todo, made.checkpoints, restarts)
@@ -120,7 +120,7 @@ describe('a run that is stopped while its sink is away', () => {
     const [, kept] =
       /the sink alerts has not taken (\d+) alerts in time; they lie in/.exec(first.said()) ?? []
     const sink = new RemoteSink(false)
-    const second = start(at, { sink })
+    const second = start(at, { sink, graceMs: 20_000 })
     while (sink.taken.length < Number(kept)) await new Promise(setImmediate)
     second.stop()
     const { exitCode: secondCode, run: last } = await second.done
@@ -155,6 +155,23 @@ describe('a run that is stopped while its sink is away', () => {
     expect([exitCode, done.summary.end]).toEqual([0, 'stopped'])
     expect(sink.taken.length).toBe(done.summary.alertsByRule.get('large'))
   })
+})
+
+it('a run that is stopped leaves nothing that the next one would send again', {
+  timeout: 60_000,
+}, async () => {
+  const at = folder()
+  const sink = new RemoteSink(false)
+  let alerts: number | undefined
+  for (let run = 0; run < 3; run++) {
+    const before = sink.taken.length
+    const { done, stop } = start(at, { sink, graceMs: 20_000 })
+    while (sink.taken.length < before + 50) await new Promise(setImmediate)
+    stop()
+    alerts = (await done).run.summary.alertsByRule.get('large')
+  }
+  const ids = idsOf(sink.taken)
+  expect([new Set(ids).size, ids.length]).toEqual([alerts, alerts])
 })
 
 describe('a source that is away', () => {

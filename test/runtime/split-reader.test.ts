@@ -12,10 +12,9 @@ const source = generatorSource({
   eventsPerSecond: 5,
 })
 
-const retry = {
+const host = {
   clock: new ManualClock(),
   scheduler: { sleep: async () => undefined },
-  onRetry: () => undefined,
 }
 
 describe('a split reader', () => {
@@ -28,7 +27,7 @@ describe('a split reader', () => {
       split: 0,
       watermarks: defaultWatermarkStrategy,
       ingestClock: clock,
-      retry,
+      host,
     }
     const [reader] = await source.open('s')
     const first = new SplitReader({ reader: reader!, ...options })
