@@ -47,15 +47,18 @@ export class TocsinError extends Error {
 export class ConnectorError extends TocsinError {
   /** Whether the same may succeed later: then it is tried again, else the job fails. */
   readonly retryable: boolean
+  /** How long the outside asked to be left alone, ms; undefined: it did not say. */
+  readonly retryAfterMs: number | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: ErrorOptions & { readonly retryable: boolean },
+    options: ErrorOptions & { readonly retryable: boolean; readonly retryAfterMs?: number },
   ) {
     super(code, message, options)
     this.name = 'ConnectorError'
     this.retryable = options.retryable
+    this.retryAfterMs = options.retryAfterMs
   }
 }
 

@@ -70,7 +70,7 @@ export async function runDurableJob(
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
-  const outbox = new Outbox({ name: 'alerts', delivery, scheduler: time })
+  const outbox = new Outbox({ name: 'alerts', delivery, clock: time, scheduler: time })
   const watermarks = { ...defaultWatermarkStrategy, outOfOrdernessMs: 3000 }
   const source = listSource(partitions, async () => {
     await time.sleep(10)
