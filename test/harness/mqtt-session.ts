@@ -16,7 +16,10 @@ export interface TakenRecord {
 }
 
 /** A source by options as a configuration has them. */
-export function sourceOf(broker: TestBroker, options: Readonly<Record<string, unknown>>): Source {
+export function sourceOf(
+  broker: Pick<TestBroker, 'kind' | 'url'>,
+  options: Readonly<Record<string, unknown>>,
+): Source {
   const version = broker.kind === 'aedes' ? { version: '3.1.1' } : {}
   const all = { url: broker.url, topic: 't/#', ...version, ...options }
   return mqttConnector.source!.create(all, { directory: '/', job: 'job' })
@@ -28,7 +31,9 @@ export function loggedSource(source: Source, directory: string): Source {
     sleep: (milliseconds: number) => new Promise<void>((done) => setTimeout(done, milliseconds)),
   }
   const clock = { now: () => Date.now() }
-  return ingestLogSource(source, { files: nodeFileSystem, directory, clock, scheduler })
+  // Small segments, so that receipts are carried from one to the next.
+  const options = { files: nodeFileSystem, directory, clock, scheduler, segmentBytes: 5000 }
+  return ingestLogSource(source, options)
 }
 
 /** A new folder, and what removes it. */
