@@ -1,7 +1,7 @@
 import type { Connector, ConnectorOptions } from '../../src/connector/connector.ts'
 import { TocsinError } from '../../src/errors.ts'
 import { formatOf, formatOptions } from '../format/format-options.ts'
-import { clientConfig, clientOptions } from './client-config.ts'
+import { clientOptionProperties, clientOptionsOf } from './client-options.ts'
 import { type MetadataFields, metadataOption } from './metadata-fields.ts'
 import { kafkaSource } from './source.ts'
 import type { KafkaStart } from './start-offsets.ts'
@@ -16,7 +16,7 @@ export const kafkaConnector: Connector = {
       type: 'object',
       description: 'Reads topics of Apache Kafka, from positions in its own checkpoints.',
       properties: {
-        ...clientOptions,
+        ...clientOptionProperties,
         topic: {
           description: 'A topic, or a list of topics: new ones go to its end.',
           type: ['string', 'array'],
@@ -53,7 +53,8 @@ export const kafkaConnector: Connector = {
           examples: ['latest', { timestamp: '2026-11-01T00:00:00Z' }],
         },
         isolation: {
-          description: 'read_committed leaves out what transactions have not committed. The default.',
+          description:
+            'read_committed leaves out what transactions have not committed. The default.',
           enum: ['read_committed', 'read_uncommitted'],
         },
         group: {
@@ -73,7 +74,7 @@ export const kafkaConnector: Connector = {
       const { topic, group, fields, isolation } = options
       const topics = typeof topic === 'string' ? [topic] : (topic as readonly string[])
       return kafkaSource({
-        client: clientConfig(options),
+        client: clientOptionsOf(options),
         topics,
         start: startOf(options, topics),
         readsUncommitted: isolation === 'read_uncommitted',

@@ -3,7 +3,8 @@ import Cluster from 'kafkajs/src/cluster/index.js'
 import createSocketFactory from 'kafkajs/src/network/socketFactory.js'
 import fetchRequest from 'kafkajs/src/protocol/requests/fetch/v11/request.js'
 import { TocsinError } from '../../src/errors.ts'
-import { failureText, type KafkaClientConfig } from './client-config.ts'
+import type { ClientOptions } from './client-options.ts'
+import { failureText } from './failure-text.ts'
 import { type FetchResponse, readFetchResponse } from './fetch-response.ts'
 
 /** Where a partition is to be read. */
@@ -18,7 +19,7 @@ export interface FetchPosition {
 export type OffsetQuery = 'earliest' | 'latest' | { readonly timestamp: number }
 
 export interface KafkaClusterOptions {
-  readonly client: KafkaClientConfig
+  readonly client: ClientOptions
   readonly topics: readonly string[]
   readonly readsUncommitted: boolean
 }
@@ -46,11 +47,11 @@ export class KafkaCluster {
 
   constructor(options: KafkaClusterOptions) {
     this.#options = options
-    const { brokers, clientId, ssl, sasl } = options.client
+    const { brokers, clientId, tls, sasl } = options.client
     this.#cluster = new Cluster({
       logger: silentLogger,
       brokers,
-      ssl,
+      ssl: tls,
       sasl,
       clientId,
       socketFactory: createSocketFactory(),

@@ -1,5 +1,5 @@
 import type { PollResult, SourcePosition, SourceReader } from '../../src/connector/source.ts'
-import { failureText } from './client-config.ts'
+import { failureText } from './failure-text.ts'
 import type { PartitionQueue, PartitionStretch } from './partition-queue.ts'
 import type { RecordPacker, TopicSplit } from './record-packer.ts'
 
@@ -53,8 +53,10 @@ export class PartitionReader implements SourceReader {
       const left = giveUpAt - performance.now()
       if (missing !== null && queue.head !== undefined) {
         const problem = await outcomeOf(missing, Math.max(1, left))
-        if (problem !== null) return { ...this.#idle(true), ...problem }
-        continue
+        if (problem === null) continue
+        const rest = giveUpAt - performance.now()
+        if (rest > 0) await queue.wait(rest)
+        return this.#idle(true, problem.text)
       }
       if (this.#offset >= this.#options.stretch.to) return { kind: 'end' }
       if (queue.failure !== null) throw queue.failure
@@ -120,18 +122,18 @@ export class PartitionReader implements SourceReader {
   }
 }
 
-/** `null`: it is there. Else what keeps it, or nothing if that is not known yet. */
+/** `null`: it is there. Else what keeps it; without a text that is not known yet. */
 async function outcomeOf(
   missing: Promise<void>,
   waitMs: number,
-): Promise<{ problem?: string } | null> {
+): Promise<{ readonly text?: string } | null> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<{ problem?: string }>((resolve) => {
+  const late = new Promise<{ readonly text?: string }>((resolve) => {
     timer = setTimeout(() => resolve({}), waitMs)
   })
   const there = missing.then(
     () => null,
-    (failure: unknown) => ({ problem: failureText(failure) }),
+    (failure: unknown) => ({ text: failureText(failure) }),
   )
   const outcome = await Promise.race([there, late])
   clearTimeout(timer)

@@ -131,17 +131,21 @@ export class RecordPacker {
 
   /** Copies whole records, with all that Kafka keeps around their values. */
   #copyStretch(readable: ReadableBatch, { from, to }: OffsetRange): void {
-    const { batch, bytes, at } = readable
+    const { batch, bytes } = readable
     const cursor = this.#cursor
     const room = this.#options.packBytes - this.#used
-    cursor.reset(bytes, at)
+    cursor.reset(bytes, readable.at)
+    let { at } = readable
     let end = at
     let records = 0
     while (records < readable.left) {
       cursor.next(batch)
-      if (cursor.end - at > room && (this.#used > 0 || records > 0)) break
+      if (cursor.offset < from) {
+        readable.left--
+        at = cursor.end
+      } else if (cursor.end - at > room && (this.#used > 0 || records > 0)) break
+      else records++
       end = cursor.end
-      records++
     }
     this.#makeRoom(end - at)
     const copied = this.#used
@@ -152,7 +156,7 @@ export class RecordPacker {
     cursor.reset(this.#bytes, copied)
     for (; records > 0; records--) {
       cursor.next(batch)
-      if (cursor.offset >= from && cursor.offset < to) this.#noteCopied(batch)
+      if (cursor.offset < to) this.#noteCopied(batch)
     }
   }
 

@@ -1,7 +1,7 @@
 import type { HistoryRange, Source, SourceReader } from '../../src/connector/source.ts'
 import { TocsinError } from '../../src/errors.ts'
 import type { Format } from '../format/format.ts'
-import type { KafkaClientConfig } from './client-config.ts'
+import type { ClientOptions } from './client-options.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import type { MetadataFields } from './metadata-fields.ts'
 import { OffsetCommitter } from './offset-committer.ts'
@@ -12,7 +12,7 @@ import { RecordPacker, type TopicSplit } from './record-packer.ts'
 import { type KafkaStart, partitionsOfTopic, startOffsets } from './start-offsets.ts'
 
 export interface KafkaSourceOptions {
-  readonly client: KafkaClientConfig
+  readonly client: ClientOptions
   /** In an order that stays: positions go by it. */
   readonly topics: readonly string[]
   /** Where a stream without positions begins. */
