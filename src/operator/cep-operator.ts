@@ -70,6 +70,8 @@ export class CepOperator {
   /** Whether there are checkpoints: where there are none, no event pays for them. */
   #tracksChanges = false
   #beforeChange: (entry: KeyEntry) => void = () => undefined
+  /** Events that waited when patterns were added, with those that must not see them. */
+  #hidden: Map<Event, readonly number[]> | null = null
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: RunningPattern[]
@@ -117,9 +119,19 @@ export class CepOperator {
     this.#leastLimitMs = Math.min(this.#leastLimitMs, leastLimitOf(pattern.nfa))
   }
 
-  /** All patterns see nothing up to this event time, epoch ms. */
-  startAfter(startsAfter: number): void {
-    for (const pattern of this.#patterns) pattern.startsAfter = startsAfter
+  /** A pattern sees nothing up to this event time, epoch ms; default: all patterns. */
+  startAfter(startsAfter: number, pattern?: number): void {
+    for (const [index, running] of this.#patterns.entries()) {
+      if (pattern === undefined || pattern === index) running.startsAfter = startsAfter
+    }
+  }
+
+  /** Patterns that do not see all that is to come, with the event time, epoch ms, from which they do. */
+  starts(): [pattern: number, startsAfter: number][] {
+    const { watermark } = this.sorter
+    return this.#patterns.flatMap(({ startsAfter }, pattern): [number, number][] =>
+      startsAfter > watermark && startsAfter < Infinity ? [[pattern, startsAfter]] : [],
+    )
   }
 
   /**
@@ -202,6 +214,19 @@ export class CepOperator {
     return entry
   }
 
+  /**
+   * Lets some patterns not see an event that waits: they were added after it had come, and events
+   * that came with it may have been left out since nobody needed them.
+   */
+  hide(event: Event, patterns: readonly number[]): void {
+    this.#hidden ??= new Map()
+    this.#hidden.set(event, patterns)
+  }
+
+  hiddenFrom(event: Event): readonly number[] {
+    return this.#hidden?.get(event) ?? []
+  }
+
   addRun(split: number, run: EventRun): void {
     this.sorter.add(split, run)
   }
@@ -255,9 +280,11 @@ export class CepOperator {
     let entry = found
     const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
     if (mayBeNew) entry = this.#find(index)
+    const hidden = this.#hidden === null ? undefined : this.#takeHidden(event)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
+      if (hidden?.includes(slot)) continue
       const state = (entry?.get(slot) ?? none) as NFAState
       if (pattern.startsAfter >= event.timestamp) {
         if (pattern.isDropped && entry !== undefined) this.#drop(entry, slot, pattern, state)
@@ -271,6 +298,13 @@ export class CepOperator {
       this.#offer(entry, slot, pattern, state, event)
     }
     if (entry !== undefined) this.#settle(entry, event.timestamp)
+  }
+
+  #takeHidden(event: Event): readonly number[] | undefined {
+    const hidden = this.#hidden?.get(event)
+    if (hidden !== undefined) this.#hidden?.delete(event)
+    if (this.#hidden?.size === 0) this.#hidden = null
+    return hidden
   }
 
   #find(index: number): KeyEntry | undefined {

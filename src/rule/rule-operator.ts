@@ -11,6 +11,7 @@ import { KeyEncoder } from '../stream/key.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrors, PlaceErrors } from './expression-errors.ts'
 import type { FieldSlots } from './field-slots.ts'
+import { layoutOf, type OperatorLayout } from './operator-layout.ts'
 import type { Rule } from './rule.ts'
 import { RuleGroup } from './rule-compiler.ts'
 import type { RulePipelineOptions } from './rule-pipeline.ts'
@@ -68,9 +69,24 @@ export class RuleOperator {
     )
   }
 
-  /** Of its rules, by pattern. */
-  get fingerprints(): readonly string[] {
-    return this.#rules.map(({ checked }) => checked.rule.fingerprint)
+  /** What the numbers in its state stand for. */
+  get layout(): OperatorLayout {
+    const layout = layoutOf(
+      this.#rules.map(({ checked }) => checked),
+      this.#group,
+    )
+    const rules = layout.rules.map((rule, pattern) =>
+      // What has ended is no other rule's state, should it come back.
+      isOver(this.#rules[pattern] as RunningRule) ? { ...rule, fingerprint: '' } : rule,
+    )
+    return { ...layout, rules }
+  }
+
+  /** Predicates that each pattern asks for. */
+  get patternPredicates(): readonly (readonly number[])[] {
+    return this.#group.patterns.map(({ predicates, filter, cancelledBy }) =>
+      [...predicates, filter, cancelledBy].filter((predicate) => predicate !== null),
+    )
   }
 
   /**
@@ -187,6 +203,11 @@ interface RunningRule {
   isOver: boolean
 }
 
+/** Whether its state, as far as there is some, is to be forgotten. */
+function isOver({ isOver, overAfter }: RunningRule): boolean {
+  return isOver || overAfter === Infinity
+}
+
 function runningRule(checked: CheckedRule): RunningRule {
   return { checked, overAfter: null, isOver: false }
 }
@@ -201,9 +222,9 @@ function patternsOf(
   const free = new Set(rules)
   const patterns = new Map<number, CheckedRule>()
   const find = (fits: (was: Rule, is: Rule) => boolean, retired: boolean) => {
-    for (const [pattern, { checked, overAfter, isOver }] of running.entries()) {
-      // What ended at once, or is over, begins anew.
-      if (patterns.has(pattern) || isOver || overAfter === Infinity) continue
+    for (const [pattern, rule] of running.entries()) {
+      if (patterns.has(pattern) || isOver(rule)) continue
+      const { checked, overAfter } = rule
       if ((overAfter !== null) !== retired) continue
       const found = [...free].find(({ rule }) => fits(checked.rule, rule))
       if (found === undefined) continue
