@@ -8,6 +8,7 @@ import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
 import type { LateFields } from './late-fields.ts'
+import type { StateMapping } from './state-mapping.ts'
 
 /** Gives a value for a match; `undefined` is CEL's error. */
 export type MatchExpression = (taken: TakenEvent, names: ReadonlyMap<string, unknown>) => unknown
@@ -223,6 +224,24 @@ export class AlertOperator implements CepOutput {
   #send(alert: Alert): void {
     this.#output.alert(alert, () => alertDocument(alert, this.#eventText))
   }
+}
+
+/** What `snapshot` gave, for an operator with other plans. */
+export function translateAlertState(
+  form: JsonValue,
+  { patterns, patternCount }: StateMapping,
+): JsonValue {
+  const [silenced, health] = form as unknown as [JsonValue[], [string, number][]]
+  const translated: JsonValue[] = Array.from({ length: patternCount }, () => [])
+  patterns.forEach(({ pattern, keepsSilences }, saved) => {
+    if (pattern !== undefined && keepsSilences) translated[pattern] = silenced[saved] ?? []
+  })
+  const slots = health.flatMap(([slot, end]): [string, number][] => {
+    const space = slot.indexOf(' ')
+    const pattern = patterns[Number(slot.slice(0, space))]?.pattern
+    return pattern === undefined ? [] : [[`${pattern}${slot.slice(space)}`, end]]
+  })
+  return [translated, slots]
 }
 
 function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {

@@ -76,6 +76,8 @@ export class CepOperator {
   /** Whether there are checkpoints: where there are none, no event pays for them. */
   #tracksChanges = false
   #beforeChange: (entry: KeyEntry) => void = () => undefined
+  /** Events that waited when patterns were added, with those that must not see them. */
+  #hidden: Map<Event, readonly number[]> | null = null
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
   readonly #patterns: readonly RunningPattern[]
@@ -165,6 +167,19 @@ export class CepOperator {
     return entry
   }
 
+  /**
+   * Lets some patterns not see an event that waits: they were added after it had come, and events
+   * that came with it may have been left out since nobody needed them.
+   */
+  hide(event: Event, patterns: readonly number[]): void {
+    this.#hidden ??= new Map()
+    this.#hidden.set(event, patterns)
+  }
+
+  hiddenFrom(event: Event): readonly number[] {
+    return this.#hidden?.get(event) ?? []
+  }
+
   addRun(split: number, run: EventRun): void {
     this.sorter.add(split, run)
   }
@@ -218,9 +233,11 @@ export class CepOperator {
     let entry = found
     const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
     if (mayBeNew) entry = this.#find(index)
+    const hidden = this.#hidden === null ? undefined : this.#takeHidden(event)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
+      if (hidden?.includes(slot)) continue
       const state = (entry?.get(slot) ?? none) as NFAState
       if (!fitsAny(event, pattern)) {
         const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
@@ -230,6 +247,13 @@ export class CepOperator {
       this.#offer(entry, slot, pattern, state, event)
     }
     if (entry !== undefined) this.#settle(entry, event.timestamp)
+  }
+
+  #takeHidden(event: Event): readonly number[] | undefined {
+    const hidden = this.#hidden?.get(event)
+    if (hidden !== undefined) this.#hidden?.delete(event)
+    if (this.#hidden?.size === 0) this.#hidden = null
+    return hidden
   }
 
   #find(index: number): KeyEntry | undefined {

@@ -4,7 +4,12 @@ import type { EventCheck } from '../expression/event-schema.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import type { MetricGroup } from '../metrics.ts'
 import { AlertOperator, type AlertOutput } from '../operator/alert-operator.ts'
-import { CepOperator, type CepOutput, type TimeLimitMode } from '../operator/cep-operator.ts'
+import {
+  CepOperator,
+  type CepOutput,
+  type CepPattern,
+  type TimeLimitMode,
+} from '../operator/cep-operator.ts'
 import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
@@ -23,6 +28,7 @@ import {
   type PlaceErrors,
 } from './expression-errors.ts'
 import { FieldSlots } from './field-slots.ts'
+import { layoutOf, type OperatorLayout } from './operator-layout.ts'
 import { eventTextOf } from './redacted-reads.ts'
 import type { Rule } from './rule.ts'
 import { compileGroup, type RuleGroup } from './rule-compiler.ts'
@@ -67,8 +73,9 @@ export interface RulePipelineOptions {
 export interface KeyedPipelineOperator {
   /** From key and streams: the same in each run. */
   readonly id: string
-  /** Of its rules, by pattern. */
-  readonly fingerprints: readonly string[]
+  readonly layout: OperatorLayout
+  /** Predicates that each pattern asks for. */
+  readonly patternPredicates: readonly (readonly number[])[]
   readonly operator: CepOperator
   readonly exchange: KeyedExchange
   readonly alerts: AlertOperator
@@ -157,8 +164,14 @@ class PipelineBuilder {
       new CepOperator(group.patterns, new HeapKeyedStateBackend(), alerts, options.timeLimits)
     const exchange = new KeyedExchange(operator, options.tiesByArrival)
     const { rule } = rules[0] as CheckedRule
-    const fingerprints = rules.map(({ rule: { fingerprint } }) => fingerprint)
-    this.#operators.push({ id: groupKey(rule), fingerprints, operator, exchange, alerts })
+    this.#operators.push({
+      id: groupKey(rule),
+      layout: layoutOf(rules, group),
+      patternPredicates: group.patterns.map(predicatesOfPattern),
+      operator,
+      exchange,
+      alerts,
+    })
     for (const stream of rule.from) this.#addInput(stream, rule, group, exchange)
   }
 
@@ -223,6 +236,10 @@ class PipelineBuilder {
       sideOutput,
     )
   }
+}
+
+function predicatesOfPattern({ predicates, filter, cancelledBy }: CepPattern): number[] {
+  return [...predicates, filter, cancelledBy].filter((predicate) => predicate !== null)
 }
 
 const everyEvent = [{ filter: null, anyOf: null }]
