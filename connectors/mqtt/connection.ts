@@ -197,6 +197,11 @@ export class MQTTConnection {
   /** Publishes; resolves when the broker has taken it over. @throws {ConnectorError} */
   async publish(topic: string, payload: string, options: PublishOptions): Promise<void> {
     const { qos, retain, userProperties } = options
+    const bytesMax = this.#client.serverProperties?.maximumPacketSize ?? Infinity
+    // Brokers end the connection of who sends more, and nothing behind it would come through.
+    if (Buffer.byteLength(topic) + Buffer.byteLength(payload) + packetExtraBytes > bytesMax) {
+      throw this.#refused(`an alert is larger than the broker takes, which is ${bytesMax} bytes`)
+    }
     const properties =
       this.#options.version === 5
         ? { contentType: 'application/json', userProperties: { ...userProperties } }
@@ -235,7 +240,7 @@ export class MQTTConnection {
 
   #failed(cause: Error | undefined): ConnectorError {
     const { url } = this.#options
-    const message = `${url}: ${cause === undefined ? 'the connection has ended' : reasonOf(cause)}`
+    const message = `${url}: ${cause === undefined ? 'the connection has ended; does another client have the same client_id?' : reasonOf(cause)}`
     const retryable = cause === undefined || !isForGood(cause)
     return new ConnectorError(this.#code, message, { cause, retryable })
   }
@@ -254,6 +259,8 @@ export interface PublishOptions {
 }
 
 const connectMsMax = 10_000
+/** What a packet takes beside topic and payload, at most: the properties are short. */
+const packetExtraBytes = 512
 const closeMsMax = 1000
 
 function clientOptions(
