@@ -10,6 +10,7 @@ import {
   type TocsinError,
 } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
+import { carryOverText } from './carry-over-text.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
 import { hostClock, hostScheduler } from './host.ts'
 import type { Log } from './log.ts'
@@ -93,6 +94,8 @@ export class DurableDelivery {
           log.info(`going on from checkpoint ${checkpoint}`, { checkpoint })
         }
       },
+      onCarriedOver: (carryOver) =>
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }
   }
 

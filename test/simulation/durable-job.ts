@@ -4,8 +4,10 @@ import { Outbox } from '../../src/checkpoint/outbox.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { CheckedRule } from '../../src/index.ts'
+import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
 import { type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
 import type { RecordBatch } from '../../src/stream/record-batch.ts'
+import { neverStopped } from '../../src/time/stop-signal.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
 import { checked } from '../harness/split-run.ts'
 import type { SimulatedMachine } from './simulated-machine.ts'
@@ -53,14 +55,19 @@ export interface DurableJobHooks {
   readonly onStalled?: () => void
   /** Called before each batch is given. */
   readonly onBatch?: () => void
+  /** Default: `stateful`. */
+  readonly rules?: readonly CheckedRule[]
+  readonly isStopped?: () => boolean
+  readonly durability?: Partial<JobDurability>
 }
 
 /** Runs the job on a machine, from its last checkpoint there, to its end. */
 export async function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  { onStalled, onBatch }: DurableJobHooks = {},
+  hooks: DurableJobHooks = {},
 ): Promise<JobSummary> {
+  const { onStalled, onBatch, rules = stateful, isStopped = () => false, durability } = hooks
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
@@ -71,7 +78,7 @@ export async function runDurableJob(
     onBatch?.()
   })
   const job = runRuleJob({
-    rules: stateful,
+    rules,
     streams: new Map([['s', { source, time: { field: ['ts'], unit: 'ms', watermarks } }]]),
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
@@ -85,6 +92,7 @@ export async function runDurableJob(
     sideOutput: () => undefined,
     onExpressionError: () => undefined,
     onProgress: () => undefined,
+    stop: { ...neverStopped, asked: signalOf(isStopped) },
     durability: {
       files,
       openStateStore,
@@ -93,9 +101,16 @@ export async function runDurableJob(
       intervalMs: 60,
       entriesOfSlice: 2,
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...durability,
     },
   })
   return await time.run(job.finally(() => outbox.close()))
+}
+
+/** A signal that is aborted as soon as the test says so, whoever looks. */
+function signalOf(isAborted: () => boolean): AbortSignal {
+  const { signal } = new AbortController()
+  return Object.defineProperty(signal, 'aborted', { get: isAborted })
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */
