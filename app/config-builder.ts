@@ -16,6 +16,7 @@ import {
 import type { CheckpointConfig, Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
+import { defaultListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 
 /** A map of a configuration. */
 export type Section = Readonly<Record<string, unknown>>
@@ -27,6 +28,8 @@ export interface ConfigSurroundings {
   readonly sources: ConfigSources
   /** What the schema has said: what is wrong there is not looked at again. */
   readonly known: readonly RuleProblem[]
+  /** Puts references back in place of what they refer to. */
+  readonly hideSecrets: (text: string) => string
 }
 
 /**
@@ -55,7 +58,17 @@ export class ConfigBuilder {
       stateDirectory: this.#path(state.dir, 'state/'),
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
+      api: root.api === undefined ? null : this.#api(sectionOf(root.api)),
+      hideSecrets: this.#surroundings.hideSecrets,
     }
+  }
+
+  #api({ listen }: Section): ListenAddress {
+    if (typeof listen !== 'string' || !this.#isSound('api.listen')) return defaultListenAddress
+    const parsed = parseListenAddress(listen)
+    if (!('problem' in parsed)) return parsed
+    this.#report('api.listen', parsed.problem)
+    return defaultListenAddress
   }
 
   #stream(name: string, value: Section): StreamConfig[] {

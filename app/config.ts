@@ -16,6 +16,7 @@ import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
 import { resolveReferences } from './config-references.ts'
 import { configSchema, sinkNames, sourceNames } from './config-schema.ts'
 import { type ConfigSources, hostConfigSources } from './config-sources.ts'
+import type { ListenAddress } from './listen-address.ts'
 
 /** A stream as configured; relative paths are resolved. */
 export interface StreamConfig {
@@ -65,6 +66,10 @@ export interface Config {
   readonly sorterCapBytes: number | null
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
+  /** `null`: a run has no HTTP interface. */
+  readonly api: ListenAddress | null
+  /** Puts references back in place of what they refer to, which may be secret: for whatever is shown. */
+  readonly hideSecrets: (text: string) => string
 }
 
 /** How a run survives its process. */
@@ -98,7 +103,12 @@ export function parseConfig(
   if (read.kind === 'invalid') return read
   const { document, unresolved, checked, warnings, hide } = read
   const known = [...unresolved, ...checked]
-  const builder = new ConfigBuilder(document, { directory: dirname(resolve(file)), sources, known })
+  const builder = new ConfigBuilder(document, {
+    directory: dirname(resolve(file)),
+    sources,
+    known,
+    hideSecrets: read.hideSecrets,
+  })
   const config = builder.build()
   const wrong = [...known, ...builder.problems]
   if (wrong.length === 0) return { kind: 'valid', config, warnings }
@@ -116,6 +126,8 @@ export interface ConfigDocument {
   readonly checked: readonly RuleProblem[]
   /** Sorts problems, and takes out of them what references refer to. */
   readonly hide: (problems: readonly RuleProblem[]) => RuleProblem[]
+  /** The latter, for a text. */
+  readonly hideSecrets: (text: string) => string
 }
 
 /** Reads a configuration as far as its schema goes. */
@@ -146,7 +158,16 @@ export function readConfigDocument(
     sortProblems(
       shown.map((problem) => ({ ...problem, message: references.hide(problem.message) })),
     )
-  return { kind: 'read', document: references.document, warnings, unresolved, checked, hide }
+  const hideSecrets = (text: string) => references.hide(text)
+  return {
+    kind: 'read',
+    document: references.document,
+    warnings,
+    unresolved,
+    checked,
+    hide,
+    hideSecrets,
+  }
 }
 
 /** What the schema says, and what it cannot say. */

@@ -1,7 +1,8 @@
-import { type ConnectorError, type JobAlert, Outbox, type Sink } from '../src/index.ts'
+import { type JobAlert, Outbox, type Sink } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
-import type { SinkConfig } from './config.ts'
 import { hostClock, hostScheduler } from './host.ts'
+import { retryListener } from './retry-listener.ts'
+import type { RunToDo } from './run-to-do.ts'
 
 /**
  * Hands alerts to sinks as they come, without checkpoints: a sink that is away is tried again, and
@@ -14,16 +15,14 @@ export class PlainDelivery {
   /** Batches of alerts, as an outbox counts checkpoints. */
   #batches = 0
 
-  constructor(
-    sinks: readonly SinkConfig[],
-    routing: AlertRouting,
-    onRetry: (failure: ConnectorError, waitMs: number) => void,
-  ) {
-    this.#routing = routing
+  constructor(todo: RunToDo) {
+    const { sinks } = todo.config
+    this.#routing = todo.routing
     this.#sinks = sinks.map(({ sink }) => sink)
     this.#outboxes = new Map(
       sinks.map(({ name, sink }) => {
         const delivery = { kind: 'at_least_once', sink } as const
+        const onRetry = retryListener(name, todo)
         return [
           name,
           new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),

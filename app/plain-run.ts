@@ -10,11 +10,10 @@ import { SideOutputFiles } from './side-output-files.ts'
  * process. A file of alerts is shown at the end; by a run that was to come to one and has not, never.
  */
 export async function runPlainly(todo: RunToDo): Promise<RunDone> {
-  const { config, log, routing, stop } = todo
+  const { config, monitor, stop } = todo
   warnOfLoss(todo)
-  const delivery = new PlainDelivery(config.sinks, routing, ({ message }, waitMs) =>
-    log.warn(`${message}; trying again in ${waitMs} ms`),
-  )
+  const delivery = new PlainDelivery(todo)
+  monitor.jobStarting(delivery.outboxes)
   // Opened first: sinks may lie in the folder of the state.
   const sideOutput = new SideOutputFiles(config.stateDirectory)
   try {

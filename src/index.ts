@@ -39,6 +39,7 @@ export type { CheckedRule } from './rule/expression-check.ts'
 export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
 export type { JobDurability } from './rule/job-checkpoints.ts'
+export type { JobMetrics, SplitMetrics } from './rule/job-metrics.ts'
 export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
@@ -46,6 +47,7 @@ export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
 export {
   type JobAlert,
   type JobEnd,
+  type JobHandle,
   type JobProgress,
   type JobStream,
   type JobSummary,

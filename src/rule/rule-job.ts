@@ -3,10 +3,8 @@ import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
 import type { ConnectorError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
-import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
-import type { DeadLetterCause, RejectedEvent, SideOutput } from '../operator/side-output.ts'
-import type { SourceCounts, SourceOperator } from '../operator/source-operator.ts'
+import type { SideOutput } from '../operator/side-output.ts'
 import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
 import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
@@ -17,12 +15,9 @@ import type { Clock, Scheduler } from '../time/clock.ts'
 import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
-import {
-  type JobCheckpoints,
-  type JobCounts,
-  type JobDurability,
-  openJobCheckpoints,
-} from './job-checkpoints.ts'
+import { type JobCheckpoints, type JobDurability, openJobCheckpoints } from './job-checkpoints.ts'
+import { JobCounters, type JobTotals } from './job-counters.ts'
+import type { JobMetrics } from './job-metrics.ts'
 import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
@@ -47,6 +42,8 @@ export interface RuleJobOptions {
   readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
+  /** Told when all is restored and reading begins. */
+  readonly onStarted?: (job: JobHandle) => void
   /** Default: it runs until all streams have ended. */
   readonly stop?: StopSignal
   /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
@@ -86,25 +83,20 @@ export interface JobProgress {
 export type JobEnd = 'ended' | 'stopped' | 'unsent' | 'not_taken'
 
 /** What became of everything that a job read. */
-export interface JobSummary {
+export interface JobSummary extends JobTotals {
   readonly end: JobEnd
-  /** Events that were offered to the rules: those without the key of one are dead letters. */
-  readonly events: number
-  readonly late: number
-  readonly lateAfterIdle: number
-  readonly deadLetters: number
-  readonly deadLettersByCause: ReadonlyMap<DeadLetterCause, number>
-  /** Outside of the stretch that was asked for. */
-  readonly outOfRange: number
-  readonly alertsByRule: ReadonlyMap<string, number>
-  readonly suppressedByRule: ReadonlyMap<string, number>
-  readonly metrics: ReadonlyMap<string, number>
   /** Conditions that had no value for some events, in order of rules. */
   readonly expressionErrors: readonly ExpressionErrorReport[]
   /** Keys with something open at the end. */
   readonly openKeys: number
   /** The most that the sorters held after a batch, roughly, bytes. */
   readonly bufferedBytesMax: number
+}
+
+/** A job while it runs. */
+export interface JobHandle {
+  /** How it stands now. */
+  metrics(): JobMetrics
 }
 
 /**
@@ -119,31 +111,37 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
-  readonly #metrics = new MetricGroup()
+  readonly #counters: JobCounters
   readonly #pipeline: RulePipeline
-  readonly #alertsByRule = new Map<string, number>()
-  readonly #suppressedByRule = new Map<string, number>()
-  readonly #deadLettersByCause = new Map<DeadLetterCause, number>()
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
-  #alerts = 0
   #readers: SplitReader[] = []
 
   constructor(options: RuleJobOptions) {
     this.#options = options
-    for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
+    const counters = new JobCounters(() => this.#pipeline.sources)
+    this.#counters = counters
+    for (const { rule } of options.rules) counters.addRule(rule.id)
     this.#pipeline = compileRules(options.rules, {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
-      metrics: this.#metrics,
-      sideOutput: (rejected) => this.#leaveOut(rejected),
+      metrics: counters.metrics,
+      sideOutput: (rejected) => {
+        counters.noteRejected(rejected)
+        options.sideOutput(rejected)
+      },
       alerts: {
-        alert: (alert, document) => this.#take(alert, document),
-        suppressed: (suppressed) => this.#noteSuppressed(suppressed),
-        droppedMatches: (rule, count) =>
-          this.#metrics.counter(`dropped_matches.${rule}`).increment(count),
-        refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
+        alert: (alert, document) => {
+          counters.noteAlert(alert.rule)
+          this.#pending.push({ alert, document })
+        },
+        suppressed: (suppressed) => {
+          counters.noteSuppressed(suppressed.alert.rule)
+          options.onSuppressed(suppressed)
+        },
+        droppedMatches: (rule, count) => counters.noteDroppedMatches(rule, count),
+        refusedEvent: (rule) => counters.noteRefusedEvent(rule),
       },
     })
     this.#sorterCap = new SorterCap({
@@ -160,7 +158,7 @@ class RuleJob {
     if (checkpoints === null) return this.#summary('stopped')
     try {
       if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
-      await checkpoints.restore([], this.#counts)
+      await checkpoints.restore([], this.#counters)
       const isSettled = await doneBefore(this.#stop.overdue, checkpoints.settled())
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } finally {
@@ -205,8 +203,9 @@ class RuleJob {
       ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
-      await checkpoints?.restore(readers, this.#counts)
-      coordinator = checkpoints?.start(readers, this.#counts, host) ?? null
+      await checkpoints?.restore(readers, this.#counters)
+      coordinator = checkpoints?.start(readers, this.#counters, host) ?? null
+      this.#options.onStarted?.({ metrics: () => this.#metrics() })
       await task.run()
       return await this.#finish(coordinator)
     } finally {
@@ -255,50 +254,6 @@ class RuleJob {
     })
   }
 
-  readonly #counts: JobCounts = {
-    save: () => ({
-      alerts: this.#alerts,
-      alertsByRule: [...this.#alertsByRule],
-      suppressedByRule: [...this.#suppressedByRule],
-      deadLettersByCause: [...this.#deadLettersByCause],
-      metrics: [...this.#metrics.snapshot()],
-      sources: [...this.#pipeline.sources].map(([stream, { counts }]) => [stream, { ...counts }]),
-    }),
-    restore: (form) => {
-      const saved = form as unknown as SavedCounts
-      this.#alerts = saved.alerts
-      for (const [rule, count] of saved.alertsByRule) this.#alertsByRule.set(rule, count)
-      for (const [rule, count] of saved.suppressedByRule) this.#suppressedByRule.set(rule, count)
-      for (const [cause, count] of saved.deadLettersByCause) {
-        this.#deadLettersByCause.set(cause, count)
-      }
-      for (const [name, count] of saved.metrics) this.#metrics.counter(name).value = count
-      for (const [stream, counts] of saved.sources) {
-        Object.assign(this.#pipeline.sources.get(stream)?.counts ?? {}, counts)
-      }
-    },
-  }
-
-  #take(alert: Alert, document: () => string): void {
-    this.#alerts++
-    this.#alertsByRule.set(alert.rule, (this.#alertsByRule.get(alert.rule) ?? 0) + 1)
-    this.#pending.push({ alert, document })
-  }
-
-  #noteSuppressed(suppressed: SuppressedAlert): void {
-    const { rule } = suppressed.alert
-    this.#suppressedByRule.set(rule, (this.#suppressedByRule.get(rule) ?? 0) + 1)
-    this.#options.onSuppressed(suppressed)
-  }
-
-  #leaveOut(rejected: RejectedEvent): void {
-    const { cause } = rejected
-    if (cause !== undefined) {
-      this.#deadLettersByCause.set(cause, (this.#deadLettersByCause.get(cause) ?? 0) + 1)
-    }
-    this.#options.sideOutput(rejected)
-  }
-
   async #afterBatch(): Promise<void> {
     await this.#flush(this.#stop.asked)
     this.#options.onProgress(this.#progress())
@@ -327,50 +282,40 @@ class RuleJob {
       bytesTotal = total === undefined || bytesTotal === undefined ? undefined : bytesTotal + total
       if (!ended && !idle) eventTime = Math.min(eventTime, watermark)
     }
-    return { bytesRead, bytesTotal, events: this.#events(), alerts: this.#alerts, eventTime }
-  }
-
-  #events(): number {
-    return sumOf(this.#pipeline.sources, (source) => source.counts.events)
+    return {
+      bytesRead,
+      bytesTotal,
+      events: this.#counters.events,
+      alerts: this.#counters.alerts,
+      eventTime,
+    }
   }
 
   #summary(end: JobEnd): JobSummary {
-    const { sources } = this.#pipeline
     return {
+      ...this.#counters.totals(),
       end,
-      events: this.#events(),
-      late: sumOf(sources, (source) => source.counts.late),
-      lateAfterIdle: sumOf(sources, (source) => source.counts.lateAfterIdle),
-      deadLetters: sumOf(sources, (source) => source.counts.deadLetters),
-      deadLettersByCause: this.#deadLettersByCause,
-      outOfRange: sumOf(sources, (source) => source.counts.outOfRange),
-      alertsByRule: this.#alertsByRule,
-      suppressedByRule: this.#suppressedByRule,
-      metrics: this.#metrics.snapshot(),
       expressionErrors: this.#pipeline.expressionErrors(),
       openKeys: this.#pipeline.openKeys(),
       bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
+    }
+  }
+
+  #metrics(): JobMetrics {
+    const { sources } = this.#pipeline
+    return {
+      ...this.#counters.totals(),
+      countsByStream: new Map([...sources].map(([stream, { counts }]) => [stream, { ...counts }])),
+      splits: this.#readers.map(({ reader, watermark, idle, ended, problem }) => {
+        const { read, total } = reader.progress()
+        const backlog = total === undefined ? undefined : Math.max(0, total - read)
+        return { ...reader.split, watermark, idle, ended, problem, backlog }
+      }),
+      openKeys: this.#pipeline.openKeys(),
+      sorterBytes: this.#pipeline.bufferedBytes(),
     }
   }
 }
 
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100
-
-interface SavedCounts {
-  readonly alerts: number
-  readonly alertsByRule: readonly (readonly [string, number])[]
-  readonly suppressedByRule: readonly (readonly [string, number])[]
-  readonly deadLettersByCause: readonly (readonly [DeadLetterCause, number])[]
-  readonly metrics: readonly (readonly [string, number])[]
-  readonly sources: readonly (readonly [string, SourceCounts])[]
-}
-
-function sumOf(
-  sources: ReadonlyMap<string, SourceOperator>,
-  count: (source: SourceOperator) => number,
-): number {
-  let sum = 0
-  for (const source of sources.values()) sum += count(source)
-  return sum
-}

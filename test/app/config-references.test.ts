@@ -168,7 +168,6 @@ describe('the whole configuration', () => {
       'tables',
       'state.cache',
       'state.retained',
-      'api',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
       '3:15',
@@ -177,7 +176,6 @@ describe('the whole configuration', () => {
       '11:1',
       '13:41',
       '13:81',
-      '15:1',
     ])
   })
 
@@ -187,7 +185,6 @@ describe('the whole configuration', () => {
       .replace('{ kafka: { topic: alerts }', '{ stdout: {}')
       .replace(/ {2}oncall.*\n/, '')
       .replace(/tables:.*\n/, '')
-      .replace(/api:.*\n/, '')
       .replace(' cache: 256MiB,', '')
       .replace(', retained: 1', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
@@ -208,6 +205,6 @@ describe('the whole configuration', () => {
     expect(out).toContain(
       '5:13: no schema of events can be taken from bad.json: it is no JSON Schema',
     )
-    expect(out.match(/not yet: /g)).toHaveLength(7)
+    expect(out.match(/not yet: /g)).toHaveLength(6)
   })
 })
