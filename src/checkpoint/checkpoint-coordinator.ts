@@ -8,6 +8,8 @@ import type { Outbox } from './outbox.ts'
 export interface FrozenJob {
   readonly job: JsonValue
   readonly operators: readonly OperatorChanges[]
+  /** Makes durable what the checkpoint refers to and does not hold; may be repeated. */
+  readonly write?: () => Promise<void>
   /** Called once the checkpoint is durable. */
   readonly complete: () => Promise<void>
 }
@@ -23,6 +25,8 @@ export interface CheckpointCoordinatorOptions {
   readonly minPauseMs?: number
   /** Takes the changes since the last call; `isLast`: the job has ended. */
   readonly freeze: (isLast: boolean) => FrozenJob
+  /** Called between batches: writes what must not wait for the next checkpoint; undefined: nothing. */
+  readonly flush?: () => Promise<void> | undefined
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
 }
@@ -32,8 +36,8 @@ export interface CheckpointCoordinatorOptions {
  * the stream. While there is no space for a checkpoint the job reads nothing.
  */
 export class CheckpointCoordinator {
-  readonly #options: Required<Omit<CheckpointCoordinatorOptions, 'onStalled'>> &
-    Pick<CheckpointCoordinatorOptions, 'onStalled'>
+  readonly #options: Required<Omit<CheckpointCoordinatorOptions, 'onStalled' | 'flush'>> &
+    Pick<CheckpointCoordinatorOptions, 'onStalled' | 'flush'>
   #number: number
   #nextAt: number
   #writing: Promise<void> | null = null
@@ -61,6 +65,11 @@ export class CheckpointCoordinator {
       await Promise.all(outboxes.map((outbox) => outbox.settled()))
     }
     this.#throwFailure()
+    const flushed = this.#options.flush?.()
+    if (flushed !== undefined) {
+      flushed.catch(() => undefined)
+      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+    }
     if (this.isDue()) this.#start(false)
   }
 
@@ -78,7 +87,13 @@ export class CheckpointCoordinator {
     this.#start(isEnd)
     await this.#writing
     this.#throwFailure()
-    for (const outbox of this.#options.outboxes.values()) await outbox.settled()
+    const outboxes = [...this.#options.outboxes.values()]
+    for (const outbox of outboxes) await outbox.settled()
+    if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
+    // Else a later run would send again what these sinks have.
+    this.#start(isEnd)
+    await this.#writing
+    this.#throwFailure()
   }
 
   /** Waits for a checkpoint that is under way, unless it waits for space. Never rejects. */
@@ -108,10 +123,13 @@ export class CheckpointCoordinator {
     const snapshots = new Map(
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
-    const { job, operators, complete } = freeze(isEnd)
+    const { job, operators, write, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
-    await this.#untilThereIsSpace(() => store.write(prepared))
+    await this.#untilThereIsSpace(async () => {
+      await write?.()
+      await store.write(prepared)
+    })
     for (const outbox of outboxes.values()) {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)

@@ -5,6 +5,7 @@ import {
   openCheckpointStore,
 } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
+import type { SideOutputLog, SideOutputPosition } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
@@ -27,8 +28,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly outboxes: ReadonlyMap<string, Outbox>
   /** Time between checkpoints, ms; default 1,000. */
   readonly intervalMs?: number
-  /** Called before each checkpoint: what is kept elsewhere is to be written out. */
-  readonly beforeCheckpoint?: () => void
+  /** Where what is left out is kept; it ends with each checkpoint where the job does. */
+  readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
@@ -42,6 +43,8 @@ interface SavedJob {
   readonly fingerprints: Readonly<Record<string, readonly string[]>>
   readonly splits: readonly SavedSplit[]
   readonly counts: JsonValue
+  /** Where the side output ends; left out where there is none. */
+  readonly sideOutput?: SideOutputPosition
 }
 
 interface SavedSplit {
@@ -79,6 +82,8 @@ export async function openJobCheckpoints(
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
       }
     }
+    // Before the outboxes, which may add to it from then on.
+    await durability.sideOutput?.restore(job?.sideOutput ?? null)
     for (const [sink, outbox] of durability.outboxes) {
       const marker = await outbox.open()
       const committed = head.outboxes[sink]?.committed ?? undefined
@@ -154,21 +159,28 @@ export class JobCheckpoints {
     counts: JobCounts,
     time: { readonly clock: Clock; readonly scheduler: Scheduler },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs, onStalled, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
       ...time,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
+      ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
     })
     return this.#coordinator
   }
 
-  /** Resolves when the sinks have all that checkpoints hold for them. */
-  async settled(): Promise<void> {
-    for (const outbox of this.#durability.outboxes.values()) await outbox.settled()
+  /** Resolves when the sinks of a job that has ended have all that checkpoints hold for them. */
+  async settle(
+    counts: JobCounts,
+    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+  ): Promise<void> {
+    const outboxes = [...this.#durability.outboxes.values()]
+    for (const outbox of outboxes) await outbox.settled()
+    if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
+    await this.start([], counts, time).finish(true)
   }
 
   async close(): Promise<void> {
@@ -177,17 +189,20 @@ export class JobCheckpoints {
   }
 
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
-    this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
+    const sideOutput = this.#durability.sideOutput?.freeze()
+    const splits = readers.map(({ reader: { split }, position, operator, split: index }) => ({
+      ...split,
+      position: position ?? null,
+      greatest: savedTime(operator.greatestTimestampOf(index)),
+    }))
     const job: SavedJob = {
       isFinished,
       fingerprints: Object.fromEntries(operators.map(({ id, fingerprints }) => [id, fingerprints])),
-      splits: readers.map(({ reader: { split }, position, operator, split: index }) => ({
-        ...split,
-        position: position ?? null,
-        greatest: savedTime(operator.greatestTimestampOf(index)),
-      })),
+      // A job that has ended opens no readers: what it knows of them stays.
+      splits: readers.length === 0 ? (this.#saved?.splits ?? []) : splits,
       counts: counts.save(),
+      ...(sideOutput === undefined ? {} : { sideOutput: sideOutput.position }),
     }
     const passed = readers.map(({ reader, position }) => ({ reader, position }))
     return {
@@ -197,7 +212,9 @@ export class JobCheckpoints {
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
+      ...(sideOutput === undefined ? {} : { write: sideOutput.write }),
       complete: async () => {
+        await sideOutput?.complete()
         for (const { reader, position } of passed) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }

@@ -43,6 +43,8 @@ export interface RuleJobOptions {
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
   readonly isStopped: () => boolean
+  /** Called between batches of a job without checkpoints; what it gives is waited for. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   /** What the sorters may hold together, bytes; default 256 MiB. */
   readonly sorterCapBytes?: number
   /** Told once, when more had to be held; default: only the summary tells. */
@@ -143,7 +145,7 @@ class RuleJob {
     try {
       if (!checkpoints.isFinished) return await this.#runOnce(checkpoints)
       await checkpoints.restore([], this.#counts)
-      await checkpoints.settled()
+      await checkpoints.settle(this.#counts, this.#options)
       return this.#summary()
     } finally {
       await checkpoints.close()
@@ -151,7 +153,7 @@ class RuleJob {
   }
 
   async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobSummary> {
-    const { clock, scheduler, isStopped } = this.#options
+    const { clock, scheduler, isStopped, betweenBatches } = this.#options
     this.#readers = await openReaders(this.#inputs(checkpoints), clock)
     let coordinator: CheckpointCoordinator | null = null
     const task = new StreamTask(this.#readers, {
@@ -160,7 +162,7 @@ class RuleJob {
       isStopped,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
-      beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
+      beforeTurn: () => (coordinator === null ? betweenBatches?.() : this.#checkpoint(coordinator)),
     })
     try {
       await checkpoints?.restore(this.#readers, this.#counts)
