@@ -64,6 +64,7 @@ export class DurableDelivery {
       directory: join(stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
+      beforeCheckpoint: () => sideOutput.flush(),
       onStalled: ({ message }: TocsinError, waitMs) =>
         say(
           `warning: no checkpoint can be taken, and nothing more is read: ${message}; ` +

@@ -20,6 +20,7 @@ export const errorCodes = {
   STATE_IO: 'the system refuses to read or write state',
   STATE_NOT_CLOSED: 'the state store did not close in time',
   STATE_BINDING_MISSING: 'the library of the state store cannot be loaded',
+  CONTROL_UNREACHABLE: 'the running job does not answer on its control socket',
   MATCH_SKIP_TARGET: 'after_match names a step that the match left out, or its first event',
   PROGRAM_INVALID: 'a program calls the DataStream API in a way that means nothing',
   SINK_AHEAD: 'a sink has committed more than the state that is restored knows of',
