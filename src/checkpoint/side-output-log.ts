@@ -65,6 +65,11 @@ interface Chunk {
   isSealed: boolean
 }
 
+interface OpenFile {
+  readonly segment: Segment
+  readonly handle: WritableFile
+}
+
 const dayMs = 86_400_000
 const segmentName = /^(\d{10})-(\d+)\.ndjson$/
 /** Exists from a job's start without state until its first checkpoint: where its rows begin. */
@@ -111,7 +116,7 @@ export class SideOutputLog {
   #bytes: number
   #chunks: Chunk[] = []
   #pendingBytes = 0
-  #file: { readonly segment: Segment; readonly handle: WritableFile } | null = null
+  #file: OpenFile | null = null
   #writing: Promise<void> | null = null
   #lastFlushMs: number
   readonly #notKept = new Map<SideOutputKind, number>()
@@ -268,21 +273,32 @@ export class SideOutputLog {
   async #writeFirst(): Promise<void> {
     const chunk = this.#chunks[0] as Chunk
     const { segment, position } = chunk
-    const { files, directory, clock } = this.#options
-    if (this.#file?.segment !== segment) {
-      await this.#file?.handle.close()
-      this.#file = null
-      this.#file = { segment, handle: await files.openFile(segment.path, 'either') }
-      await files.syncDirectory(directory)
-      await this.removeExpired()
-    }
+    const { clock } = this.#options
+    const file = this.#file?.segment === segment ? this.#file : await this.#openFile(segment)
     chunk.isSealed = true
     const bytes = Buffer.from(chunk.lines.join(''))
-    await this.#file.handle.writeAt(position, bytes)
-    await this.#file.handle.sync()
+    await file.handle.writeAt(position, bytes)
+    await file.handle.sync()
     this.#chunks.shift()
     this.#pendingBytes -= bytes.length
     this.#lastFlushMs = clock.now()
+  }
+
+  async #openFile(segment: Segment): Promise<OpenFile> {
+    const { files, directory } = this.#options
+    await this.#file?.handle.close()
+    this.#file = null
+    const handle = await files.openFile(segment.path, 'either')
+    try {
+      await files.syncDirectory(directory)
+      await this.removeExpired()
+    } catch (error) {
+      // Its name may not be durable: it is opened again before anything is written.
+      await handle.close()
+      throw error
+    }
+    this.#file = { segment, handle }
+    return this.#file
   }
 
   async #startMark(): Promise<SideOutputPosition> {
