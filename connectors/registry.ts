@@ -5,13 +5,13 @@ import { nodeFileSystem } from './node-file-system.ts'
 import { openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
 import { stdoutConnector } from './stdout/connector.ts'
+import { webhookConnector } from './webhook/connector.ts'
 
 /** Every connector that is built in, by name: the one list. */
 export const connectors: ReadonlyMap<string, Connector> = new Map(
-  [fileConnector, stdinConnector, stdoutConnector, generatorConnector].map((connector) => [
-    connector.name,
-    connector,
-  ]),
+  [fileConnector, stdinConnector, stdoutConnector, generatorConnector, webhookConnector].map(
+    (connector) => [connector.name, connector],
+  ),
 )
 
 /** What durable state of this machine is kept with. */
