@@ -1,4 +1,5 @@
 import type { Connector } from '../src/connector/connector.ts'
+import { emailConnector } from './email/connector.ts'
 import { fileConnector } from './file/connector.ts'
 import { generatorConnector } from './generator/connector.ts'
 import { nodeFileSystem } from './node-file-system.ts'
@@ -9,9 +10,14 @@ import { webhookConnector } from './webhook/connector.ts'
 
 /** Every connector that is built in, by name: the one list. */
 export const connectors: ReadonlyMap<string, Connector> = new Map(
-  [fileConnector, stdinConnector, stdoutConnector, generatorConnector, webhookConnector].map(
-    (connector) => [connector.name, connector],
-  ),
+  [
+    fileConnector,
+    stdinConnector,
+    stdoutConnector,
+    generatorConnector,
+    emailConnector,
+    webhookConnector,
+  ].map((connector) => [connector.name, connector]),
 )
 
 /** What durable state of this machine is kept with. */

@@ -1,6 +1,9 @@
+import { createSecureContext } from 'node:tls'
 import type { OptionProperty } from '../src/connector/connector.ts'
+import { TocsinError } from '../src/errors.ts'
 
 const text = { type: 'string', minLength: 1 }
+/** `writeOnly` marks what no message may show. */
 const secret = { ...text, writeOnly: true }
 
 /** How a client of TLS trusts and is trusted; PEM texts. */
@@ -21,9 +24,21 @@ export interface TLSSettings {
   readonly servername?: string
 }
 
-export function tlsSettingsOf(options: Readonly<Record<string, unknown>> = {}): TLSSettings {
+/**
+ * @param connector whose options they are, for the message
+ * @throws {TocsinError} CONFIG_INVALID: a text is no PEM, or a key does not fit
+ */
+export function tlsSettingsOf(
+  connector: string,
+  options: Readonly<Record<string, unknown>> = {},
+): TLSSettings {
   const { server_name: servername, ...others } = options
-  const named = servername === undefined ? others : { ...others, servername }
-  const known = ['ca', 'cert', 'key', 'passphrase', 'servername']
-  return Object.fromEntries(Object.entries(named).filter(([name]) => known.includes(name)))
+  const settings: TLSSettings = servername === undefined ? others : { ...others, servername }
+  try {
+    createSecureContext(settings)
+  } catch (error) {
+    const message = `${connector}: tls: ${(error as Error).message}; expected PEM texts`
+    throw new TocsinError('CONFIG_INVALID', message)
+  }
+  return settings
 }

@@ -1,14 +1,7 @@
 import { ConnectorError } from '../../src/errors.ts'
 import { printable } from '../printable-text.ts'
+import type { Verdict } from '../write-each.ts'
 import type { HTTPAnswer } from './http-client.ts'
-
-/** What became of an alert that was sent. */
-export type Verdict =
-  | { readonly kind: 'taken' }
-  /** The endpoint as a whole cannot take alerts now. */
-  | { readonly kind: 'away'; readonly failure: ConnectorError }
-  /** This alert was not taken: for now, or for good. */
-  | { readonly kind: 'refused'; readonly failure: ConnectorError }
 
 /** Characters of an answer's body that a message shows. */
 const shownLengthMax = 200

@@ -1,6 +1,5 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { isIP } from 'node:net'
-import { createSecureContext } from 'node:tls'
 import type { Connector, ConnectorOptions } from '../../src/connector/connector.ts'
 import { TocsinError } from '../../src/errors.ts'
 import {
@@ -91,8 +90,7 @@ export function createWebhookSink(options: ConnectorOptions, resolve?: Resolve):
   const url = urlOf(options.url as string, allowPrivate)
   const headers = headersOf((options.headers ?? {}) as Readonly<Record<string, string>>)
   const secret = signing_secret as string | undefined
-  const settings = tlsSettingsOf(tls as ConnectorOptions | undefined)
-  checkTLS(settings)
+  const settings = tlsSettingsOf('webhook', tls as ConnectorOptions | undefined)
   return new WebhookSink({
     url,
     format: format === 'slack' ? 'slack' : 'json',
@@ -152,14 +150,6 @@ function headersOf(headers: Readonly<Record<string, string>>): Record<string, st
     }
   }
   return { ...headers }
-}
-
-function checkTLS(settings: ReturnType<typeof tlsSettingsOf>): void {
-  try {
-    createSecureContext(settings)
-  } catch (error) {
-    throw invalid(`tls: ${(error as Error).message}; expected PEM texts`)
-  }
 }
 
 function invalid(message: string): TocsinError {

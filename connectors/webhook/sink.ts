@@ -1,8 +1,9 @@
-import { type DeliveryPolicy, PartialWriteError, type Sink } from '../../src/connector/sink.ts'
+import type { DeliveryPolicy, Sink } from '../../src/connector/sink.ts'
 import { ConnectorError } from '../../src/errors.ts'
 import { parseAlert } from '../alert-document.ts'
 import { printable } from '../printable-text.ts'
-import { type Verdict, verdictOf } from './answer.ts'
+import { type Verdict, writeEach } from '../write-each.ts'
+import { verdictOf } from './answer.ts'
 import { PrivateAddressError } from './guarded-lookup.ts'
 import { HTTPClient, type HTTPClientOptions } from './http-client.ts'
 import { signatureHeaders } from './signature.ts'
@@ -37,25 +38,9 @@ export class WebhookSink implements Sink {
   async open(): Promise<void> {}
 
   async write(documents: readonly string[], ids: readonly string[] = []): Promise<void> {
-    const failures = new Map<number, ConnectorError>()
-    let away: ConnectorError | null = null
-    let next = 0
-    const send = async () => {
-      while (next < documents.length && away === null) {
-        const index = next++
-        const verdict = await this.#send(documents[index] as string, ids[index])
-        if (verdict.kind === 'taken') continue
-        failures.set(index, verdict.failure)
-        if (verdict.kind === 'away') away = verdict.failure
-      }
-    }
-    await Promise.all(Array.from({ length: this.#options.connectionsMax }, send))
-    if (failures.size === 0) return
-    const [first] = failures.values()
-    const failure = away ?? (first as ConnectorError)
-    if (away !== null && failures.size === documents.length) throw failure
-    const untried = documents.flatMap((_, index) => (index < next ? [] : [index]))
-    throw new PartialWriteError(failure.message, failures, new Set(untried))
+    await writeEach(documents.length, this.#options.connectionsMax, (index) =>
+      this.#send(documents[index] as string, ids[index]),
+    )
   }
 
   async close(): Promise<void> {
