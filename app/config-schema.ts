@@ -18,7 +18,7 @@ import {
 
 /** Connectors that configurations may name already, but that are not built. */
 const laterSources = ['kafka', 'mqtt']
-const laterSinks = ['kafka', 'mqtt', 'email', 'webhook']
+const laterSinks = ['mqtt', 'email', 'webhook']
 const anything: SchemaNode = {}
 
 /** Names that a `source` is chosen by: exactly one stands in each. */
