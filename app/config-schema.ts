@@ -17,7 +17,7 @@ import {
 } from '../src/index.ts'
 
 /** Connectors that configurations may name already, but that are not built. */
-const laterSources = ['kafka', 'mqtt']
+const laterSources = ['mqtt']
 const laterSinks = ['mqtt', 'email', 'webhook']
 const anything: SchemaNode = {}
 

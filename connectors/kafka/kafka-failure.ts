@@ -1,4 +1,5 @@
 import { ConnectorError, type ErrorCode } from '../../src/errors.ts'
+import { failureText } from './failure-text.ts'
 
 /**
  * What a Kafka client has failed with, as an error of a connector. Most failures pass: brokers come
@@ -10,7 +11,7 @@ export function kafkaFailure(code: ErrorCode, what: string, cause: unknown): unk
   if (cause instanceof ConnectorError || !isOfClient(cause)) return cause
   const type = protocolErrorOf(cause)
   const cure = cureOf(type, cause)
-  const message = `${what}: ${(cause as Error).message}${cure === undefined ? '' : `; ${cure}`}`
+  const message = `${what}: ${failureText(cause)}${cure === undefined ? '' : `; ${cure}`}`
   return new ConnectorError(code, message, { cause, retryable: cure === undefined })
 }
 

@@ -1,9 +1,12 @@
-import { randomUUID } from 'node:crypto'
-import kafkajs, { type Admin, type Kafka, type Message } from 'kafkajs'
-import { ConnectorError } from '../../src/errors.ts'
-import { clientRetry } from './client-options.ts'
+import kafkajs, { type Admin, type Message } from 'kafkajs'
+import protocolErrors from 'kafkajs/src/protocol/error.js'
+import { ConnectorError, TocsinError } from '../../src/errors.ts'
+import type { ClientOptions } from './client-options.ts'
+import { compressionCodecs } from './compression.ts'
+import { KafkaCluster } from './kafka-cluster.ts'
 import { protocolErrorOf } from './kafka-failure.ts'
-import { withinMs } from './within-ms.ts'
+import { type KafkaBatch, readRecordBatches } from './record-batches.ts'
+import { RecordCursor } from './record-cursor.ts'
 
 /** What is committed for one sink of one job. */
 export interface CommitRecord {
@@ -20,12 +23,12 @@ export interface CommitRecord {
  */
 export class MarkerTopic {
   readonly name: string
-  readonly #kafka: Kafka
+  readonly #client: ClientOptions
   readonly #readMsMax: number
 
   /** @param readMsMax how long an open transaction of somebody else may hold back a read, ms */
-  constructor(kafka: Kafka, name: string, readMsMax: number) {
-    this.#kafka = kafka
+  constructor(client: ClientOptions, name: string, readMsMax: number) {
+    this.#client = client
     this.name = name
     this.#readMsMax = readMsMax
   }
@@ -67,49 +70,49 @@ export class MarkerTopic {
    * so it cannot change any more.
    * @throws {ConnectorError} SINK_MARKER: it is damaged, or of a version that is not known
    */
-  async read(admin: Admin, key: string): Promise<CommitRecord | undefined> {
-    const offsets = await admin.fetchTopicOffsets(this.name)
-    const first = offsets.find(({ partition }) => partition === 0)
-    if (first === undefined || first.high === first.low) return undefined
-    const value = await this.#lastValue(key, BigInt(first.high) - 1n)
-    return value === undefined ? undefined : this.#decode(key, value)
+  async read(key: string): Promise<CommitRecord | undefined> {
+    const options = { client: this.#client, topics: [this.name], readsUncommitted: false }
+    const cluster = new KafkaCluster(options)
+    try {
+      await cluster.connect()
+      const value = await this.#lastValue(cluster, key)
+      return value === undefined ? undefined : this.#decode(key, value)
+    } catch (error) {
+      // What a source would stop for, a sink may wait for: by the client's own failure.
+      throw error instanceof TocsinError && error.cause !== undefined ? error.cause : error
+    } finally {
+      await cluster.close()
+    }
   }
 
-  /** Reads up to the last offset, which may be that of a control record that is never shown. */
-  async #lastValue(key: string, last: bigint): Promise<string | undefined> {
-    const consumer = this.#kafka.consumer({
-      // The client has no reading without a group: one that nobody else is in.
-      groupId: `${key}.${randomUUID()}`,
-      allowAutoTopicCreation: false,
-      maxWaitTimeInMs: 100,
-      retry: clientRetry,
-    })
+  /**
+   * Reads up to the high watermark: the transactions of others may hold back a part of it for a while,
+   * and what is sought may lie there.
+   */
+  async #lastValue(cluster: KafkaCluster, key: string): Promise<string | undefined> {
+    const first = await cluster.offsetsOf(this.name, [0], 'earliest')
+    const giveUpAt = performance.now() + this.#readMsMax
     let value: string | undefined
-    try {
-      await consumer.connect()
-      await consumer.subscribe({ topics: [this.name], fromBeginning: true })
-      const reading = new Promise<void>((resolve, reject) => {
-        consumer.on(consumer.events.CRASH, ({ payload }) => {
-          if (!payload.restart) reject(payload.error)
-        })
-        consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-          if (payload.partition === 0 && BigInt(payload.lastOffset) >= last) resolve()
-        })
-      })
-      await consumer.run({
-        autoCommit: false,
-        eachBatch: async ({ batch }) => {
-          if (batch.partition !== 0) return
-          for (const message of batch.messages) {
-            if (message.key?.toString() === key) value = message.value?.toString()
-          }
-        },
-      })
-      await withinMs(reading, this.#readMsMax, () => this.#heldBack())
-    } finally {
-      await consumer.disconnect()
+    let offset = first.get(0) ?? 0
+    let maxBytes = 1024 * 1024
+    for (;;) {
+      const leader = cluster.leaderOf(this.name, 0)
+      if (leader === undefined) throw protocolErrors.createErrorFromCode(leaderNotAvailable)
+      const at = { topic: this.name, partition: 0, offset, maxBytes }
+      const { errorCode, partitions } = await cluster.fetch(leader, [at], fetchWaitMs)
+      const [fetched] = partitions
+      const failure = fetched?.errorCode || errorCode
+      if (failure !== 0) throw protocolErrors.createErrorFromCode(failure)
+      if (fetched === undefined) throw this.#heldBack()
+      const { batches, bytesNeeded } = readRecordBatches(fetched.records, fetched.aborted)
+      maxBytes = Math.max(maxBytes, bytesNeeded)
+      for (const batch of batches) {
+        value = (await lastValueIn(batch, key)) ?? value
+        offset = batch.next
+      }
+      if (offset >= fetched.highWatermark) return value
+      if (performance.now() > giveUpAt) throw this.#heldBack()
     }
-    return value
   }
 
   #decode(key: string, value: string): CommitRecord {
@@ -149,7 +152,26 @@ export async function topicSetting(
   }
 }
 
+/** The value of the last record of a batch with that key. */
+async function lastValueIn(batch: KafkaBatch, key: string): Promise<string | undefined> {
+  // We do not compress, but a topic can be set to.
+  const codec = compressionCodecs.get(batch.codec)
+  const isPlain = codec === undefined || batch.count === 0
+  const bytes = isPlain ? batch.records : await codec.decompress(batch.records)
+  const cursor = new RecordCursor()
+  cursor.reset(bytes, 0)
+  let value: string | undefined
+  for (let left = batch.count; left > 0; left--) {
+    cursor.next(batch)
+    if (bytes.toString('utf8', cursor.keyStart, cursor.keyEnd) !== key) continue
+    value = bytes.toString('utf8', cursor.valueStart, cursor.valueEnd)
+  }
+  return value
+}
+
 const version = 1
+const fetchWaitMs = 100
+const leaderNotAvailable = 5
 
 /** Small segments, cleaned soon: what is to be read at a start stays some MiB. */
 const settings = [

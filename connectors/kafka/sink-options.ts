@@ -3,6 +3,7 @@ import type { ConnectorOptions, OptionSchema } from '../../src/connector/connect
 import { durationExpected, durationPattern, parseDuration } from '../../src/connector/duration.ts'
 import { TocsinError } from '../../src/errors.ts'
 import { type ClientOptions, clientOptionProperties, clientOptionsOf } from './client-options.ts'
+import { registerCompression } from './compression.ts'
 
 /** What a Kafka sink is told. */
 export interface KafkaSinkOptions {
@@ -14,6 +15,14 @@ export interface KafkaSinkOptions {
   readonly transactionalId: string | null
   readonly transactionTimeoutMs: number
 }
+
+const compressions: ReadonlyMap<string, CompressionTypes> = new Map([
+  ['none', CompressionTypes.None],
+  ['gzip', CompressionTypes.GZIP],
+  ['snappy', CompressionTypes.Snappy],
+  ['lz4', CompressionTypes.LZ4],
+  ['zstd', CompressionTypes.ZSTD],
+])
 
 const topicName = {
   type: 'string',
@@ -35,7 +44,7 @@ export const kafkaSinkSchema: OptionSchema = {
     },
     compression: {
       description: 'Of the batches; default `none`.',
-      enum: ['none', 'gzip'],
+      enum: [...compressions.keys()],
       examples: ['gzip'],
     },
     marker_topic: {
@@ -67,6 +76,7 @@ export const kafkaSinkSchema: OptionSchema = {
 
 /** Those of options that their schema has accepted. @throws {TocsinError} CONFIG_INVALID */
 export function kafkaSinkOptions(options: ConnectorOptions): KafkaSinkOptions {
+  registerCompression()
   const { topic, marker_topic: markerTopic = 'tocsin-markers' } = options
   if (topic === markerTopic) {
     throw new TocsinError(
@@ -84,7 +94,8 @@ export function kafkaSinkOptions(options: ConnectorOptions): KafkaSinkOptions {
   return {
     client: clientOptionsOf(options),
     topic: topic as string,
-    compression: options.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None,
+    compression:
+      compressions.get((options.compression as string) ?? 'none') ?? CompressionTypes.None,
     markerTopic: markerTopic as string,
     transactionalId: (options.transactional_id as string | undefined) ?? null,
     transactionTimeoutMs: timeout.ms,

@@ -44,7 +44,7 @@ export class TwoPhaseCommitKafkaSink implements TwoPhaseCommitSink {
     this.#identity = identity
     this.#kafka = kafkaClient(client)
     // Of another job's transaction the broker notices after up to 10 s that its time is over.
-    this.#markers = new MarkerTopic(this.#kafka, markerTopic, transactionTimeoutMs + 30_000)
+    this.#markers = new MarkerTopic(client, markerTopic, transactionTimeoutMs + 30_000)
     this.#topic = new AlertTopic(topic)
   }
 
@@ -69,7 +69,9 @@ export class TwoPhaseCommitKafkaSink implements TwoPhaseCommitSink {
       } catch (failure) {
         await this.#discard()
         this.#topic.noteRefusal(records, failure)
-        if (fenced.has(protocolErrorOf(failure) ?? '')) await this.#refuseIfTakenOver()
+        if (fenced.has(protocolErrorOf(failure) ?? '')) {
+          this.#check(await this.#markers.read(this.#identity.transactionalId))
+        }
         throw failure
       }
       this.#open = { producer, record: next }
@@ -88,13 +90,13 @@ export class TwoPhaseCommitKafkaSink implements TwoPhaseCommitSink {
       await admin.connect()
       await this.#markers.ensure(admin)
       await this.#topic.look(admin)
-      if (this.#expected !== null) this.#check(await this.#markers.read(admin, transactionalId))
+      if (this.#expected !== null) this.#check(await this.#markers.read(transactionalId))
       const record = { job, checkpoint: null, instance: this.#instance }
       const producer = this.#producer()
       this.#open = { producer, record }
       await producer.connect()
       const transaction = await producer.transaction()
-      const found = await this.#markers.read(admin, transactionalId)
+      const found = await this.#markers.read(transactionalId)
       this.#check(found)
       // If the commit fails, nobody knows whether this name stands there.
       this.#expected = [this.#instance, found?.instance]
@@ -140,16 +142,6 @@ export class TwoPhaseCommitKafkaSink implements TwoPhaseCommitSink {
       allowAutoTopicCreation: false,
       retry: clientRetry,
     })
-  }
-
-  async #refuseIfTakenOver(): Promise<void> {
-    const admin = this.#kafka.admin({ retry: clientRetry })
-    try {
-      await admin.connect()
-      this.#check(await this.#markers.read(admin, this.#identity.transactionalId))
-    } finally {
-      await admin.disconnect()
-    }
   }
 
   /** @throws {ConnectorError} SINK_MARKER: the record is not this instance's, or another job's */

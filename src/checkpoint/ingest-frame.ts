@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import type { RecordFault } from '../stream/record-batch.ts'
 
 /** Records to be kept, as a source gave them. */
 export interface IngestRecords {
@@ -8,8 +9,8 @@ export interface IngestRecords {
   readonly ends: Int32Array
   /** When each was taken in, epoch ms. */
   readonly ingestTimes: Float64Array
-  /** Records that were not taken whole, by row, with what is wrong; the log keeps that they are. */
-  readonly tooLong?: ReadonlyMap<number, string>
+  /** Records that are dead letters as they come, by row; of a fault the log keeps the cause. */
+  readonly faults?: ReadonlyMap<number, RecordFault>
 }
 
 /** Records as the log keeps them: each has the ordinal after the one before it. */
@@ -38,7 +39,7 @@ export interface FrameHeader {
  * | 4 | length of the body |
  * | 4 | number of records |
  * | 8 | ordinal of the first record, as a double |
- * | for each | length in 31 bits, after a bit that says it is too long; time of ingest as a double |
+ * | for each | length in 30 bits, after two that say what is wrong with it; time of ingest as a double |
  * | for each | its bytes and a newline |
  * | 7 | newlines: with the last record's own the eight that a batch ends with |
  */
@@ -48,11 +49,12 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
   const frame = Buffer.allocUnsafe(frameHeaderBytes + bodyBytes)
   let entry = frameHeaderBytes
   let at = entry + count * entryBytes
-  for (const { bytes, count: records, starts, ends, ingestTimes, tooLong } of groups) {
+  for (const { bytes, count: records, starts, ends, ingestTimes, faults } of groups) {
     for (let row = 0; row < records; row++) {
       const start = starts[row] as number
       const end = ends[row] as number
-      const flag = tooLong?.has(row) ? tooLongFlag : 0
+      const fault = faults?.get(row)
+      const flag = fault === undefined ? 0 : faultFlags[fault.cause]
       frame.writeUInt32BE(end - start + flag, entry)
       frame.writeDoubleBE(ingestTimes[row] as number, entry + 4)
       entry += entryBytes
@@ -99,19 +101,20 @@ export function readFrameBody(header: FrameHeader, body: Buffer): LoggedRecords 
   const starts = new Int32Array(count)
   const ends = new Int32Array(count)
   const ingestTimes = new Float64Array(count)
-  const tooLong = new Map<number, string>()
+  const faults = new Map<number, RecordFault>()
   let at = count * entryBytes
   for (let row = 0; row < count; row++) {
     const entry = row * entryBytes
     const length = body.readUInt32BE(entry)
-    if (length >= tooLongFlag) tooLong.set(row, tooLongReason)
+    const fault = keptFaults.get(length - (length % lengthRange))
+    if (fault !== undefined) faults.set(row, fault)
     starts[row] = at
-    at += length % tooLongFlag
+    at += length % lengthRange
     ends[row] = at++
     ingestTimes[row] = body.readDoubleBE(entry + 4)
   }
   const records = { bytes: body, count, starts, ends, ingestTimes, first }
-  return tooLong.size === 0 ? records : { ...records, tooLong }
+  return faults.size === 0 ? records : { ...records, faults }
 }
 
 /** Where the next whole header stands, of a frame behind `ordinal`; minus one: nowhere. */
@@ -128,6 +131,16 @@ export const frameHeaderBytes = 28
 const frameMagic = 'TSIF'
 const entryBytes = 12
 const paddingBytes = 7
-const tooLongFlag = 2 ** 31
-const tooLongReason = 'it is longer than its source takes; only its first bytes are kept'
+const lengthRange = 2 ** 30
+const faultFlags = { too_long: 2 * lengthRange, format: lengthRange } as const
+const keptFaults: ReadonlyMap<number, RecordFault> = new Map([
+  [
+    faultFlags.too_long,
+    {
+      cause: 'too_long',
+      reason: 'it is longer than its source takes; only its first bytes are kept',
+    },
+  ],
+  [faultFlags.format, { cause: 'format', reason: "its source's format could not make JSON of it" }],
+])
 const newline = 0x0a

@@ -12,10 +12,7 @@ export interface SourcePosition {
   readonly [detail: string]: number | string
 }
 
-/**
- * What a reader has just done. `idle` means: nothing now, more may come. With `backlog` the outside
- * has records that have not come yet, as with a slow broker: the split does not count as idle.
- */
+/** What a reader has just done. */
 export type PollResult =
   | {
       readonly kind: 'batch'
@@ -23,12 +20,26 @@ export type PollResult =
       /** Where a reader goes on after this batch; left out by a source that is not replayable. */
       readonly next?: SourcePosition
     }
-  | { readonly kind: 'idle'; readonly untilMs: number; readonly backlog?: boolean }
+  /** Nothing now, more may come. */
+  | {
+      readonly kind: 'idle'
+      readonly untilMs: number
+      /** The outside has records that have not come yet: the split does not count as idle. */
+      readonly backlog?: boolean
+      /** Where a reader goes on, if it has passed places where no record is. */
+      readonly next?: SourcePosition
+      /** What keeps records from coming, for people: the source goes on trying by itself. */
+      readonly problem?: string
+    }
+  /** The outside has splits that were not there before; the readers are the runtime's from now on. */
+  | { readonly kind: 'splits'; readonly readers: readonly SourceReader[] }
   | { readonly kind: 'end' }
 
 /** Reads the records of one split, in offset order. */
 export interface SourceReader {
   readonly split: Split
+  /** Where it starts: kept by checkpoints until it has given a position. Default: at the beginning. */
+  readonly start?: SourcePosition
   /**
    * The next records. A batch is at most a few hundred KiB, so that one batch is processed within
    * its time budget. Where nothing is at hand it waits some 50 ms for more before it says `idle`.
@@ -42,9 +53,17 @@ export interface SourceReader {
    * receipts sends them now. Only where `replayable` is not set.
    */
   acknowledge?(batch: RecordBatch): Promise<void>
+  /** Told that nothing more of it can count: a reader of a long history ends, others need not. */
+  finish?(): void
   /** Told that no reader will ever go on before `position`: a checkpoint with it is durable. */
   notifyCheckpointComplete?(position: SourcePosition): Promise<void>
   close(): Promise<void>
+}
+
+/** Event times of a replay, epoch ms: [from, to); a bound that is left out bounds nothing. */
+export interface HistoryRange {
+  readonly from?: number
+  readonly to?: number
 }
 
 /** An outside system that records come from. */
@@ -61,6 +80,12 @@ export interface Source {
    * again. Default false: what such a source gave is gone, unless an ingest log keeps it.
    */
   readonly replayable?: boolean
+  /**
+   * The same records as a source that ends, for a replay: at the same positions, up to where the
+   * outside ends when it is first opened; what it gives outside of the range does not count. Opening
+   * it again gives the same records. Default: a bounded source is its own history.
+   */
+  history?(range: HistoryRange): Source
   /**
    * One reader a split of the stream.
    * @param positions by partition, where its reader goes on; a partition without one starts anew

@@ -171,6 +171,9 @@ class IngestLogSplitReader implements SourceReader {
       case 'idle':
         this.#idle = result
         return
+      case 'splits':
+        assert(false, 'a source that keeps nothing has the splits that it was opened with')
+        return
       case 'batch': {
         const { batch } = result
         assert(batch.timestamps === undefined, 'a logged record holds its own event time')
