@@ -2,6 +2,8 @@ import type { Connector } from '../src/connector/connector.ts'
 import { emailConnector } from './email/connector.ts'
 import { fileConnector } from './file/connector.ts'
 import { generatorConnector } from './generator/connector.ts'
+import { kafkaConnector } from './kafka/connector.ts'
+import { mqttConnector } from './mqtt/connector.ts'
 import { nodeFileSystem } from './node-file-system.ts'
 import { openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
@@ -15,6 +17,8 @@ export const connectors: ReadonlyMap<string, Connector> = new Map(
     stdinConnector,
     stdoutConnector,
     generatorConnector,
+    kafkaConnector,
+    mqttConnector,
     emailConnector,
     webhookConnector,
   ].map((connector) => [connector.name, connector]),

@@ -5,7 +5,7 @@ import {
   openCheckpointStore,
 } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
-import type { SideOutputLog, SideOutputPosition } from '../checkpoint/side-output-log.ts'
+import type { SideOutputLog } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
@@ -13,14 +13,17 @@ import {
   operatorParts,
   restoreEntry,
   restoreParts,
-  type SavedTime,
   savedTime,
   timeOf,
 } from '../operator/operator-checkpoint.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { stateNameOf } from './operator-layout.ts'
+import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
+import { type SavedJob, savedJobOf, savedJobVersion } from './saved-job.ts'
+import { type CarryOver, type CarryOverPlan, carryOver, planCarryOver } from './state-carry-over.ts'
 
 /** How a job survives its process. */
 export interface JobDurability extends CheckpointStoreOptions {
@@ -36,26 +39,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
-}
-
-/** The job's own part of a checkpoint. */
-interface SavedJob {
-  readonly isFinished: boolean
-  /** By operator. */
-  readonly fingerprints: Readonly<Record<string, readonly string[]>>
-  readonly splits: readonly SavedSplit[]
-  readonly counts: JsonValue
-  /** Where the side output ends; left out where there is none. */
-  readonly sideOutput?: SideOutputPosition
-}
-
-interface SavedSplit {
-  readonly stream: string
-  readonly partition: number
-  /** `null`: at the beginning. */
-  readonly position: SourcePosition | null
-  /** Its greatest event time. */
-  readonly greatest: SavedTime
+  /** Told what became of the state where rules or streams have changed since. */
+  readonly onCarriedOver?: (carryOver: CarryOver) => void
 }
 
 /** What a job counts, as plain data. */
@@ -65,7 +50,7 @@ export interface JobCounts {
 }
 
 /**
- * Opens the state of a job, checks that it is that of its rules, and gives the outboxes what their
+ * Opens the state of a job, carries it over to its rules as they are now, and gives the outboxes what their
  * sinks may lack.
  * @throws {TocsinError} STATE_MISMATCH, CHECKPOINT_CORRUPT, SINK_AHEAD, SINK_MARKER and what else
  *   stores and sinks throw
@@ -77,8 +62,8 @@ export async function openJobCheckpoints(
   const store = await openCheckpointStore(durability)
   try {
     const { head } = store
-    const job = head.number === 0 ? null : (head.job as unknown as SavedJob)
-    if (job !== null) checkRules(job, pipeline, durability.directory)
+    const job = savedJobOf(head)
+    const plan = job === null ? null : planCarryOver(job, pipeline)
     for (const [sink, { staged }] of Object.entries(head.outboxes)) {
       if (staged.length > 0 && !durability.outboxes.has(sink)) {
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
@@ -93,7 +78,11 @@ export async function openJobCheckpoints(
       outbox.restore({ checkpoint: head.number, committed, staged }, marker)
     }
     durability.onRestored?.(head.number, job?.isFinished === true)
-    return new JobCheckpoints(durability, pipeline, store, job)
+    if (job !== null && plan !== null) {
+      const carried = await carryOver(store, job, plan)
+      if (carried !== null) durability.onCarriedOver?.(carried)
+    }
+    return new JobCheckpoints(durability, pipeline, store, job, plan)
   } catch (error) {
     await store.close()
     throw error
@@ -106,6 +95,8 @@ export class JobCheckpoints {
   readonly #pipeline: RulePipeline
   readonly #store: CheckpointStore
   readonly #saved: SavedJob | null
+  /** By operator, what its state lies under. */
+  readonly #names: Map<string, string>
   #coordinator: CheckpointCoordinator | null = null
 
   /** Use `openJobCheckpoints`. */
@@ -114,11 +105,17 @@ export class JobCheckpoints {
     pipeline: RulePipeline,
     store: CheckpointStore,
     saved: SavedJob | null,
+    plan: CarryOverPlan | null,
   ) {
     this.#durability = durability
     this.#pipeline = pipeline
     this.#store = store
     this.#saved = saved
+    this.#names = new Map(
+      plan === null
+        ? pipeline.operators.map(({ id, layout }) => [id, stateNameOf(id, layout)])
+        : plan.operators.map(({ id, name }) => [id, name]),
+    )
   }
 
   /** Whether the job had come to its end: nothing is to be read any more. */
@@ -148,8 +145,9 @@ export class JobCheckpoints {
       }
     }
     for (const state of operators) {
-      restoreParts(state, await this.#store.partsOf(state.id))
-      for await (const entries of this.#store.entriesOf(state.id)) {
+      const name = this.#nameOf(state)
+      restoreParts(state, await this.#store.partsOf(name))
+      for await (const entries of this.#store.entriesOf(name)) {
         for (const [key, form] of entries) restoreEntry(state, key, form)
       }
     }
@@ -190,6 +188,15 @@ export class JobCheckpoints {
     await this.#store.close()
   }
 
+  #nameOf({ id, layout }: RuleOperator): string {
+    const known = this.#names.get(id)
+    if (known !== undefined) return known
+    // It came with rules that were added while the job runs.
+    const name = stateNameOf(id, layout)
+    this.#names.set(id, name)
+    return name
+  }
+
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
     this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
@@ -200,8 +207,11 @@ export class JobCheckpoints {
       greatest: savedTime(operator.greatestTimestampOf(index)),
     }))
     const job: SavedJob = {
+      version: savedJobVersion,
       isFinished,
-      fingerprints: Object.fromEntries(operators.map(({ id, fingerprints }) => [id, fingerprints])),
+      operators: Object.fromEntries(
+        operators.map((state) => [state.id, { name: this.#nameOf(state), layout: state.layout }]),
+      ),
       // A job that has ended opens no readers: what it knows of them stays.
       splits: readers.length === 0 ? (this.#saved?.splits ?? []) : splits,
       counts: counts.save(),
@@ -211,7 +221,7 @@ export class JobCheckpoints {
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
-        operator: state.id,
+        operator: this.#nameOf(state),
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
@@ -223,19 +233,6 @@ export class JobCheckpoints {
         }
       },
     }
-  }
-}
-
-function checkRules(
-  { fingerprints }: SavedJob,
-  { operators }: RulePipeline,
-  directory: string,
-): void {
-  const now = new Map(operators.map((each) => [each.id, each.fingerprints]))
-  const ids = new Set([...now.keys(), ...Object.keys(fingerprints)])
-  for (const id of ids) {
-    if (now.get(id)?.join() === fingerprints[id]?.join()) continue
-    throw mismatch(directory, 'rules were added, taken away, put in another order or changed')
   }
 }
 

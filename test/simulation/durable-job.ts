@@ -6,6 +6,7 @@ import type { Sink } from '../../src/connector/sink.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { CheckedRule } from '../../src/index.ts'
+import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
 import { type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
 import type { RecordBatch } from '../../src/stream/record-batch.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
@@ -59,14 +60,20 @@ export interface DurableJobHooks {
   readonly secondSink?: Sink
   /** Keeps what is left out, and what the second sink refuses. */
   readonly sideOutput?: SideOutputLog
+  /** Default: `stateful`. */
+  readonly rules?: readonly CheckedRule[]
+  readonly isStopped?: () => boolean
+  readonly durability?: Partial<JobDurability>
 }
 
 /** Runs the job on a machine, from its last checkpoint there, to its end. */
 export async function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  { onStalled, onBatch, secondSink, sideOutput }: DurableJobHooks = {},
+  hooks: DurableJobHooks = {},
 ): Promise<JobSummary> {
+  const { onStalled, onBatch, secondSink, sideOutput } = hooks
+  const { rules = stateful, isStopped = () => false, durability } = hooks
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
@@ -93,7 +100,7 @@ export async function runDurableJob(
     onBatch?.()
   })
   const job = runRuleJob({
-    rules: stateful,
+    rules,
     streams: new Map([['s', { source, time: { field: ['ts'], unit: 'ms', watermarks } }]]),
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
@@ -115,7 +122,7 @@ export async function runDurableJob(
     },
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped: () => false,
+    isStopped,
     durability: {
       files,
       openStateStore,
@@ -125,6 +132,7 @@ export async function runDurableJob(
       entriesOfSlice: 2,
       ...(sideOutput === undefined ? {} : { sideOutput }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...durability,
     },
   })
   const closed = job.finally(async () => {
