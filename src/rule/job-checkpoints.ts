@@ -1,4 +1,8 @@
-import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CompletedCheckpoint,
+  type FrozenJob,
+} from '../checkpoint/checkpoint-coordinator.ts'
 import {
   type CheckpointStore,
   type CheckpointStoreOptions,
@@ -19,6 +23,7 @@ import {
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import type { StopSignal } from '../time/stop-signal.ts'
 import { stateNameOf } from './operator-layout.ts'
 import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
@@ -37,6 +42,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
   /** Told what became of the state where rules or streams have changed since. */
@@ -157,17 +164,18 @@ export class JobCheckpoints {
   start(
     readers: readonly SplitReader[],
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled, sideOutput } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
-      ...time,
+      ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
       ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...(onCompleted === undefined ? {} : { onCompleted }),
     })
     return this.#coordinator
   }
@@ -175,12 +183,12 @@ export class JobCheckpoints {
   /** Resolves when the sinks of a job that has ended have all that checkpoints hold for them. */
   async settle(
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): Promise<void> {
     const outboxes = [...this.#durability.outboxes.values()]
     for (const outbox of outboxes) await outbox.settled()
     if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
-    await this.start([], counts, time).finish(true)
+    await this.start([], counts, host).finish(true)
   }
 
   async close(): Promise<void> {

@@ -94,10 +94,12 @@ export async function runDurableJob(
     })
     outboxes.set('second', second)
   }
+  const asked = new AbortController()
   const watermarks = { ...defaultWatermarkStrategy, outOfOrdernessMs: 3000 }
   const source = listSource(partitions, async () => {
     await time.sleep(10)
     onBatch?.()
+    if (isStopped()) asked.abort()
   })
   const job = runRuleJob({
     rules,
@@ -122,7 +124,7 @@ export async function runDurableJob(
     },
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped,
+    stop: { asked: asked.signal, overdue: new AbortController().signal },
     durability: {
       files,
       openStateStore,
