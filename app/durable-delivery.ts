@@ -95,7 +95,7 @@ export class DurableDelivery {
         }
       },
       onCarriedOver: (carryOver) =>
-        say(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }
   }
 
