@@ -21,6 +21,8 @@ describe('the registry', () => {
       ['stdin', true, false],
       ['stdout', false, true],
       ['generator', true, false],
+      ['kafka', true, false],
+      ['mqtt', true, true],
     ])
   })
 
