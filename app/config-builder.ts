@@ -123,7 +123,7 @@ export class ConfigBuilder {
         createTwoPhaseCommit:
           createTwoPhaseCommit === undefined
             ? null
-            : (job) => createTwoPhaseCommit(options, { directory, job }),
+            : (job) => createTwoPhaseCommit(options, { directory, job, sink: name }),
         isDefault: value.default === true,
       },
     ]

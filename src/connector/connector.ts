@@ -14,6 +14,8 @@ export interface ConnectorContext {
 export interface CommitContext extends ConnectorContext {
   /** The job whose alerts it takes: what one job has committed is no other's. */
   readonly job: string
+  /** The sink's name in the configuration: what one sink has committed is no other's. */
+  readonly sink: string
 }
 
 /** A JSON Schema of one option; `x-expected` is the end of "expected …" in messages. */
