@@ -44,9 +44,9 @@ async function runLogged(
   const isTalk = isBounded(config) || terminal.progressColumns !== null
   const format = options.logFormat ?? (isTalk ? 'pretty' : 'json')
   if (format === 'pretty') {
-    return await runStreams(config, terminal, stop, talkLog(terminal, config.hideSecrets))
+    return await runStreams(config, terminal, stop, talkLog(terminal))
   }
-  const log = jsonLog(terminal, config.hideSecrets)
+  const log = jsonLog(terminal, config.conceal)
   try {
     return await runStreams(config, { ...terminal, progressColumns: null }, stop, log)
   } catch (error) {

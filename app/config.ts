@@ -64,12 +64,19 @@ export interface Config {
   readonly stateDirectory: string
   /** What sorters may hold, bytes; `null`: the default. */
   readonly sorterCapBytes: number | null
+  /** How what is left out is kept. */
+  readonly sideOutput: SideOutputConfig
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
   /** `null`: a run has no HTTP interface. */
   readonly api: ListenAddress | null
-  /** Puts references back in place of what they refer to, which may be secret: for whatever is shown. */
-  readonly hideSecrets: (text: string) => string
+  /** Takes secrets out of what is said. */
+  readonly conceal: (text: string) => string
+}
+
+export interface SideOutputConfig {
+  readonly retentionMs: number
+  readonly capBytes: number
 }
 
 /** How a run survives its process. */
@@ -101,15 +108,10 @@ export function parseConfig(
 ): ConfigResult {
   const read = readConfigDocument(file, text, sources)
   if (read.kind === 'invalid') return read
-  const { document, unresolved, checked, warnings, hide } = read
+  const { document, unresolved, checked, warnings, hide, conceal } = read
   const known = [...unresolved, ...checked]
-  const builder = new ConfigBuilder(document, {
-    directory: dirname(resolve(file)),
-    sources,
-    known,
-    hideSecrets: read.hideSecrets,
-  })
-  const config = builder.build()
+  const builder = new ConfigBuilder(document, { directory: dirname(resolve(file)), sources, known })
+  const config = { ...builder.build(), conceal }
   const wrong = [...known, ...builder.problems]
   if (wrong.length === 0) return { kind: 'valid', config, warnings }
   return { kind: 'invalid', problems: hide(wrong) }
@@ -126,8 +128,7 @@ export interface ConfigDocument {
   readonly checked: readonly RuleProblem[]
   /** Sorts problems, and takes out of them what references refer to. */
   readonly hide: (problems: readonly RuleProblem[]) => RuleProblem[]
-  /** The latter, for a text. */
-  readonly hideSecrets: (text: string) => string
+  readonly conceal: (text: string) => string
 }
 
 /** Reads a configuration as far as its schema goes. */
@@ -158,7 +159,7 @@ export function readConfigDocument(
     sortProblems(
       shown.map((problem) => ({ ...problem, message: references.hide(problem.message) })),
     )
-  const hideSecrets = (text: string) => references.hide(text)
+  const { conceal } = references
   return {
     kind: 'read',
     document: references.document,
@@ -166,7 +167,7 @@ export function readConfigDocument(
     unresolved,
     checked,
     hide,
-    hideSecrets,
+    conceal,
   }
 }
 

@@ -10,17 +10,17 @@ import {
 } from '../src/index.ts'
 import { carryOverText } from './carry-over-text.ts'
 import type { CheckpointConfig } from './config.ts'
-import { hostClock, hostScheduler } from './host.ts'
+import { hostClock, hostRandom, hostScheduler } from './host.ts'
 import { retryListener } from './retry-listener.ts'
 import type { RunToDo } from './run-to-do.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
+import type { SideOutputStore } from './side-output-store.ts'
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #todo: RunToDo
   readonly #outboxes: ReadonlyMap<string, Outbox>
 
-  constructor(todo: RunToDo, { job }: CheckpointConfig) {
+  constructor(todo: RunToDo, { job }: CheckpointConfig, sideOutput: SideOutputStore) {
     this.#todo = todo
     this.#outboxes = new Map(
       todo.config.sinks.map(({ name, sink, createTwoPhaseCommit }) => {
@@ -29,10 +29,16 @@ export class DurableDelivery {
             ? ({ kind: 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = retryListener(name, todo)
-        return [
+        const outbox = new Outbox({
           name,
-          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
-        ]
+          delivery,
+          clock: hostClock,
+          scheduler: hostScheduler,
+          random: hostRandom,
+          onRetry,
+          onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+        })
+        return [name, outbox]
       }),
     )
   }
@@ -49,14 +55,14 @@ export class DurableDelivery {
     }
   }
 
-  durability({ intervalMs }: CheckpointConfig, sideOutput: SideOutputFiles): JobDurability {
+  durability({ intervalMs }: CheckpointConfig, sideOutput: SideOutputStore): JobDurability {
     const { config, log, monitor } = this.#todo
     return {
       ...durableState,
       directory: join(config.stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
-      beforeCheckpoint: () => sideOutput.flush(),
+      sideOutput: sideOutput.log,
       onStalled: (failure: TocsinError, waitMs) => {
         monitor.checkpointStalled(failure)
         log.warn(

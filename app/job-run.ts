@@ -6,11 +6,11 @@ import {
   eventTextOf,
   type JobAlert,
   type JobDurability,
-  type JobHandle,
   type JobProgress,
   type JobStream,
   type JobSummary,
   type RejectedEvent,
+  type RunningJob,
   runRuleJob,
   type SorterCapExceeded,
   type StopSignal,
@@ -18,7 +18,7 @@ import {
 import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
+import type { SideOutputKeeper } from './side-output-store.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface JobRunOptions {
@@ -27,7 +27,9 @@ export interface JobRunOptions {
   readonly streams: ReadonlyMap<string, JobStream>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
-  readonly sideOutput: SideOutputFiles | null
+  readonly sideOutput: SideOutputKeeper | null
+  /** Called between batches of a run without checkpoints. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   readonly terminal: Terminal
   readonly stop: StopSignal
   /** Default: what is said goes to the terminal. */
@@ -37,7 +39,7 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
-  readonly onStarted?: (job: JobHandle) => void
+  readonly onStarted?: (job: RunningJob) => void
   /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
   readonly onSourceProblem?: (split: string, problem: string | undefined) => void
   /** Called after each batch, once its alerts are delivered. */
@@ -100,6 +102,7 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
         else log.info(`${stream}/${partition} is read again`, { stream, partition })
       },
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
+      ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
@@ -109,7 +112,6 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     return { summary, elapsedMs: performance.now() - startedAt }
   } finally {
     progress.clear()
-    sideOutput?.close()
   }
 }
 

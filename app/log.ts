@@ -1,4 +1,5 @@
 import { pino } from 'pino'
+import { printable } from '../src/index.ts'
 import { paint, type Terminal } from './terminal.ts'
 
 /** What a log line holds beside its text: names are stable. */
@@ -15,11 +16,13 @@ export interface Log {
 export type LogFormat = 'pretty' | 'json'
 
 /** Lines for people, on stderr. */
-export function talkLog(terminal: Terminal, hide: (text: string) => string = unchanged): Log {
+export function talkLog(terminal: Terminal): Log {
   const { say: wanted } = terminal.colors
-  // A further line is seen to belong to the one before: it may come from outside.
-  const say = (label: string, text: string) =>
-    terminal.say(`${label}${plain(hide(text.trimEnd())).replaceAll('\n', '\n  ')}\n`)
+  const say = (label: string, text: string) => {
+    const lines = text.trimEnd().split('\n')
+    // A further line is seen to belong to the one before: it may come from outside.
+    terminal.say(`${label}${lines.map((line) => printable(line, lineCharsMax)).join('\n  ')}\n`)
+  }
   return {
     format: 'pretty',
     info: (text) => say('', text),
@@ -28,13 +31,18 @@ export function talkLog(terminal: Terminal, hide: (text: string) => string = unc
   }
 }
 
+/** What is longer is cut. */
+const lineCharsMax = 10_000
+
 /**
  * Lines for programs, on stderr: a JSON document each, with `level`, `time` (ISO 8601), `msg` and
  * fields.
- * @param hide takes out of each text what is secret
+ * @param conceal takes secrets out of a text
  */
-export function jsonLog(terminal: Terminal, hide: (text: string) => string = unchanged): Log {
-  const write = (line: string) => terminal.say(`${plain(line.trimEnd())}\n`)
+export function jsonLog(terminal: Terminal, conceal: (text: string) => string): Log {
+  // Such an escape is JSON too.
+  const write = (line: string) =>
+    terminal.say(`${printable(line.trimEnd(), Number.POSITIVE_INFINITY)}\n`)
   const logger = pino(
     {
       base: {},
@@ -43,34 +51,23 @@ export function jsonLog(terminal: Terminal, hide: (text: string) => string = unc
     },
     { write },
   )
-  const hidden = (fields: LogFields = {}) =>
-    Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, hiddenIn(value, hide)]))
+  const concealed = (fields: LogFields = {}) =>
+    Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [name, concealedIn(value, conceal)]),
+    )
   return {
     format: 'json',
-    info: (text, fields) => logger.info(hidden(fields), hide(text)),
-    warn: (text, fields) => logger.warn(hidden(fields), hide(text)),
-    error: (text, fields) => logger.error(hidden(fields), hide(text)),
+    info: (text, fields) => logger.info(concealed(fields), conceal(text)),
+    warn: (text, fields) => logger.warn(concealed(fields), conceal(text)),
+    error: (text, fields) => logger.error(concealed(fields), conceal(text)),
   }
 }
 
-function unchanged(text: string): string {
-  return text
-}
-
-function hiddenIn(value: unknown, hide: (text: string) => string): unknown {
-  if (typeof value === 'string') return hide(value)
-  if (Array.isArray(value)) return value.map((item) => hiddenIn(item, hide))
+function concealedIn(value: unknown, conceal: (text: string) => string): unknown {
+  if (typeof value === 'string') return conceal(value)
+  if (Array.isArray(value)) return value.map((item) => concealedIn(item, conceal))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, hiddenIn(item, hide)]),
-  )
-}
-
-/** Without what moves a terminal's cursor or turns a line around: it may come from outside. */
-function plain(text: string): string {
-  return text.replace(
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    Object.entries(value).map(([name, item]) => [name, concealedIn(item, conceal)]),
   )
 }

@@ -1,8 +1,9 @@
 import { type JobAlert, Outbox, type Sink } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
-import { hostClock, hostScheduler } from './host.ts'
+import { hostClock, hostRandom, hostScheduler } from './host.ts'
 import { retryListener } from './retry-listener.ts'
 import type { RunToDo } from './run-to-do.ts'
+import type { SideOutputStore } from './side-output-store.ts'
 
 /**
  * Hands alerts to sinks as they come, without checkpoints: a sink that is away is tried again, and
@@ -15,7 +16,7 @@ export class PlainDelivery {
   /** Batches of alerts, as an outbox counts checkpoints. */
   #batches = 0
 
-  constructor(todo: RunToDo) {
+  constructor(todo: RunToDo, sideOutput: SideOutputStore) {
     const { sinks } = todo.config
     this.#routing = todo.routing
     this.#sinks = sinks.map(({ sink }) => sink)
@@ -23,10 +24,16 @@ export class PlainDelivery {
       sinks.map(({ name, sink }) => {
         const delivery = { kind: 'at_least_once', sink } as const
         const onRetry = retryListener(name, todo)
-        return [
+        const outbox = new Outbox({
           name,
-          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
-        ]
+          delivery,
+          clock: hostClock,
+          scheduler: hostScheduler,
+          random: hostRandom,
+          onRetry,
+          onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+        })
+        return [name, outbox]
       }),
     )
   }
@@ -51,8 +58,8 @@ export class PlainDelivery {
       for (const { alert, document } of own) outbox.stage({ id: alert.id, document: document() })
       outbox.prepareCommit(batch)
       const committed = outbox.notifyCheckpointComplete(batch)
-      if (outbox.isFull) await committed
-      else committed.catch(() => undefined)
+      committed.catch(() => undefined)
+      if (outbox.isFull) await outbox.settled()
     }
   }
 

@@ -1,9 +1,9 @@
 import type {
   CompletedCheckpoint,
   ConnectorError,
-  JobHandle,
   JobMetrics,
   Outbox,
+  RunningJob,
 } from '../src/index.ts'
 
 /** What a probe is told. */
@@ -35,7 +35,7 @@ export class RunMonitor {
   readonly #sinks = new Map<string, WatchedSink>()
   /** By `STREAM/PARTITION`: what keeps records from coming, and since when, epoch ms. */
   readonly #sourceProblems = new Map<string, Problem>()
-  #job: JobHandle | null = null
+  #job: RunningJob | null = null
   #isStopping = false
   #checkpoint = 0
   #checkpointAt: number
@@ -83,7 +83,7 @@ export class RunMonitor {
     }
   }
 
-  jobStarted(job: JobHandle): void {
+  jobStarted(job: RunningJob): void {
     this.#job = job
     this.#checkpointAt = this.#options.now()
   }

@@ -1,8 +1,9 @@
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
-import type { ConnectorError } from '../errors.ts'
+import { type ConnectorError, TocsinError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
+import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
 import type { SideOutput } from '../operator/side-output.ts'
 import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
@@ -18,7 +19,13 @@ import type { ExpressionErrorReport } from './expression-errors.ts'
 import { type JobCheckpoints, type JobDurability, openJobCheckpoints } from './job-checkpoints.ts'
 import { JobCounters, type JobTotals } from './job-counters.ts'
 import type { JobMetrics } from './job-metrics.ts'
-import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
+import type { RuleReplacement } from './rule-operator.ts'
+import {
+  compileRules,
+  type RulePipeline,
+  type RulePipelineOptions,
+  type StreamTime,
+} from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
 export interface JobStream {
@@ -42,8 +49,6 @@ export interface RuleJobOptions {
   readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
-  /** Told when all is restored and reading begins. */
-  readonly onStarted?: (job: JobHandle) => void
   /** Default: it runs until all streams have ended. */
   readonly stop?: StopSignal
   /** Called between batches of a job without checkpoints; what it gives is waited for. */
@@ -56,9 +61,29 @@ export interface RuleJobOptions {
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
   /** Default: what the job knows ends with its process. */
   readonly durability?: JobDurability
+  /** Given what the running job can be asked for, before it reads anything. */
+  readonly onStarted?: (job: RunningJob) => void
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
+}
+
+/** What a running job can be asked for. */
+export interface RunningJob {
+  /** How it stands now. */
+  metrics(): JobMetrics
+  /**
+   * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
+   * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
+   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced
+   */
+  replaceRules(rules: readonly CheckedRule[]): Promise<RulesReplaced>
+}
+
+/** What a change of rules has done. */
+export interface RulesReplaced extends RuleReplacement {
+  /** How long the stream waited for it, ms of processing time. */
+  readonly pauseMs: number
 }
 
 /** An alert with its document, which is made when it is asked for. */
@@ -95,12 +120,6 @@ export interface JobSummary extends JobTotals {
   readonly bufferedBytesMax: number
 }
 
-/** A job while it runs. */
-export interface JobHandle {
-  /** How it stands now. */
-  metrics(): JobMetrics
-}
-
 /**
  * Runs rules over their streams until all of them have ended, or it is stopped. A stopped job reads
  * no further, and time stays where it is; what it found is delivered.
@@ -119,16 +138,29 @@ class RuleJob {
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
   #readers: SplitReader[] = []
+  /** The rules to go on with. */
+  #replacement: RequestedReplacement | null = null
 
   constructor(options: RuleJobOptions) {
     this.#options = options
     const counters = new JobCounters(() => this.#pipeline.sources)
     this.#counters = counters
     for (const { rule } of options.rules) counters.addRule(rule.id)
-    this.#pipeline = compileRules(options.rules, {
+    this.#pipeline = compileRules(options.rules, this.#pipelineOptions(counters.metrics))
+    this.#sorterCap = new SorterCap({
+      bufferedBytes: () => this.#pipeline.bufferedBytes(),
+      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
+      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
+    })
+  }
+
+  #pipelineOptions(metrics: MetricGroup): RulePipelineOptions {
+    const options = this.#options
+    const counters = this.#counters
+    return {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
-      metrics: counters.metrics,
+      metrics,
       sideOutput: (rejected) => {
         counters.noteRejected(rejected)
         options.sideOutput(rejected)
@@ -145,12 +177,7 @@ class RuleJob {
         droppedMatches: (rule, count) => counters.noteDroppedMatches(rule, count),
         refusedEvent: (rule) => counters.noteRefusedEvent(rule),
       },
-    })
-    this.#sorterCap = new SorterCap({
-      bufferedBytes: () => this.#pipeline.bufferedBytes(),
-      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
-      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
-    })
+    }
   }
 
   async run(): Promise<JobSummary> {
@@ -209,10 +236,14 @@ class RuleJob {
     try {
       await checkpoints?.restore(readers, this.#counters)
       coordinator = checkpoints?.start(readers, this.#counters, host) ?? null
-      this.#options.onStarted?.({ metrics: () => this.#metrics() })
+      this.#options.onStarted?.({
+        metrics: () => this.#metrics(),
+        replaceRules: (rules) => this.#requestRules(rules),
+      })
       await task.run()
       return await this.#finish(coordinator)
     } finally {
+      this.#replacement?.reject(new TocsinError('USAGE', 'the job has ended'))
       await doneBefore(this.#stop.overdue, this.#close(task))
     }
   }
@@ -244,10 +275,40 @@ class RuleJob {
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
     if (coordinator === null) await this.#options.betweenBatches?.()
+    if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.
     if (coordinator === null || this.#pending.length > 0) return
     await this.#delivery
     await coordinator.betweenBatches()
+  }
+
+  async #requestRules(rules: readonly CheckedRule[]): Promise<RulesReplaced> {
+    // What cannot be compiled must not stop half way through.
+    const known = new Set(this.#pipeline.fingerprints)
+    const fresh = rules.filter(({ rule }) => !known.has(rule.fingerprint))
+    compileRules(fresh, this.#pipelineOptions(new MetricGroup()))
+    return await new Promise((resolve, reject) => {
+      this.#replacement?.reject(new TocsinError('USAGE', 'other rules have come since'))
+      this.#replacement = { rules, resolve, reject }
+    })
+  }
+
+  #replaceRules(
+    { rules, resolve }: RequestedReplacement,
+    coordinator: CheckpointCoordinator | null,
+  ): void {
+    const { clock } = this.#options
+    const startedAt = clock.now()
+    this.#replacement = null
+    for (const { rule } of rules) {
+      this.#counters.addRule(rule.id)
+    }
+    const replacement = this.#pipeline.replaceRules(rules)
+    if (coordinator !== null) {
+      for (const { operator } of this.#pipeline.operators) operator.trackChanges()
+      coordinator.request()
+    }
+    resolve({ ...replacement, pauseMs: clock.now() - startedAt })
   }
 
   #inputs(checkpoints: JobCheckpoints | null): StreamInput[] {
@@ -324,3 +385,9 @@ class RuleJob {
 
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100
+
+interface RequestedReplacement {
+  readonly rules: readonly CheckedRule[]
+  readonly resolve: (replaced: RulesReplaced) => void
+  readonly reject: (failure: TocsinError) => void
+}

@@ -48,8 +48,8 @@ describe('the log for programs', () => {
 
 describe('the log for people', () => {
   it('shows a text from outside as one, and without what moves a terminal', () => {
-    expect(said((terminal) => tell(talkLog(terminal, hide)))).toBe(
-      'connected with $PASSWORD\n' +
+    expect(said((terminal) => tell(talkLog(terminal)))).toBe(
+      'connected with hunter2\n' +
         'warning: x\\u000d\n  {"level":"error"}\\u001b[2J\\u202egpj\n' +
         'error: gone\n',
     )

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { RunMonitor } from '../../app/run-monitor.ts'
-import { ConnectorError, type JobHandle, Outbox, type Sink, TocsinError } from '../../src/index.ts'
+import { ConnectorError, Outbox, type RunningJob, type Sink, TocsinError } from '../../src/index.ts'
 import { ManualClock } from '../../src/time/clock.ts'
 
-const job = {} as JobHandle
+const job = {} as RunningJob
 const away = new ConnectorError('OUTPUT_UNWRITABLE', 'no answer', { retryable: true })
 const sink: Sink = {
   open: async () => undefined,
