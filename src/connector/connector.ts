@@ -6,6 +6,8 @@ import type { TwoPhaseCommitSink } from './two-phase-commit-sink.ts'
 export interface ConnectorContext {
   /** The folder that relative paths in the options start from. */
   readonly directory: string
+  /** The job that it works for, where that has a name. */
+  readonly job?: string
 }
 
 /** What a sink is told that commits with checkpoints. */

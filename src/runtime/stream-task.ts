@@ -128,6 +128,7 @@ export class StreamTask {
         if (reader.operator.isPast(reader.split)) reader.reader.finish?.()
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
+        await reader.reader.acknowledge?.(result.batch)
         result.batch.release?.()
     }
   }

@@ -4,6 +4,7 @@ import { Outbox } from '../../src/checkpoint/outbox.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { CheckedRule } from '../../src/index.ts'
+import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
 import { type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
 import type { RecordBatch } from '../../src/stream/record-batch.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
@@ -53,25 +54,30 @@ export interface DurableJobHooks {
   readonly onStalled?: () => void
   /** Called before each batch is given. */
   readonly onBatch?: () => void
+  /** Default: `stateful`. */
+  readonly rules?: readonly CheckedRule[]
+  readonly isStopped?: () => boolean
+  readonly durability?: Partial<JobDurability>
 }
 
 /** Runs the job on a machine, from its last checkpoint there, to its end. */
 export async function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  { onStalled, onBatch }: DurableJobHooks = {},
+  hooks: DurableJobHooks = {},
 ): Promise<JobSummary> {
+  const { onStalled, onBatch, rules = stateful, isStopped = () => false, durability } = hooks
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
-  const outbox = new Outbox({ name: 'alerts', delivery, scheduler: time })
+  const outbox = new Outbox({ name: 'alerts', delivery, clock: time, scheduler: time })
   const watermarks = { ...defaultWatermarkStrategy, outOfOrdernessMs: 3000 }
   const source = listSource(partitions, async () => {
     await time.sleep(10)
     onBatch?.()
   })
   const job = runRuleJob({
-    rules: stateful,
+    rules,
     streams: new Map([['s', { source, time: { field: ['ts'], unit: 'ms', watermarks } }]]),
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
@@ -85,7 +91,7 @@ export async function runDurableJob(
     sideOutput: () => undefined,
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped: () => false,
+    isStopped,
     durability: {
       files,
       openStateStore,
@@ -94,6 +100,7 @@ export async function runDurableJob(
       intervalMs: 60,
       entriesOfSlice: 2,
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...durability,
     },
   })
   return await time.run(job.finally(() => outbox.close()))
