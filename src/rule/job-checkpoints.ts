@@ -1,4 +1,8 @@
-import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CompletedCheckpoint,
+  type FrozenJob,
+} from '../checkpoint/checkpoint-coordinator.ts'
 import {
   type CheckpointStore,
   type CheckpointStoreOptions,
@@ -18,6 +22,7 @@ import {
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import type { StopSignal } from '../time/stop-signal.ts'
 import { stateNameOf } from './operator-layout.ts'
 import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
@@ -34,6 +39,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly beforeCheckpoint?: () => void
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
   /** Told what became of the state where rules or streams have changed since. */
@@ -152,16 +159,17 @@ export class JobCheckpoints {
   start(
     readers: readonly SplitReader[],
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
-      ...time,
+      ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...(onCompleted === undefined ? {} : { onCompleted }),
     })
     return this.#coordinator
   }

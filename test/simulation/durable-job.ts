@@ -7,6 +7,7 @@ import type { CheckedRule } from '../../src/index.ts'
 import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
 import { type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
 import type { RecordBatch } from '../../src/stream/record-batch.ts'
+import { neverStopped } from '../../src/time/stop-signal.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
 import { checked } from '../harness/split-run.ts'
 import type { SimulatedMachine } from './simulated-machine.ts'
@@ -91,7 +92,7 @@ export async function runDurableJob(
     sideOutput: () => undefined,
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped,
+    stop: { ...neverStopped, asked: signalOf(isStopped) },
     durability: {
       files,
       openStateStore,
@@ -104,6 +105,12 @@ export async function runDurableJob(
     },
   })
   return await time.run(job.finally(() => outbox.close()))
+}
+
+/** A signal that is aborted as soon as the test says so, whoever looks. */
+function signalOf(isAborted: () => boolean): AbortSignal {
+  const { signal } = new AbortController()
+  return Object.defineProperty(signal, 'aborted', { get: isAborted })
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */
