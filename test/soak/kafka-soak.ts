@@ -183,8 +183,10 @@ alert: { dedupe: { by: [card], for: 1m } }
 id: burst
 from: payments
 by: merchant
-where: amount > 900
-detect: { window: 1m, when: count() >= 18 }
+detect:
+  within: 20s
+  sequence:
+    - { step: large, where: amount > 980, times: 3 }
 `
 
 function writeJob(
