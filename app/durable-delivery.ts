@@ -24,22 +24,29 @@ export class DurableDelivery {
 
   constructor(
     sinks: readonly SinkConfig[],
-    { job }: CheckpointConfig,
+    { job, outboxCapBytes }: CheckpointConfig,
     routing: AlertRouting,
     log: Log,
   ) {
     this.#routing = routing
     this.#outboxes = new Map(
-      sinks.map(({ name, sink, createTwoPhaseCommit }) => {
+      sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
           createTwoPhaseCommit === null
-            ? ({ kind: 'at_least_once', sink } as const)
+            ? ({ kind: isImmediate ? 'immediate' : 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
           log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
         return [
           name,
-          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
+          new Outbox({
+            name,
+            delivery,
+            clock: hostClock,
+            scheduler: hostScheduler,
+            onRetry,
+            ...(outboxCapBytes === null ? {} : { bytesMax: outboxCapBytes }),
+          }),
         ]
       }),
     )

@@ -103,6 +103,7 @@ describe('a configuration', () => {
             connector: 'file',
             sink: expect.anything(),
             createTwoPhaseCommit: expect.any(Function),
+            isImmediate: false,
             isDefault: true,
           },
           {
@@ -110,6 +111,7 @@ describe('a configuration', () => {
             connector: 'stdout',
             sink: expect.anything(),
             createTwoPhaseCommit: null,
+            isImmediate: false,
             isDefault: false,
           },
         ],
