@@ -9,6 +9,8 @@ import type { Outbox } from './outbox.ts'
 export interface FrozenJob {
   readonly job: JsonValue
   readonly operators: readonly OperatorChanges[]
+  /** Makes durable what the checkpoint refers to and does not hold; may be repeated. */
+  readonly write?: () => Promise<void>
   /** Called once the checkpoint is durable. */
   readonly complete: () => Promise<void>
 }
@@ -33,6 +35,8 @@ export interface CheckpointCoordinatorOptions {
   readonly minPauseMs?: number
   /** Takes the changes since the last call; `isLast`: the job has ended. */
   readonly freeze: (isLast: boolean) => FrozenJob
+  /** Called between batches: writes what must not wait for the next checkpoint; undefined: nothing. */
+  readonly flush?: () => Promise<void> | undefined
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told of each checkpoint that is durable. */
@@ -47,15 +51,15 @@ export interface CheckpointCoordinatorOptions {
  */
 export type LastCheckpoint = 'settled' | 'unsent' | 'not_taken'
 
-type Listener = 'onStalled' | 'onCompleted'
+type Optional = 'onStalled' | 'onCompleted' | 'flush'
 
 /**
  * Takes checkpoints of a job (D5): freezes it between two batches, and writes what was frozen beside
  * the stream. While there is no space for a checkpoint the job reads nothing.
  */
 export class CheckpointCoordinator {
-  readonly #options: Required<Omit<CheckpointCoordinatorOptions, Listener>> &
-    Pick<CheckpointCoordinatorOptions, Listener>
+  readonly #options: Required<Omit<CheckpointCoordinatorOptions, Optional>> &
+    Pick<CheckpointCoordinatorOptions, Optional>
   #number: number
   #nextAt: number
   #writing: Promise<void> | null = null
@@ -84,6 +88,11 @@ export class CheckpointCoordinator {
       if (!(await doneBefore(asked, allSettled(outboxes)))) return
     }
     this.#throwFailure()
+    const flushed = this.#options.flush?.()
+    if (flushed !== undefined) {
+      flushed.catch(() => undefined)
+      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+    }
     if (this.isDue()) this.#start(false)
   }
 
@@ -153,10 +162,13 @@ export class CheckpointCoordinator {
     const snapshots = new Map(
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
-    const { job, operators, complete } = freeze(isEnd)
+    const { job, operators, write, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
-    await this.#untilThereIsSpace(() => store.write(prepared))
+    await this.#untilThereIsSpace(async () => {
+      await write?.()
+      await store.write(prepared)
+    })
     const durationMs = clock.now() - startedAt
     onCompleted?.({ number, durationMs, bytes: bytesOf(prepared) })
     for (const outbox of outboxes.values()) {

@@ -49,6 +49,8 @@ export interface RuleJobOptions {
   readonly onProgress: (progress: JobProgress) => void
   /** Default: it runs until all streams have ended. */
   readonly stop?: StopSignal
+  /** Called between batches of a job without checkpoints; what it gives is waited for. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
   readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
   /** What the sorters may hold together, bytes; default 256 MiB. */
@@ -161,7 +163,9 @@ class RuleJob {
     try {
       if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
       await checkpoints.restore([], this.#counts)
-      const isSettled = await doneBefore(this.#stop.overdue, checkpoints.settled())
+      const { clock, scheduler } = this.#options
+      const settled = checkpoints.settle(this.#counts, { clock, scheduler, stop: this.#stop })
+      const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } finally {
       await checkpoints.close()
@@ -240,6 +244,7 @@ class RuleJob {
   /** Also where nothing is read: time may have found something, a checkpoint may be due. */
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
+    if (coordinator === null) await this.#options.betweenBatches?.()
     // A checkpoint must not go past what was found.
     if (coordinator === null || this.#pending.length > 0) return
     await this.#delivery
