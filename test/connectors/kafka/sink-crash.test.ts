@@ -49,9 +49,7 @@ describe.skipIf(!hasOwnKafka)('a Kafka sink that is killed', { timeout: 300_000 
     for (let at = 1; at < requests; at += 2) await Promise.all([crashAt(at), crashAt(at + 1)])
     const seen = await consoleConsume(ownKafka(), bootstrap, topic)
     const expected = jobs.flatMap((job) =>
-      [1, 2].flatMap((checkpoint) =>
-        ['a', 'b', 'c'].map((card) => `${job}/${checkpoint}/${card}`),
-      ),
+      [1, 2].flatMap((checkpoint) => ['a', 'b', 'c'].map((card) => `${job}/${checkpoint}/${card}`)),
     )
     expect(seen.map(({ headers }) => headers.replace('id:', '')).sort()).toEqual(expected.sort())
     expect(requests).toBeGreaterThan(10)
