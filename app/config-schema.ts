@@ -115,6 +115,18 @@ const state = keywords({
     'With `backend: rocksdb`: what waits for a sink that is away may take so much; then nothing more is read. Default `64MiB`.',
     '64MiB',
   ),
+  side_output: described(
+    keywords({
+      retention: described(duration, 'How long it is kept; default `7d`.', '7d'),
+      cap: described(
+        byteSize,
+        'Bytes of it; beyond them it is counted and not kept. Default `1GiB`.',
+        '1GiB',
+      ),
+    }),
+    'How late events, dead letters, suppressed and undelivered alerts are kept.',
+    { retention: '7d' },
+  ),
   cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
   checkpoint_interval: described(
     duration,

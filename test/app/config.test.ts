@@ -229,7 +229,7 @@ rulse: rules/
     source: { kafka: { brokers: [localhost:9092], topic: payments } }
     time: { field: ts, max_drift: 1m }
 sinks:
-  oncall: { email: { to: [ops@example.org] } }
+  oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
 tables: { devices: { file: devices.csv, key: id } }
 state: { backend: rocksdb, cache: 256MiB }
 parallelism: 4
@@ -237,7 +237,6 @@ api: { listen: 127.0.0.1:7474 }
 `),
     ).toMatchInlineSnapshot(`
       [
-        "6:20: \`smtp\` is missing: The server: smtp://user:password@host:587, which goes on with STARTTLS, or smtps://… (CONFIG_INVALID at sinks.oncall.email.smtp)",
         "7:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
         "8:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
         "9:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
