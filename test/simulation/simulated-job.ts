@@ -1,0 +1,234 @@
+import { TwoPhaseCommitFileSink } from '../../connectors/file/two-phase-commit-sink.ts'
+import { type Delivery, Outbox } from '../../src/checkpoint/outbox.ts'
+import type { Source } from '../../src/connector/source.ts'
+import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
+import type { CheckedRule } from '../../src/index.ts'
+import type { RejectedEvent } from '../../src/operator/side-output.ts'
+import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
+import { type JobStream, type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
+import { ingestLogSource } from '../../src/runtime/ingest-log-source.ts'
+import {
+  defaultWatermarkStrategy,
+  type WatermarkStrategy,
+} from '../../src/time/watermark-strategy.ts'
+import type { SimulatedMachine } from './simulated-machine.ts'
+import { brokerSink, mailboxSink, SimulatedBroker, SimulatedMailbox } from './simulated-sinks.ts'
+import {
+  type SimulatedFeed,
+  type SimulatedSourceOptions,
+  type SimulatedSplit,
+  simulatedFeeds,
+  simulatedSource,
+} from './simulated-source.ts'
+
+/** A stream of a simulated job: `kept` by its source, or `fed` once and kept by an ingest log. */
+export interface SimulatedStream {
+  readonly name: string
+  readonly kind: 'kept' | 'fed'
+  readonly splits: readonly SimulatedSplit[]
+  readonly watermarks: Partial<WatermarkStrategy>
+}
+
+/** Where alerts go: an exactly-once file or broker, an at-least-once mailbox. */
+export type SimulatedSinkKind = 'file' | 'broker' | 'mailbox'
+
+/** A job as one machine after the other runs it. */
+export interface SimulatedJob {
+  readonly rules: readonly CheckedRule[]
+  readonly streams: readonly SimulatedStream[]
+  readonly sinks: readonly SimulatedSinkKind[]
+  readonly source: Omit<SimulatedSourceOptions, 'onBatch'>
+  /** `null`: without checkpoints. */
+  readonly checkpoints: Pick<JobDurability, 'intervalMs' | 'entriesOfSlice'> | null
+}
+
+export interface SimulatedJobHooks {
+  readonly onStalled?: () => void
+  /** Called before each batch is given. */
+  readonly onBatch?: () => void
+  readonly isStopped?: () => boolean
+}
+
+/** A record as an ingest log gives it. */
+interface LoggedRecord {
+  readonly text: string
+  readonly ingestTime: number
+}
+
+/** What a job has reached outside of its machine, over all its lives. */
+export class Outside {
+  readonly broker = new SimulatedBroker()
+  readonly mailbox = new SimulatedMailbox()
+  /** What was left out: `kind stream/partition/offset reason`. */
+  readonly rejected = new Set<string>()
+  /** By stream and partition, what an ingest log gave, by ordinal. */
+  readonly logged = new Map<string, LoggedRecord[]>()
+  readonly #feeds = new Map<SimulatedStream, readonly SimulatedFeed[]>()
+
+  feedsOf(stream: SimulatedStream): readonly SimulatedFeed[] {
+    const known = this.#feeds.get(stream)
+    if (known !== undefined) return known
+    const feeds = stream.splits.map((split) => ({ split, acknowledged: 0 }))
+    this.#feeds.set(stream, feeds)
+    return feeds
+  }
+}
+
+/** Where the job keeps its things. */
+export const jobFolder = '/data'
+const alertsPath = `${jobFolder}/alerts.ndjson`
+
+/** Runs the job on a machine, from its last checkpoint there, to its end or until it is stopped. */
+export async function runSimulatedJob(
+  machine: SimulatedMachine,
+  job: SimulatedJob,
+  outside: Outside,
+  hooks: SimulatedJobHooks = {},
+): Promise<JobSummary> {
+  const { files, openStateStore, time } = machine
+  const { onBatch, onStalled, isStopped = () => false } = hooks
+  const outboxes = new Map(
+    job.sinks.map((name) => {
+      const delivery = deliveryTo(name, machine, outside)
+      return [name, new Outbox({ name, delivery, scheduler: time })] as const
+    }),
+  )
+  const source = { ...job.source, ...(onBatch === undefined ? {} : { onBatch }) }
+  const run = runRuleJob({
+    rules: job.rules,
+    streams: new Map(
+      job.streams.map((stream) => [stream.name, jobStream(machine, stream, outside, source)]),
+    ),
+    createDecoder: createScannerDecoder,
+    environment: { tables: new Map() },
+    clock: time,
+    // Between two slices of a checkpoint there are batches.
+    scheduler: { sleep: (milliseconds) => time.sleep(Math.max(7, milliseconds)) },
+    deliver: async (alerts) => {
+      for (const { alert, document } of alerts) {
+        if (job.checkpoints === null) outside.mailbox.documents.push(document())
+        else for (const box of outboxes.values()) box.stage({ id: alert.id, document: document() })
+      }
+    },
+    onSuppressed: () => undefined,
+    sideOutput: (event) => void outside.rejected.add(rejectedText(event)),
+    onExpressionError: () => undefined,
+    onProgress: () => undefined,
+    isStopped,
+    ...(job.checkpoints === null
+      ? {}
+      : {
+          durability: {
+            ...job.checkpoints,
+            files,
+            openStateStore,
+            directory: `${jobFolder}/state`,
+            outboxes,
+            ...(onStalled === undefined ? {} : { onStalled }),
+          },
+        }),
+  })
+  const close = () => Promise.all([...outboxes.values()].map((outbox) => outbox.close()))
+  return await time.run(run.finally(close))
+}
+
+/** Alerts as a sink has them, in its order; of the file only whole lines. */
+export async function alertsIn(
+  sink: SimulatedSinkKind,
+  { files }: SimulatedMachine,
+  { broker, mailbox }: Outside,
+): Promise<readonly string[]> {
+  switch (sink) {
+    case 'broker':
+      return broker.documents
+    case 'mailbox':
+      return mailbox.documents
+    case 'file': {
+      if ((await files.inspect(alertsPath)) === undefined) return []
+      const text = (await files.readFile(alertsPath)).toString()
+      return text
+        .slice(0, text.lastIndexOf('\n') + 1)
+        .split('\n')
+        .slice(0, -1)
+    }
+  }
+}
+
+function deliveryTo(
+  sink: SimulatedSinkKind,
+  machine: SimulatedMachine,
+  { broker, mailbox }: Outside,
+): Delivery {
+  switch (sink) {
+    case 'file': {
+      const file = new TwoPhaseCommitFileSink(machine.files, alertsPath, 'job')
+      return { kind: 'exactly_once', sink: file }
+    }
+    case 'broker':
+      return { kind: 'exactly_once', sink: brokerSink(machine, broker) }
+    case 'mailbox':
+      return { kind: 'at_least_once', sink: mailboxSink(machine, mailbox) }
+  }
+}
+
+function jobStream(
+  machine: SimulatedMachine,
+  stream: SimulatedStream,
+  outside: Outside,
+  options: SimulatedSourceOptions,
+): JobStream {
+  const watermarks = { ...defaultWatermarkStrategy, ...stream.watermarks }
+  const time = { field: ['ts'], unit: 'ms', watermarks } as const
+  if (stream.kind === 'kept') {
+    return { source: simulatedSource(machine, stream.splits, options), time }
+  }
+  const { files, time: clock } = machine
+  const directory = `${jobFolder}/ingest`
+  const feeds = simulatedFeeds(machine, outside.feedsOf(stream), options)
+  const log = { files, directory, clock, scheduler: clock, segmentBytes: 2000 }
+  return { source: noting(ingestLogSource(feeds, log), outside), time }
+}
+
+/** Notes what a source gives, and finds out when it gives another record at the same place. */
+function noting(source: Source, { logged }: Outside): Source {
+  return {
+    ...source,
+    async open(stream, positions) {
+      return (await source.open(stream, positions)).map((reader) => {
+        const { partition } = reader.split
+        const records = logged.get(`${stream}/${partition}`) ?? []
+        logged.set(`${stream}/${partition}`, records)
+        return {
+          split: reader.split,
+          async pollBatch() {
+            const result = await reader.pollBatch()
+            if (result.kind !== 'batch') return result
+            const { bytes, starts, ends, offsets, ingestTimes } = result.batch
+            for (const [row, offset] of offsets.entries()) {
+              const text = bytes.toString('utf8', starts[row], ends[row])
+              const record = { text, ingestTime: ingestTimes?.[row] as number }
+              const known = records[offset]
+              if (offset > records.length || (known !== undefined && !same(known, record))) {
+                throw new Error(`record ${offset} of the ingest log is another one than it was`)
+              }
+              records[offset] = record
+            }
+            return result
+          },
+          progress: () => reader.progress(),
+          notifyCheckpointComplete: async (position) =>
+            await reader.notifyCheckpointComplete?.(position),
+          close: () => reader.close(),
+        }
+      })
+    },
+  }
+}
+
+function same(a: LoggedRecord, b: LoggedRecord): boolean {
+  return a.text === b.text && a.ingestTime === b.ingestTime
+}
+
+function rejectedText({ kind, stream, partition, offset, reason }: RejectedEvent): string {
+  return `${kind} ${stream}/${partition}/${offset} ${reason}`
+}
