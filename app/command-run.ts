@@ -10,6 +10,7 @@ import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { readConfig } from './read-config.ts'
 import { jobStream } from './replay-streams.ts'
 import { SideOutputFiles } from './side-output-files.ts'
+import { ownStateFolder } from './state-folder.ts'
 import { runSummary, summaryText } from './summary.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -34,9 +35,17 @@ async function runStreams(
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
   refuseUnbounded(config)
   const routing = new AlertRouting(config.sinks, rules, terminal)
-  const job = { config, rules, routing, terminal, interrupt }
-  const { checkpoints } = config
-  const run = checkpoints === null ? await runPlainly(job) : await runDurably(job, checkpoints)
+  const { checkpoints, stateDirectory } = config
+  const folder = await ownStateFolder(stateDirectory, (text) => terminal.say(text))
+  let run: BoundedRun
+  try {
+    const isRaised = () => interrupt.isRaised() || folder.isLost()
+    const job = { config, rules, routing, terminal, interrupt: { ...interrupt, isRaised } }
+    const running = checkpoints === null ? runPlainly(job) : runDurably(job, checkpoints)
+    run = await Promise.race([running, folder.lost])
+  } finally {
+    await folder.close()
+  }
   if (run.summary === null) return exitCodes.interrupted
   // A sink may be stdout: what a run has to say of itself is talk.
   const talk: Terminal = { ...terminal, colors: { ...terminal.colors, print: terminal.colors.say } }

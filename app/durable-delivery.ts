@@ -37,7 +37,10 @@ export class DurableDelivery {
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
           say(`warning: ${message}; trying again in ${waitMs} ms\n`)
-        return [name, new Outbox({ name, delivery, scheduler: hostScheduler, onRetry })]
+        return [
+          name,
+          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
+        ]
       }),
     )
   }

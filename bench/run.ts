@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { parseDuration } from '../src/rule/duration.ts'
+import { parseDuration } from '../src/connector/duration.ts'
 import { matchLines } from './match-lines.ts'
 import type { PatternMeasurement } from './measure-pattern.ts'
 

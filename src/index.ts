@@ -1,5 +1,6 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
+export { parseByteSize } from './connector/byte-size.ts'
 export type {
   CommitContext,
   Connector,
@@ -9,6 +10,7 @@ export type {
   SinkConnector,
   SourceConnector,
 } from './connector/connector.ts'
+export { parseDuration } from './connector/duration.ts'
 export type { Sink, SinkAlert } from './connector/sink.ts'
 export type { PollResult, Source, SourcePosition, SourceReader } from './connector/source.ts'
 export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
@@ -18,9 +20,7 @@ export { compileEventCheck, type EventCheck } from './expression/event-schema.ts
 export { nearName } from './expression/near-name.ts'
 export type { SuppressedAlert } from './operator/alert-operator.ts'
 export type { DeadLetterCause, RejectedEvent } from './operator/side-output.ts'
-export { parseByteSize } from './rule/byte-size.ts'
 export { isWithin, joinPath } from './rule/document-path.ts'
-export { parseDuration } from './rule/duration.ts'
 export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
 export {

@@ -54,7 +54,7 @@ async function runParts(program: Program, run: () => Promise<void>): Promise<voi
 
 function streamTask(
   program: Program,
-  readers: readonly SplitReader[],
+  readers: SplitReader[],
   scheduler: Scheduler,
   isStopped: () => boolean,
 ): StreamTask {

@@ -1,6 +1,6 @@
 import type { ColumnPredicates } from '../expression/column-predicates.ts'
 import type { Column } from '../stream/column-batch.ts'
-import { ArrivedEvent, type Event, type EventBytes, type Split } from '../stream/event.ts'
+import { ArrivedEvent, type Event, type EventBytes, isBefore, type Split } from '../stream/event.ts'
 import type { KeyEncoder } from '../stream/key.ts'
 import { EventRun } from '../time/event-time-sorter.ts'
 import { WatermarkValve } from '../time/watermark-valve.ts'
@@ -47,7 +47,9 @@ export class KeyedExchange {
   /** @returns the split's channel in the valve and its index in the sorter */
   addSplit(split: Split): { channel: number; sorterSplit: number } {
     if (!this.#tiesByArrival || this.#sorterSplit === -1) {
-      this.#sorterSplit = this.operator.sorter.addSplit()
+      // One that comes to be while the job runs stands where it would if it had always been there.
+      const before = this.splits.filter((known) => isBefore(known.split, split))
+      this.#sorterSplit = this.operator.sorter.addSplit(before.length)
     }
     this.splits.push({ split, sorterSplit: this.#sorterSplit })
     return { channel: this.valve.addChannel(), sorterSplit: this.#sorterSplit }

@@ -88,7 +88,7 @@ export class SourceOperator {
     this.#readTimestamp = timestampReader(options.timeUnit, options.timeField)
   }
 
-  /** Adds a split; splits must be added in order of partition. */
+  /** Adds a split, also while others are being read. */
   addSplit(split: Split): number {
     const watermark = new SplitWatermark(this.#options.watermarks.outOfOrdernessMs)
     const channels = this.#receivers.map((receiver) => receiver.addSplit(split))
@@ -110,6 +110,11 @@ export class SourceOperator {
     this.#splits[split]?.watermark.observe(greatest)
   }
 
+  /** Whether no record that the split may still bring can count: all of them are late or behind `to`. */
+  isPast(split: number): boolean {
+    return this.watermarkOf(split) >= this.#options.to - 1
+  }
+
   processBatch(splitIndex: number, batch: RecordBatch): void {
     const state = this.#splits[splitIndex]
     assert(state !== undefined, 'a batch comes from a split that was added')
@@ -129,7 +134,7 @@ export class SourceOperator {
       const receiver = this.#receivers[i] as TimedBatchReceiver
       const channel = state.channels[i] as number
       receiver.processBatch(channel, timed)
-      receiver.advanceWatermark(channel, state.watermark.current)
+      receiver.advanceWatermark(channel, Math.min(state.watermark.current, this.#options.to - 1))
     }
     this.counts.deadLetters += timed.rejectedRows.size
     // What a receiver leaves out was counted as an event; one may find late what has no key for another.
@@ -164,9 +169,10 @@ export class SourceOperator {
   #rejectMalformed(timed: TimedBatch): void {
     const { batch, rejected, valid } = timed.columns
     const { check } = this.#options
-    // What is left of a record that was too long may look like a whole one, or like a broken one.
-    for (const [row, reason] of batch.tooLong ?? [])
-      this.#deadLetter('too_long', timed, row, reason)
+    // What a source could not take may look like a whole record, or like a broken one.
+    for (const [row, { cause, reason }] of batch.faults ?? []) {
+      this.#deadLetter(cause, timed, row, reason)
+    }
     for (const { row, reason } of rejected) {
       if (!timed.rejectedRows.has(row)) this.#deadLetter('json', timed, row, reason)
     }
@@ -204,7 +210,8 @@ export class SourceOperator {
         this.#deadLetter('future', timed, row, reason)
       } else if (timestamp < from || timestamp >= to) {
         this.counts.outOfRange++
-        if (timestamp >= to) watermark.observe(to)
+        // As in the run that is replayed: what comes behind it may be late.
+        if (timestamp >= to) watermark.observe(timestamp)
       } else if (watermark.isLate(timestamp)) {
         this.counts.late++
         const reason = `event time is at or below the watermark ${watermark.current}`
@@ -250,8 +257,7 @@ export function rejectedEvent(
   reason: string,
   cause?: DeadLetterCause,
 ): RejectedEvent {
-  const { stream, partition } = batch.split
   const raw = batch.bytes.toString('latin1', batch.starts[row], batch.ends[row])
-  const rejected = { kind, stream, partition, offset: batch.offsets[row] as number, reason, raw }
+  const rejected = { kind, ...batch.split, offset: batch.offsets[row] as number, reason, raw }
   return cause === undefined ? rejected : { ...rejected, cause }
 }

@@ -11,6 +11,7 @@ import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../run
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
+import type { Split } from '../stream/event.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
@@ -40,6 +41,8 @@ export interface RuleJobOptions {
   readonly onSuppressed: (suppressed: SuppressedAlert) => void
   readonly sideOutput: SideOutput
   readonly onExpressionError: (report: ExpressionErrorReport) => void
+  /** Told what keeps a split's records from coming, and, by undefined, that they come again. */
+  readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
   readonly isStopped: () => boolean
@@ -151,7 +154,7 @@ class RuleJob {
   }
 
   async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobSummary> {
-    const { clock, scheduler, isStopped } = this.#options
+    const { clock, scheduler, isStopped, onSourceProblem } = this.#options
     this.#readers = await openReaders(this.#inputs(checkpoints), clock)
     let coordinator: CheckpointCoordinator | null = null
     const task = new StreamTask(this.#readers, {
@@ -161,6 +164,7 @@ class RuleJob {
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
       beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
+      ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
       await checkpoints?.restore(this.#readers, this.#counts)

@@ -32,6 +32,8 @@ export class SplitReader {
   idle = false
   /** Where a reader goes on after what `take` has given; undefined: at the beginning, or unknown. */
   position: SourcePosition | undefined
+  /** What keeps records from coming, as its last poll says; undefined: nothing. */
+  problem: string | undefined
   readonly #ingestClock: Clock | null
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
@@ -43,8 +45,15 @@ export class SplitReader {
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
-    this.position = position
+    this.position = position ?? reader.start
     this.#ingestClock = ingestClock
+  }
+
+  /** A reader of a split that has come to be beside this one, of the same stream. */
+  forNewSplit(reader: SourceReader): SplitReader {
+    const { operator, watermarks } = this
+    const split = operator.addSplit(reader.split)
+    return new SplitReader({ reader, operator, split, watermarks, ingestClock: this.#ingestClock })
   }
 
   /** Epoch ms; minus infinity before the first event. */
@@ -82,6 +91,8 @@ export class SplitReader {
     this.#result = null
     if (this.#failure !== null) throw this.#failure
     if (result?.kind === 'batch') this.position = result.next
+    if (result?.kind === 'idle') this.position = result.next ?? this.position
+    this.problem = result?.kind === 'idle' ? result.problem : undefined
     return result as PollResult
   }
 

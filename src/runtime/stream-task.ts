@@ -1,3 +1,4 @@
+import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import type { SorterCap } from './sorter-cap.ts'
@@ -14,6 +15,8 @@ export interface StreamTaskOptions {
   readonly beforeTurn?: () => Promise<void> | void
   /** Processing time of the next timer, epoch ms; infinity, the default: there is none. */
   readonly nextTimer?: () => number
+  /** Told when something new keeps a split's records from coming, and, by undefined, that they come. */
+  readonly onProblem?: (split: Split, problem: string | undefined) => void
   /** Default: sorters hold what they must. */
   readonly sorterCap?: SorterCap
 }
@@ -27,11 +30,12 @@ const emptyWaitMs = 20
  * ahead waits (D3).
  */
 export class StreamTask {
-  readonly #readers: readonly SplitReader[]
+  readonly #readers: SplitReader[]
   readonly #options: StreamTaskOptions
   #sortersAreFull = false
 
-  constructor(readers: readonly SplitReader[], options: StreamTaskOptions) {
+  /** @param readers those of splits that come to be while it runs are added */
+  constructor(readers: SplitReader[], options: StreamTaskOptions) {
     this.#readers = readers
     this.#options = options
   }
@@ -100,12 +104,17 @@ export class StreamTask {
   }
 
   async #consume(reader: SplitReader): Promise<void> {
+    const known = reader.problem
     const result = reader.take()
+    if (reader.problem !== known) this.#options.onProblem?.(reader.reader.split, reader.problem)
     switch (result.kind) {
       case 'end':
         reader.ended = true
         reader.operator.endSplit(reader.split)
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
+        return
+      case 'splits':
+        this.#readers.push(...result.readers.map((each) => reader.forNewSplit(each)))
         return
       case 'idle':
         this.#noteEmpty(reader, result.backlog === true)
@@ -116,8 +125,10 @@ export class StreamTask {
         reader.idle = false
         void reader.fetch()
         reader.operator.processBatch(reader.split, result.batch)
+        if (reader.operator.isPast(reader.split)) reader.reader.finish?.()
         this.#sortersAreFull = this.#options.sorterCap?.measure() ?? false
         await this.#options.afterBatch(result.batch)
+        await reader.reader.acknowledge?.(result.batch)
         result.batch.release?.()
     }
   }

@@ -2,6 +2,16 @@
 export interface Split {
   readonly stream: string
   readonly partition: number
+  /** What the outside calls it, where that says more: the topic and its partition. For people. */
+  readonly origin?: SplitOrigin
+}
+
+/** The names by which an outside system knows a split. */
+export type SplitOrigin = Readonly<Record<string, string | number>>
+
+/** Whether events of `a` come before those of `b` where their times are equal (D3). */
+export function isBefore(a: Split, b: Split): boolean {
+  return a.stream === b.stream ? a.partition < b.partition : a.stream < b.stream
 }
 
 /**

@@ -86,6 +86,23 @@ describe('a run with checkpoints', () => {
     expect(alertsIn(at)).toEqual(alerts)
   })
 
+  it('refuses a folder that another run has', async () => {
+    const at = folderWith({
+      'payments.ndjson': '',
+      'rules/testing.yaml': rule,
+      'tocsin.yaml': durable.replace('file: { path: payments.ndjson }', 'stdin: {}'),
+    })
+    const child = startBinary(at, ['run'])
+    const closed = once(child, 'close')
+    while (!existsSync(join(at, 'state/control'))) await turn()
+    const { code, err } = runBinary(at, ['run'])
+    expect([code, err]).toEqual([3, expect.stringContaining(`process ${child.pid} on `)])
+    child.kill('SIGKILL')
+    await closed
+    expect(runBinary(at, ['run']).code).toBe(0)
+    expect(existsSync(join(at, 'state/lock'))).toBe(false)
+  })
+
   it('refuses state of other rules', () => {
     const at = folderWith({
       'payments.ndjson': payments(100),
@@ -114,11 +131,14 @@ async function runUntilKilled(at: string, checkpoints: number, turns: number): P
     ended = true
     return signal === 'SIGKILL'
   })
-  const turn = () => new Promise((resolve) => setImmediate(resolve))
   while (!ended && checkpointOf(at) < before + checkpoints) await turn()
   for (let left = turns; left > 0 && !ended; left--) await turn()
   child.kill('SIGKILL')
   return await closed
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** The number of the last checkpoint that was acknowledged. */

@@ -90,7 +90,7 @@ export async function runSimulatedJob(
   const outboxes = new Map(
     job.sinks.map((name) => {
       const delivery = deliveryTo(name, machine, outside)
-      return [name, new Outbox({ name, delivery, scheduler: time })] as const
+      return [name, new Outbox({ name, delivery, clock: time, scheduler: time })] as const
     }),
   )
   const source = { ...job.source, ...(onBatch === undefined ? {} : { onBatch }) }
