@@ -1,6 +1,6 @@
 import { TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
 import type { CheckpointStore, OperatorChanges } from './checkpoint-store.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -41,9 +41,10 @@ export class CheckpointCoordinator {
   #failure: unknown = null
 
   constructor(options: CheckpointCoordinatorOptions) {
-    this.#options = { intervalMs: 1000, minPauseMs: 50, ...options }
+    const clock = steadyClock(options.clock)
+    this.#options = { intervalMs: 1000, minPauseMs: 50, ...options, clock }
     this.#number = options.store.head.number
-    this.#nextAt = options.clock.now() + this.#options.intervalMs
+    this.#nextAt = clock.now() + this.#options.intervalMs
   }
 
   /**

@@ -27,13 +27,12 @@ export function generatedPartitions(seed: number, count: number): string[][] {
   )
 }
 
-/** Runs a job with a file of alerts on a machine, from its last checkpoint there, to its end. */
-export function runDurableJob(
-  machine: SimulatedMachine,
+/** A job of one stream, with a checkpoint every few batches. */
+export function durableJob(
   partitions: readonly (readonly string[])[],
-  hooks: SimulatedJobHooks = {},
-): Promise<JobSummary> {
-  const job: SimulatedJob = {
+  sinks: SimulatedJob['sinks'] = ['file'],
+): SimulatedJob {
+  return {
     rules: stateful,
     streams: [
       {
@@ -43,11 +42,19 @@ export function runDurableJob(
         watermarks: { outOfOrdernessMs: 3000 },
       },
     ],
-    sinks: ['file'],
+    sinks,
     source: { pollMs: 10, batchLength: 5 },
     checkpoints: { intervalMs: 60, entriesOfSlice: 2 },
   }
-  return runSimulatedJob(machine, job, new Outside(), hooks)
+}
+
+/** Runs that job on a machine, from its last checkpoint there, to its end. */
+export function runDurableJob(
+  machine: SimulatedMachine,
+  partitions: readonly (readonly string[])[],
+  hooks: SimulatedJobHooks = {},
+): Promise<JobSummary> {
+  return runSimulatedJob(machine, durableJob(partitions), new Outside(), hooks)
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { TocsinError } from '../../src/errors.ts'
 import { machineWithFolder } from './crash-runs.ts'
-import { generatedPartitions, runDurableJob, shownAlerts } from './durable-job.ts'
+import { durableJob, generatedPartitions, runDurableJob, shownAlerts } from './durable-job.ts'
+import { Outside, runSimulatedJob } from './simulated-job.ts'
 
 const partitions = generatedPartitions(11, 80)
 let expected: readonly string[]
@@ -73,6 +74,32 @@ describe('a job with a failing disk', () => {
     }
     expect(failures).toBeGreaterThan(10)
   }, 60_000)
+
+  it.each([-86_400_000, 86_400_000])(
+    'goes on showing alerts when the clock is set by %i ms',
+    async (byMs) => {
+      const machine = await machineWithFolder()
+      machine.time.setClock(1_767_225_600_000)
+      const outside = new Outside()
+      const job = durableJob(generatedPartitions(11, 500), ['broker', 'mailbox'])
+      let batches = 0
+      const shown: number[][] = []
+      await runSimulatedJob(machine, job, outside, {
+        onBatch: () => {
+          batches++
+          // The mailbox is away meanwhile: what waits for it is tried again all the same.
+          machine.faults = { unreachable: batches > 60 && batches < 90 ? 1 : 0 }
+          const { broker, mailbox } = outside
+          const counts = [broker.documents.length, mailbox.documents.length]
+          if (batches === 80) machine.time.setClock(byMs)
+          if (batches === 120 || batches === 190) shown.push(counts)
+        },
+      })
+      expect(batches).toBe(200)
+      const [before, after] = shown as [number[], number[]]
+      expect(after.map((count, sink) => count > before[sink]! + 10)).toEqual([true, true])
+    },
+  )
 
   it('refuses to start without its state where a sink has alerts of it', async () => {
     const machine = await machineWithFolder()
