@@ -10,6 +10,7 @@ import {
   type TocsinError,
 } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
+import { carryOverText } from './carry-over-text.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
 import { hostClock, hostScheduler } from './host.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
@@ -78,6 +79,8 @@ export class DurableDelivery {
           )
         } else if (checkpoint > 0) say(`going on from checkpoint ${checkpoint}\n`)
       },
+      onCarriedOver: (carryOver) =>
+        say(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }
   }
 

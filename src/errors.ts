@@ -26,7 +26,7 @@ export const errorCodes = {
   SINK_AHEAD: 'a sink has committed more than the state that is restored knows of',
   SINK_MARKER: 'what a sink has committed is not what the state says, or belongs to another job',
   SOURCE_POSITION: 'a source cannot go on from where the checkpoint left it',
-  STATE_MISMATCH: 'the stored state belongs to other rules, streams or sinks',
+  STATE_MISMATCH: 'the stored state does not go with the configuration',
   CHECKPOINT_CORRUPT: 'a part of a checkpoint is damaged, or of a version that is not known',
   INGEST_LOG_CORRUPT: 'a part of the ingest log that had been made durable is damaged',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',

@@ -70,6 +70,7 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
+export type { CarriedRule, CarryOver } from './rule/state-carry-over.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'

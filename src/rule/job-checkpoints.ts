@@ -12,14 +12,17 @@ import {
   operatorParts,
   restoreEntry,
   restoreParts,
-  type SavedTime,
   savedTime,
   timeOf,
 } from '../operator/operator-checkpoint.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { stateNameOf } from './operator-layout.ts'
+import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
+import { type SavedJob, savedJobOf, savedJobVersion } from './saved-job.ts'
+import { type CarryOver, type CarryOverPlan, carryOver, planCarryOver } from './state-carry-over.ts'
 
 /** How a job survives its process. */
 export interface JobDurability extends CheckpointStoreOptions {
@@ -33,24 +36,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
-}
-
-/** The job's own part of a checkpoint. */
-interface SavedJob {
-  readonly isFinished: boolean
-  /** By operator. */
-  readonly fingerprints: Readonly<Record<string, readonly string[]>>
-  readonly splits: readonly SavedSplit[]
-  readonly counts: JsonValue
-}
-
-interface SavedSplit {
-  readonly stream: string
-  readonly partition: number
-  /** `null`: at the beginning. */
-  readonly position: SourcePosition | null
-  /** Its greatest event time. */
-  readonly greatest: SavedTime
+  /** Told what became of the state where rules or streams have changed since. */
+  readonly onCarriedOver?: (carryOver: CarryOver) => void
 }
 
 /** What a job counts, as plain data. */
@@ -60,7 +47,7 @@ export interface JobCounts {
 }
 
 /**
- * Opens the state of a job, checks that it is that of its rules, and gives the outboxes what their
+ * Opens the state of a job, carries it over to its rules as they are now, and gives the outboxes what their
  * sinks may lack.
  * @throws {TocsinError} STATE_MISMATCH, CHECKPOINT_CORRUPT, SINK_AHEAD, SINK_MARKER and what else
  *   stores and sinks throw
@@ -72,8 +59,8 @@ export async function openJobCheckpoints(
   const store = await openCheckpointStore(durability)
   try {
     const { head } = store
-    const job = head.number === 0 ? null : (head.job as unknown as SavedJob)
-    if (job !== null) checkRules(job, pipeline, durability.directory)
+    const job = savedJobOf(head)
+    const plan = job === null ? null : planCarryOver(job, pipeline)
     for (const [sink, { staged }] of Object.entries(head.outboxes)) {
       if (staged.length > 0 && !durability.outboxes.has(sink)) {
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
@@ -86,7 +73,11 @@ export async function openJobCheckpoints(
       outbox.restore({ checkpoint: head.number, committed, staged }, marker)
     }
     durability.onRestored?.(head.number, job?.isFinished === true)
-    return new JobCheckpoints(durability, pipeline, store, job)
+    if (job !== null && plan !== null) {
+      const carried = await carryOver(store, job, plan)
+      if (carried !== null) durability.onCarriedOver?.(carried)
+    }
+    return new JobCheckpoints(durability, pipeline, store, job, plan)
   } catch (error) {
     await store.close()
     throw error
@@ -99,6 +90,8 @@ export class JobCheckpoints {
   readonly #pipeline: RulePipeline
   readonly #store: CheckpointStore
   readonly #saved: SavedJob | null
+  /** By operator, what its state lies under. */
+  readonly #names: Map<string, string>
   #coordinator: CheckpointCoordinator | null = null
 
   /** Use `openJobCheckpoints`. */
@@ -107,11 +100,17 @@ export class JobCheckpoints {
     pipeline: RulePipeline,
     store: CheckpointStore,
     saved: SavedJob | null,
+    plan: CarryOverPlan | null,
   ) {
     this.#durability = durability
     this.#pipeline = pipeline
     this.#store = store
     this.#saved = saved
+    this.#names = new Map(
+      plan === null
+        ? pipeline.operators.map(({ id, layout }) => [id, stateNameOf(id, layout)])
+        : plan.operators.map(({ id, name }) => [id, name]),
+    )
   }
 
   /** Whether the job had come to its end: nothing is to be read any more. */
@@ -141,8 +140,9 @@ export class JobCheckpoints {
       }
     }
     for (const state of operators) {
-      restoreParts(state, await this.#store.partsOf(state.id))
-      for await (const entries of this.#store.entriesOf(state.id)) {
+      const name = this.#nameOf(state)
+      restoreParts(state, await this.#store.partsOf(name))
+      for await (const entries of this.#store.entriesOf(name)) {
         for (const [key, form] of entries) restoreEntry(state, key, form)
       }
     }
@@ -176,12 +176,24 @@ export class JobCheckpoints {
     await this.#store.close()
   }
 
+  #nameOf({ id, layout }: RuleOperator): string {
+    const known = this.#names.get(id)
+    if (known !== undefined) return known
+    // It came with rules that were added while the job runs.
+    const name = stateNameOf(id, layout)
+    this.#names.set(id, name)
+    return name
+  }
+
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
     this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
     const job: SavedJob = {
+      version: savedJobVersion,
       isFinished,
-      fingerprints: Object.fromEntries(operators.map(({ id, fingerprints }) => [id, fingerprints])),
+      operators: Object.fromEntries(
+        operators.map((state) => [state.id, { name: this.#nameOf(state), layout: state.layout }]),
+      ),
       splits: readers.map(({ reader: { split }, position, operator, split: index }) => ({
         ...split,
         position: position ?? null,
@@ -193,7 +205,7 @@ export class JobCheckpoints {
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
-        operator: state.id,
+        operator: this.#nameOf(state),
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
@@ -203,19 +215,6 @@ export class JobCheckpoints {
         }
       },
     }
-  }
-}
-
-function checkRules(
-  { fingerprints }: SavedJob,
-  { operators }: RulePipeline,
-  directory: string,
-): void {
-  const now = new Map(operators.map((each) => [each.id, each.fingerprints]))
-  const ids = new Set([...now.keys(), ...Object.keys(fingerprints)])
-  for (const id of ids) {
-    if (now.get(id)?.join() === fingerprints[id]?.join()) continue
-    throw mismatch(directory, 'rules were added, taken away, put in another order or changed')
   }
 }
 

@@ -21,6 +21,7 @@ describe('the registry', () => {
       ['stdin', true, false],
       ['stdout', false, true],
       ['generator', true, false],
+      ['kafka', true, true],
     ])
   })
 

@@ -1,4 +1,5 @@
 import { Random } from '../../connectors/generator/random.ts'
+import type { CheckedRule } from '../../src/index.ts'
 import type { JobSummary } from '../../src/rule/rule-job.ts'
 import { withoutDetection } from './comparison.ts'
 import { rulePool } from './rule-pool.ts'
@@ -48,13 +49,18 @@ export function durableJob(
   }
 }
 
-/** Runs that job on a machine, from its last checkpoint there, to its end. */
+export interface DurableJobHooks extends SimulatedJobHooks {
+  /** Default: `stateful`. */
+  readonly rules?: readonly CheckedRule[]
+}
+
+/** Runs that job on a machine, from its last checkpoint there, to its end or until it is stopped. */
 export function runDurableJob(
   machine: SimulatedMachine,
   partitions: readonly (readonly string[])[],
-  hooks: SimulatedJobHooks = {},
+  { rules = stateful, ...hooks }: DurableJobHooks = {},
 ): Promise<JobSummary> {
-  return runSimulatedJob(machine, durableJob(partitions), new Outside(), hooks)
+  return runSimulatedJob(machine, { ...durableJob(partitions), rules }, new Outside(), hooks)
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */

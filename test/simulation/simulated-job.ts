@@ -47,6 +47,7 @@ export interface SimulatedJobHooks {
   /** Called before each batch is given. */
   readonly onBatch?: () => void
   readonly isStopped?: () => boolean
+  readonly durability?: Partial<JobDurability>
 }
 
 /** A record as an ingest log gives it. */
@@ -125,6 +126,7 @@ export async function runSimulatedJob(
             directory: `${jobFolder}/state`,
             outboxes,
             ...(onStalled === undefined ? {} : { onStalled }),
+            ...hooks.durability,
           },
         }),
   })
