@@ -1,4 +1,5 @@
 import { Random } from '../../connectors/generator/random.ts'
+import type { CheckedRule } from '../../src/index.ts'
 import { rulePool } from './rule-pool.ts'
 import type { SimulatedJob, SimulatedSinkKind, SimulatedStream } from './simulated-job.ts'
 import type { SimulatedFaults } from './simulated-machine.ts'
@@ -15,6 +16,7 @@ export const hazards = [
   'flip',
   'clock',
   'unreachable',
+  'rules',
 ] as const
 export type Hazard = (typeof hazards)[number]
 
@@ -35,6 +37,8 @@ export interface Weather {
 
 /** One process of a job, from its start to its end. */
 export interface Life {
+  /** Those that it runs; those of the job are among them, in any order. Default: those of the job. */
+  readonly rules?: readonly CheckedRule[]
   /** Where it dies: an operation, or a share of those of a run without faults; `null`: nowhere. */
   readonly crashAt: { readonly operation: number } | { readonly share: number } | null
   /** What follows when it dies, or ends otherwise. */
@@ -56,10 +60,26 @@ export interface Scenario {
 export function scenarioOf(seed: number, limits: ScenarioLimits = {}): Scenario {
   // A stream of numbers for each part, so that leaving one out leaves the others as they are.
   const randomOf = (part: number) => new Random(seed * 64 + part)
-  const lives = Array.from({ length: randomOf(0).integer(1, 5) }, (_, index) =>
-    lifeOf((part) => randomOf(10 + index * 10 + part), limits.without ?? [], index),
-  )
-  return { seed, job: jobOf(randomOf(1), randomOf(2), limits.events ?? Infinity), lives }
+  const { events = Infinity, without = [] } = limits
+  const job = jobOf(randomOf(1), randomOf(2), events)
+  const changes = randomOf(3).next() < 0.3 && !without.includes('rules')
+  const lives = Array.from({ length: randomOf(0).integer(1, 5) }, (_, index): Life => {
+    const life = lifeOf((part) => randomOf(10 + index * 10 + part), without, index)
+    if (!changes) return life
+    return { ...life, rules: otherRules(job, randomOf(10 + index * 10 + hazards.indexOf('rules'))) }
+  })
+  return { seed, job, lives }
+}
+
+/** The rules of the job and some others over its streams, in another order. */
+function otherRules({ rules, streams }: SimulatedJob, random: Random): readonly CheckedRule[] {
+  const names = streams.map(({ name }) => name)
+  const others = rulePool.filter((each) => {
+    const fits = each.rule.from.every((name) => names.includes(name))
+    return fits && !rules.includes(each) && random.next() < 0.3
+  })
+  const places = [...rules, ...others].map((rule) => [random.next(), rule] as const)
+  return places.sort(([a], [b]) => a - b).map(([, rule]) => rule)
 }
 
 function jobOf(random: Random, records: Random, eventsMax: number): SimulatedJob {
