@@ -3,6 +3,7 @@ import { TocsinError } from '../../src/errors.ts'
 import { machineWithFolder } from './crash-runs.ts'
 import { durableJob, generatedPartitions, runDurableJob, shownAlerts } from './durable-job.ts'
 import { Outside, runSimulatedJob } from './simulated-job.ts'
+import type { SimulatedMachine } from './simulated-machine.ts'
 
 const partitions = generatedPartitions(11, 80)
 let expected: readonly string[]
@@ -106,6 +107,49 @@ describe('a job with a failing disk', () => {
     await runDurableJob(machine, partitions)
     await machine.files.removeTree('/data/state')
     await expect(runDurableJob(machine, partitions)).rejects.toMatchObject({ code: 'SINK_AHEAD' })
+    expect(await shownAlerts(machine)).toEqual(expected)
+  })
+
+  /** A machine on which the job was asked to stop half way. */
+  async function stoppedMachine(seed = 1): Promise<SimulatedMachine> {
+    const machine = await machineWithFolder(seed)
+    let batches = 0
+    await runDurableJob(machine, partitions, {
+      onBatch: () => batches++,
+      isStopped: () => batches >= 28,
+    })
+    return machine.reopen()
+  }
+
+  it('refuses to start where a bit of its state has changed, and has lost nothing', async () => {
+    const codes = new Set<string>()
+    for (let seed = 0; seed < 40; seed++) {
+      const machine = await stoppedMachine(seed)
+      machine.faults = { flippedBit: 0.3, flippedBitIn: '/state' }
+      await runDurableJob(machine, partitions).catch((error) => codes.add(error.code))
+      const mended = machine.reopen()
+      mended.mend()
+      await runDurableJob(mended, partitions)
+      expect(await shownAlerts(mended), `seed ${seed}`).toEqual(expected)
+    }
+    expect([...codes].sort()).toEqual(['CHECKPOINT_CORRUPT', 'STATE_CORRUPT'])
+  })
+
+  it.each([
+    ['the database', '/data/state/db', 'STATE_MISSING'],
+    ['the mark of what the sink has', '/data/alerts.ndjson.commit', 'SINK_MARKER'],
+  ])('refuses to start where %s is gone', async (_, path, code) => {
+    const machine = await stoppedMachine()
+    const before = await shownAlerts(machine)
+    await machine.files.removeTree(path)
+    await expect(runDurableJob(machine, partitions)).rejects.toMatchObject({ code })
+    expect(await shownAlerts(machine)).toEqual(before)
+  })
+
+  it('goes on where the file with the number of its newest checkpoint is gone', async () => {
+    const machine = await stoppedMachine()
+    await machine.files.remove('/data/state/checkpoint')
+    await runDurableJob(machine, partitions)
     expect(await shownAlerts(machine)).toEqual(expected)
   })
 })
