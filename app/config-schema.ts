@@ -18,7 +18,7 @@ import {
 
 /** Connectors that configurations may name already, but that are not built. */
 const laterSources: string[] = []
-const laterSinks = ['email', 'webhook']
+const laterSinks: string[] = []
 const anything: SchemaNode = {}
 
 /** Names that a `source` is chosen by: exactly one stands in each. */

@@ -1,4 +1,5 @@
 import type { Connector } from '../src/connector/connector.ts'
+import { emailConnector } from './email/connector.ts'
 import { fileConnector } from './file/connector.ts'
 import { generatorConnector } from './generator/connector.ts'
 import { kafkaConnector } from './kafka/connector.ts'
@@ -7,6 +8,7 @@ import { nodeFileSystem } from './node-file-system.ts'
 import { openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
 import { stdoutConnector } from './stdout/connector.ts'
+import { webhookConnector } from './webhook/connector.ts'
 
 /** Every connector that is built in, by name: the one list. */
 export const connectors: ReadonlyMap<string, Connector> = new Map(
@@ -17,6 +19,8 @@ export const connectors: ReadonlyMap<string, Connector> = new Map(
     generatorConnector,
     kafkaConnector,
     mqttConnector,
+    emailConnector,
+    webhookConnector,
   ].map((connector) => [connector.name, connector]),
 )
 

@@ -204,7 +204,7 @@ class OpenedTopics {
     if (found.length === 0) return
     const offsets = await this.#cluster.offsetsOf(topic, found, 'earliest')
     if (this.#open === 0) return
-    for (const [partition, from] of offsets) {
+    for (const [partition, from] of [...offsets].sort(([a], [b]) => a - b)) {
       this.#new.push(this.#reader({ topic, partition, from, to: Infinity }))
     }
   }

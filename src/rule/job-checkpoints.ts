@@ -1,10 +1,15 @@
-import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CompletedCheckpoint,
+  type FrozenJob,
+} from '../checkpoint/checkpoint-coordinator.ts'
 import {
   type CheckpointStore,
   type CheckpointStoreOptions,
   openCheckpointStore,
 } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
+import type { SideOutputLog } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
@@ -18,6 +23,7 @@ import {
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import type { StopSignal } from '../time/stop-signal.ts'
 import { stateNameOf } from './operator-layout.ts'
 import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
@@ -32,8 +38,12 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly intervalMs?: number
   /** Called before each checkpoint: what is kept elsewhere is to be written out. */
   readonly beforeCheckpoint?: () => void
+  /** Where what is left out is kept; it ends with each checkpoint where the job does. */
+  readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
   /** Told what became of the state where rules or streams have changed since. */
@@ -66,6 +76,8 @@ export async function openJobCheckpoints(
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
       }
     }
+    // Before the outboxes, which may add to it from then on.
+    await durability.sideOutput?.restore(job?.sideOutput ?? null)
     for (const [sink, outbox] of durability.outboxes) {
       const marker = await outbox.open()
       const committed = head.outboxes[sink]?.committed ?? undefined
@@ -152,23 +164,31 @@ export class JobCheckpoints {
   start(
     readers: readonly SplitReader[],
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
-      ...time,
+      ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
+      ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...(onCompleted === undefined ? {} : { onCompleted }),
     })
     return this.#coordinator
   }
 
-  /** Resolves when the sinks have all that checkpoints hold for them. */
-  async settled(): Promise<void> {
-    for (const outbox of this.#durability.outboxes.values()) await outbox.settled()
+  /** Resolves when the sinks of a job that has ended have all that checkpoints hold for them. */
+  async settle(
+    counts: JobCounts,
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
+  ): Promise<void> {
+    const outboxes = [...this.#durability.outboxes.values()]
+    for (const outbox of outboxes) await outbox.settled()
+    if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
+    await this.start([], counts, host).finish(true)
   }
 
   async close(): Promise<void> {
@@ -188,18 +208,22 @@ export class JobCheckpoints {
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
     this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
+    const sideOutput = this.#durability.sideOutput?.freeze()
+    const splits = readers.map(({ reader: { split }, position, operator, split: index }) => ({
+      ...split,
+      position: position ?? null,
+      greatest: savedTime(operator.greatestTimestampOf(index)),
+    }))
     const job: SavedJob = {
       version: savedJobVersion,
       isFinished,
       operators: Object.fromEntries(
         operators.map((state) => [state.id, { name: this.#nameOf(state), layout: state.layout }]),
       ),
-      splits: readers.map(({ reader: { split }, position, operator, split: index }) => ({
-        ...split,
-        position: position ?? null,
-        greatest: savedTime(operator.greatestTimestampOf(index)),
-      })),
+      // A job that has ended opens no readers: what it knows of them stays.
+      splits: readers.length === 0 ? (this.#saved?.splits ?? []) : splits,
       counts: counts.save(),
+      ...(sideOutput === undefined ? {} : { sideOutput: sideOutput.position }),
     }
     const passed = readers.map(({ reader, position }) => ({ reader, position }))
     return {
@@ -209,7 +233,9 @@ export class JobCheckpoints {
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
+      ...(sideOutput === undefined ? {} : { write: sideOutput.write }),
       complete: async () => {
+        await sideOutput?.complete()
         for (const { reader, position } of passed) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }

@@ -41,6 +41,6 @@ export function steadyClock(clock: Clock): Clock {
 
 /** Waiting as a port (D9). */
 export interface Scheduler {
-  /** Resolves after that many milliseconds of processing time. */
+  /** Resolves after that many milliseconds of processing time; 0: once all others had their turn. */
   sleep(milliseconds: number): Promise<void>
 }

@@ -22,6 +22,9 @@ describe('the registry', () => {
       ['stdout', false, true],
       ['generator', true, false],
       ['kafka', true, true],
+      ['mqtt', true, true],
+      ['email', false, true],
+      ['webhook', false, true],
     ])
   })
 

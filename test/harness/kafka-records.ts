@@ -138,3 +138,16 @@ export async function readSome(
 export async function closeAll(readers: readonly SourceReader[]): Promise<void> {
   for (const reader of readers) await reader.close()
 }
+
+/** Deletes what stands before an offset of partition 0, as retention does. */
+export async function deleteRecordsBefore(
+  bootstrap: string,
+  topic: string,
+  offset: number,
+): Promise<void> {
+  await withAdmin(bootstrap, async (admin) => {
+    await admin.fetchTopicMetadata({ topics: [topic] })
+    const partitions = [{ partition: 0, offset: String(offset) }]
+    await admin.deleteTopicRecords({ topic, partitions })
+  })
+}

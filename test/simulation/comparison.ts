@@ -1,5 +1,4 @@
 import type { JobSummary } from '../../src/rule/rule-job.ts'
-import type { Outside } from './simulated-job.ts'
 
 /** What is wrong with the alerts of a sink, by their ids. */
 export interface Difference {
@@ -50,14 +49,14 @@ export function withoutDetection(document: string): string {
   return JSON.stringify(rest)
 }
 
-/** What a job says of all its lives, as one text. */
-export function accountOf(summary: JobSummary, { rejected }: Outside): string {
+/** What a job says of all its lives, and what it left out, as one text. */
+export function accountOf(summary: JobSummary, leftOut: readonly string[]): string {
   const { expressionErrors: _, bufferedBytesMax: __, ...counts } = summary
   const plain = Object.entries(counts).map(([name, value]) => [
     name,
     value instanceof Map ? [...value].filter(([, count]) => count !== 0).sort() : value,
   ])
-  return JSON.stringify([Object.fromEntries(plain), [...rejected].sort()])
+  return JSON.stringify([Object.fromEntries(plain), [...leftOut].sort()])
 }
 
 function idOf(document: string): string {

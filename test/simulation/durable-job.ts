@@ -60,7 +60,10 @@ export function runDurableJob(
   partitions: readonly (readonly string[])[],
   { rules = stateful, ...hooks }: DurableJobHooks = {},
 ): Promise<JobSummary> {
-  return runSimulatedJob(machine, { ...durableJob(partitions), rules }, new Outside(), hooks)
+  const sinks =
+    hooks.secondSink === undefined ? (['file'] as const) : (['file', 'mailbox'] as const)
+  const job = { ...durableJob(partitions, sinks), rules }
+  return runSimulatedJob(machine, job, new Outside(), hooks)
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */

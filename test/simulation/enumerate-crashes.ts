@@ -43,7 +43,7 @@ export async function enumerateCrashes(
     return outcome
   }
   const lifeOf = (operation: number): Life => ({
-    ...{ crash, crashAt: { operation }, stopAfter: null, weather: [], clock: [] },
+    ...{ crash, crashAt: { operation }, stop: null, weather: [], clock: [] },
   })
   let singles = 0
   let pairs = 0

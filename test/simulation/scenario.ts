@@ -43,8 +43,8 @@ export interface Life {
   readonly crashAt: { readonly operation: number } | { readonly share: number } | null
   /** What follows when it dies, or ends otherwise. */
   readonly crash: 'power' | 'kill'
-  /** Batches after which it is asked to stop. */
-  readonly stopAfter: number | null
+  /** After how many batches it is asked to stop, and how long it has for that, simulated ms. */
+  readonly stop: { readonly afterBatches: number; readonly graceMs: number } | null
   readonly weather: readonly Weather[]
   readonly clock: readonly { readonly afterMs: number; readonly byMs: number }[]
 }
@@ -156,7 +156,10 @@ function lifeOf(
           ? { operation: crash.integer(1, 40) }
           : { share: crash.next() },
     crash: ending,
-    stopAfter: stop === null ? null : stop.integer(0, 15),
+    stop:
+      stop === null
+        ? null
+        : { afterBatches: stop.integer(0, 15), graceMs: stop.pick([Infinity, Infinity, 0, 60]) },
     weather: weatherOf(happens),
     clock:
       clock === null

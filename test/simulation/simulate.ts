@@ -11,6 +11,7 @@ import type { Hazard, Life, Scenario } from './scenario.ts'
 import {
   alertsIn,
   jobFolder,
+  leftOutOf,
   Outside,
   runSimulatedJob,
   type SimulatedJob,
@@ -125,7 +126,6 @@ class Simulation {
   async #live(machine: SimulatedMachine, life: Life): Promise<JobSummary | null> {
     const { rules = this.#job.rules } = life
     let batches = 0
-    let stopped = false
     for (const { hazard } of life.weather) this.#befallen.add(hazard)
     brew(machine, life)
     try {
@@ -133,12 +133,10 @@ class Simulation {
         onBatch: () => {
           batches++
         },
-        isStopped: () => {
-          stopped ||= batches >= (life.stopAfter ?? Infinity)
-          return stopped
-        },
+        isStopped: () => batches > (life.stop?.afterBatches ?? Infinity),
+        graceMs: life.stop?.graceMs ?? Infinity,
       })
-      if (!stopped) return summary
+      if (summary.end === 'ended') return summary
       this.#outcome.stops++
     } catch (error) {
       if (error instanceof SimulatedCrash) this.#outcome.crashes++
@@ -159,7 +157,7 @@ class Simulation {
   async #check(machine: SimulatedMachine, measure: Measure, summary: JobSummary): Promise<void> {
     await this.#compare(machine, measure, 'at the end')
     if (this.#hasOtherRules) return
-    const account = accountOf(summary, this.#outside)
+    const account = accountOf(summary, await leftOutOf(machine, this.#outside))
     if (account === measure.account) return
     this.#outcome.different++
     this.#outcome.problems.push(`it counts ${account}\nin place of ${measure.account}`)
@@ -205,7 +203,7 @@ async function measureOf(job: SimulatedJob): Promise<Measure> {
   const summary = await runSimulatedJob(machine, { ...job, source, checkpoints: null }, outside)
   return {
     expected: expectedAlerts(outside.mailbox.documents),
-    account: accountOf(summary, outside),
+    account: accountOf(summary, outside.leftOut),
   }
 }
 

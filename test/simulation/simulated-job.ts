@@ -1,9 +1,14 @@
 import { TwoPhaseCommitFileSink } from '../../connectors/file/two-phase-commit-sink.ts'
-import { type Delivery, Outbox } from '../../src/checkpoint/outbox.ts'
+import { type Delivery, Outbox, type OutboxOptions } from '../../src/checkpoint/outbox.ts'
+import {
+  openSideOutputLog,
+  type SideOutputKind,
+  type SideOutputLog,
+} from '../../src/checkpoint/side-output-log.ts'
+import type { Sink } from '../../src/connector/sink.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { CheckedRule } from '../../src/index.ts'
-import type { RejectedEvent } from '../../src/operator/side-output.ts'
 import type { JobDurability } from '../../src/rule/job-checkpoints.ts'
 import { type JobStream, type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
 import { ingestLogSource } from '../../src/runtime/ingest-log-source.ts'
@@ -11,6 +16,7 @@ import {
   defaultWatermarkStrategy,
   type WatermarkStrategy,
 } from '../../src/time/watermark-strategy.ts'
+import { withoutDetection } from './comparison.ts'
 import type { SimulatedMachine } from './simulated-machine.ts'
 import { brokerSink, mailboxSink, SimulatedBroker, SimulatedMailbox } from './simulated-sinks.ts'
 import {
@@ -46,7 +52,14 @@ export interface SimulatedJobHooks {
   readonly onStalled?: () => void
   /** Called before each batch is given. */
   readonly onBatch?: () => void
+  /** Asked after `onBatch`: whether the job is to stop. */
   readonly isStopped?: () => boolean
+  /** How long a job that is to stop has for it, simulated ms; default: for ever. */
+  readonly graceMs?: number
+  /** In place of the mailbox. */
+  readonly secondSink?: Sink
+  /** In place of a log in the job's folder. */
+  readonly sideOutput?: SideOutputLog
   readonly durability?: Partial<JobDurability>
 }
 
@@ -60,8 +73,8 @@ interface LoggedRecord {
 export class Outside {
   readonly broker = new SimulatedBroker()
   readonly mailbox = new SimulatedMailbox()
-  /** What was left out: `kind stream/partition/offset reason`. */
-  readonly rejected = new Set<string>()
+  /** What was left out by a job without checkpoints: others have a log of it. */
+  readonly leftOut: string[] = []
   /** By stream and partition, what an ingest log gave, by ordinal. */
   readonly logged = new Map<string, LoggedRecord[]>()
   readonly #feeds = new Map<SimulatedStream, readonly SimulatedFeed[]>()
@@ -78,27 +91,52 @@ export class Outside {
 /** Where the job keeps its things. */
 export const jobFolder = '/data'
 const alertsPath = `${jobFolder}/alerts.ndjson`
+const leftOutFolder = `${jobFolder}/left-out`
 
 /** Runs the job on a machine, from its last checkpoint there, to its end or until it is stopped. */
-export async function runSimulatedJob(
+export function runSimulatedJob(
   machine: SimulatedMachine,
   job: SimulatedJob,
   outside: Outside,
   hooks: SimulatedJobHooks = {},
 ): Promise<JobSummary> {
+  return machine.time.run(runJob(machine, job, outside, hooks))
+}
+
+async function runJob(
+  machine: SimulatedMachine,
+  job: SimulatedJob,
+  outside: Outside,
+  hooks: SimulatedJobHooks,
+): Promise<JobSummary> {
   const { files, openStateStore, time } = machine
-  const { onBatch, onStalled, isStopped = () => false } = hooks
+  const { onStalled } = hooks
+  const isDurable = job.checkpoints !== null
+  const sideOutput = isDurable ? (hooks.sideOutput ?? (await openLog(machine))) : null
+  const leaveOut = (kind: SideOutputKind, row: unknown) => {
+    if (sideOutput === null) outside.leftOut.push(JSON.stringify(row))
+    else sideOutput.append(kind, JSON.stringify(row))
+  }
   const outboxes = new Map(
     job.sinks.map((name) => {
-      const delivery = deliveryTo(name, machine, outside)
-      return [name, new Outbox({ name, delivery, clock: time, scheduler: time })] as const
+      const delivery = deliveryTo(name, machine, outside, hooks.secondSink)
+      const onUndelivered: OutboxOptions['onUndelivered'] = (undelivered) =>
+        undelivered.every(
+          ({ alert }) =>
+            sideOutput?.append('undelivered', withoutDetection(alert.document)) === true,
+        )
+      const box = new Outbox({ name, delivery, clock: time, scheduler: time, onUndelivered })
+      return [name, box] as const
     }),
   )
-  const source = { ...job.source, ...(onBatch === undefined ? {} : { onBatch }) }
+  const { stop, onBatch } = stopOf(machine, hooks)
   const run = runRuleJob({
     rules: job.rules,
     streams: new Map(
-      job.streams.map((stream) => [stream.name, jobStream(machine, stream, outside, source)]),
+      job.streams.map((stream) => [
+        stream.name,
+        jobStream(machine, stream, outside, { ...job.source, onBatch }),
+      ]),
     ),
     createDecoder: createScannerDecoder,
     environment: { tables: new Map() },
@@ -107,16 +145,16 @@ export async function runSimulatedJob(
     scheduler: { sleep: (milliseconds) => time.sleep(Math.max(7, milliseconds)) },
     deliver: async (alerts) => {
       for (const { alert, document } of alerts) {
-        if (job.checkpoints === null) outside.mailbox.documents.push(document())
+        if (!isDurable) outside.mailbox.documents.push(document())
         else for (const box of outboxes.values()) box.stage({ id: alert.id, document: document() })
       }
     },
-    onSuppressed: () => undefined,
-    sideOutput: (event) => void outside.rejected.add(rejectedText(event)),
+    onSuppressed: ({ alert: { id }, by }) => leaveOut('suppressed', { id, by }),
+    sideOutput: ({ kind, partition, offset }) => leaveOut(kind, { kind, partition, offset }),
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped,
-    ...(job.checkpoints === null
+    stop,
+    ...(job.checkpoints === null || sideOutput === null
       ? {}
       : {
           durability: {
@@ -125,13 +163,55 @@ export async function runSimulatedJob(
             openStateStore,
             directory: `${jobFolder}/state`,
             outboxes,
+            sideOutput,
             ...(onStalled === undefined ? {} : { onStalled }),
             ...hooks.durability,
           },
         }),
   })
-  const close = () => Promise.all([...outboxes.values()].map((outbox) => outbox.close()))
-  return await time.run(run.finally(close))
+  return await run.finally(async () => {
+    for (const outbox of outboxes.values()) await outbox.close()
+    await sideOutput?.close()
+  })
+}
+
+/** A signal that follows what the hooks say after each batch. */
+function stopOf(
+  { time }: SimulatedMachine,
+  { onBatch, isStopped = () => false, graceMs = Infinity }: SimulatedJobHooks,
+) {
+  const asked = new AbortController()
+  const overdue = new AbortController()
+  return {
+    stop: { asked: asked.signal, overdue: overdue.signal },
+    onBatch() {
+      onBatch?.()
+      if (asked.signal.aborted || !isStopped()) return
+      asked.abort()
+      if (graceMs < Infinity) void time.sleep(graceMs).then(() => overdue.abort())
+    },
+  }
+}
+
+function openLog({ files, time }: SimulatedMachine): Promise<SideOutputLog> {
+  return openSideOutputLog({
+    ...{ files, clock: time, directory: leftOutFolder },
+    segmentBytes: 600,
+    // A clock that is set forward by days would end any other.
+    retentionMs: Infinity,
+  })
+}
+
+/** What was left out, in order. */
+export async function leftOutOf(
+  { files }: SimulatedMachine,
+  { leftOut }: Outside,
+): Promise<readonly string[]> {
+  if ((await files.inspect(leftOutFolder)) === undefined) return leftOut
+  const names = (await files.list(leftOutFolder)).filter((name) => name.endsWith('.ndjson'))
+  let text = ''
+  for (const name of names) text += (await files.readFile(`${leftOutFolder}/${name}`)).toString()
+  return text.split('\n').filter((line) => line !== '')
 }
 
 /** Alerts as a sink has them, in its order; of the file only whole lines. */
@@ -160,6 +240,7 @@ function deliveryTo(
   sink: SimulatedSinkKind,
   machine: SimulatedMachine,
   { broker, mailbox }: Outside,
+  secondSink: Sink = mailboxSink(machine, mailbox),
 ): Delivery {
   switch (sink) {
     case 'file': {
@@ -169,7 +250,7 @@ function deliveryTo(
     case 'broker':
       return { kind: 'exactly_once', sink: brokerSink(machine, broker) }
     case 'mailbox':
-      return { kind: 'at_least_once', sink: mailboxSink(machine, mailbox) }
+      return { kind: 'at_least_once', sink: secondSink }
   }
 }
 
@@ -229,8 +310,4 @@ function noting(source: Source, { logged }: Outside): Source {
 
 function same(a: LoggedRecord, b: LoggedRecord): boolean {
   return a.text === b.text && a.ingestTime === b.ingestTime
-}
-
-function rejectedText({ kind, stream, partition, offset, reason }: RejectedEvent): string {
-  return `${kind} ${stream}/${partition}/${offset} ${reason}`
 }
