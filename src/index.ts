@@ -55,6 +55,8 @@ export {
   type JobProgress,
   type JobStream,
   type JobSummary,
+  type RulesReplaced,
+  type RunningJob,
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'

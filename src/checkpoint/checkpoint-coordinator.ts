@@ -106,6 +106,11 @@ export class CheckpointCoordinator {
     return this.#writing === null ? this.#nextAt : clock.now() + minPauseMs
   }
 
+  /** Has the next checkpoint taken as soon as may be. */
+  request(): void {
+    this.#nextAt = -Infinity
+  }
+
   /**
    * Takes the last checkpoint of a run, and waits until all sinks have what it stages.
    * @param isEnd whether the job has come to the end of its input
