@@ -229,7 +229,7 @@ rulse: rules/
     expect(
       problemsOf(`streams:
   payments:
-    source: { kafka: { brokers: [localhost:9092], topic: payments } }
+    source: { stdin: {} }
     time: { field: ts, max_drift: 1m }
 sinks:
   oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
