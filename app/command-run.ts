@@ -1,154 +1,119 @@
-import { type CheckedRule, type JobAlert, TocsinError } from '../src/index.ts'
+import { doneBefore, type StopSignal } from '../src/index.ts'
 import { AlertRouting } from './alert-routing.ts'
-import { AlertWriter } from './alert-writer.ts'
-import { type BoundedRun, runBounded } from './bounded-run.ts'
-import type { CheckpointConfig, Config } from './config.ts'
-import { DurableDelivery, replayableStream } from './durable-delivery.ts'
-import { type ExitCode, exitCodes } from './exit-code.ts'
-import { type Interrupt, withInterrupt } from './interrupt.ts'
-import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import type { Config } from './config.ts'
+import { runDurably } from './durable-run.ts'
+import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
+import { hostClock } from './host.ts'
+import { withInterrupt } from './interrupt.ts'
+import type { JobRun } from './job-run.ts'
+import { InvalidInput, loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import { jsonLog, type Log, type LogFormat, talkLog } from './log.ts'
+import { runPlainly } from './plain-run.ts'
 import { readConfig } from './read-config.ts'
-import { jobStream } from './replay-streams.ts'
-import { SideOutputFiles } from './side-output-files.ts'
+import { openRunApi } from './run-api.ts'
+import { RunMonitor } from './run-monitor.ts'
+import { isBounded, type RunDone, type RunToDo } from './run-to-do.ts'
+import { ownStateFolder, type StateFolder } from './state-folder.ts'
 import { runSummary, summaryText } from './summary.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface RunOptions {
   readonly config?: string
+  /** Default: `json` for a run that stays while stderr is no terminal; else `pretty`. */
+  readonly logFormat?: LogFormat
 }
+
+/** How long a run that is to stop may wait for its last checkpoint and its sinks, ms. */
+const stopGraceMs = 7000
 
 /**
  * `tocsin run`: the streams of the configuration through its rules to its sinks, until every
- * stream has ended. What was left out lies in the state folder afterwards.
+ * stream has ended or it is asked to stop. What was left out lies in the state folder.
  */
 export function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
-  return withInterrupt(terminal, (interrupt) => runStreams(options, terminal, interrupt))
+  return withInterrupt(terminal, (stop) => runLogged(options, terminal, stop), stopGraceMs)
+}
+
+/** What it fails with is a line of the log like all others. */
+async function runLogged(
+  options: RunOptions,
+  terminal: Terminal,
+  stop: StopSignal,
+): Promise<ExitCode> {
+  const config = readConfig(options.config, terminal)
+  const isTalk = isBounded(config) || terminal.progressColumns !== null
+  const format = options.logFormat ?? (isTalk ? 'pretty' : 'json')
+  if (format === 'pretty') {
+    return await runStreams(config, terminal, stop, talkLog(terminal))
+  }
+  const log = jsonLog(terminal, config.conceal)
+  try {
+    return await runStreams(config, { ...terminal, progressColumns: null }, stop, log)
+  } catch (error) {
+    logFailure(error, log)
+    return exitCodeOf(error)
+  }
+}
+
+function logFailure(error: unknown, log: Log): void {
+  if (error instanceof InvalidInput) {
+    for (const { message, ...place } of error.problems) log.error(message, place)
+    return
+  }
+  const { code, message, stack } = error as Error & { readonly code?: string }
+  log.error(message, code === undefined || code === 'ASSERTION' ? { stack } : { code })
 }
 
 async function runStreams(
-  options: RunOptions,
+  config: Config,
   terminal: Terminal,
-  interrupt: Interrupt,
+  stop: StopSignal,
+  log: Log,
 ): Promise<ExitCode> {
-  const config = readConfig(options.config, terminal)
   const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
-  refuseUnbounded(config)
-  const routing = new AlertRouting(config.sinks, rules, terminal)
-  const job = { config, rules, routing, terminal, interrupt }
+  const routing = new AlertRouting(config.sinks, rules, log)
   const { checkpoints } = config
-  const run = checkpoints === null ? await runPlainly(job) : await runDurably(job, checkpoints)
-  if (run.summary === null) return exitCodes.interrupted
-  // A sink may be stdout: what a run has to say of itself is talk.
-  const talk: Terminal = { ...terminal, colors: { ...terminal.colors, print: terminal.colors.say } }
-  terminal.say(summaryText(runSummary(run.summary, run.elapsedMs), talk))
-  return exitCodes.fine
-}
-
-interface RunToDo {
-  readonly config: Config
-  readonly rules: readonly CheckedRule[]
-  readonly routing: AlertRouting
-  readonly terminal: Terminal
-  readonly interrupt: Interrupt
-}
-
-/** Alerts are written as they come; a file of them is shown at the end. */
-async function runPlainly({ routing, ...job }: RunToDo): Promise<BoundedRun> {
-  const { config, terminal } = job
-  const delivery = new Delivery(config, routing)
-  // Opened first: sinks may lie in the folder of the state.
-  const sideOutput = new SideOutputFiles(config.stateDirectory)
-  await delivery.open()
+  const monitor = new RunMonitor({
+    now: () => hostClock.now(),
+    checkpointAgeMsMax: checkpoints === null ? null : Math.max(30_000, 10 * checkpoints.intervalMs),
+  })
+  stop.asked.addEventListener('abort', () => monitor.stopping(), { once: true })
+  const folder = await ownStateFolder(config.stateDirectory, (text) => log.info(text.trimEnd()))
   try {
-    const run = await runBounded({
-      ...boundedOptions(job),
-      deliver: (alerts) => delivery.write(alerts),
-      sideOutput,
-    })
-    if (run.summary !== null) await delivery.close()
-    else {
-      await delivery.discard()
-      terminal.say('interrupted; files of alerts are as they were\n')
+    const api = await openRunApi(config, monitor, log)
+    try {
+      const todo = { config, rules, routing, terminal, log, monitor, stop }
+      const { exitCode, run } = await runWhileOwned(folder, todo)
+      if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
+      return exitCode
+    } finally {
+      if (api !== null) await doneBefore(stop.overdue, api.close())
     }
-    return run
-  } catch (error) {
-    await delivery.discard().catch(() => undefined)
-    throw error
-  }
-}
-
-/** Alerts are shown with their checkpoints; the next run goes on from the last one. */
-async function runDurably(
-  { routing, ...job }: RunToDo,
-  checkpoints: CheckpointConfig,
-): Promise<BoundedRun> {
-  const { config, terminal } = job
-  const { stateDirectory } = config
-  const say = (text: string) => terminal.say(text)
-  const sideOutput = new SideOutputFiles(stateDirectory, 'append')
-  const delivery = new DurableDelivery(config.sinks, checkpoints, routing, say)
-  const options = boundedOptions(job)
-  const streams = [...options.streams].map(
-    ([name, stream]) => [name, replayableStream(stream, stateDirectory)] as const,
-  )
-  try {
-    const run = await runBounded({
-      ...options,
-      streams: new Map(streams),
-      deliver: (alerts) => delivery.stage(alerts),
-      sideOutput,
-      durability: delivery.durability(config, checkpoints, sideOutput, say),
-    })
-    if (run.summary === null) say('interrupted; the next run goes on from the last checkpoint\n')
-    return run
   } finally {
-    await delivery.close()
+    await folder.close()
   }
 }
 
-function boundedOptions({ config, rules, terminal, interrupt }: Omit<RunToDo, 'routing'>) {
-  return {
-    rules,
-    streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
-    terminal,
-    interrupt,
-    showsProgress: true,
-    sorterCapBytes: config.sorterCapBytes,
-  }
+/** An instance that has lost its state folder ends at once, and leaves no checkpoint there. */
+async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunDone> {
+  const { config, stop } = todo
+  const gone = new AbortController()
+  lost.catch(() => gone.abort())
+  const asked = AbortSignal.any([stop.asked, gone.signal])
+  const overdue = AbortSignal.any([stop.overdue, gone.signal])
+  const own = { ...todo, stop: { asked, overdue } }
+  const running =
+    config.checkpoints === null ? runPlainly(own) : runDurably(own, config.checkpoints)
+  return await Promise.race([running, lost])
 }
 
-function refuseUnbounded({ streams }: Config): void {
-  const endless = streams.find(({ source }) => !source.bounded)
-  if (endless === undefined) return
-  const message =
-    `the stream ${endless.name} never ends (${endless.connector}): not yet; ` +
-    'streams of file, stdin and generator can be run'
-  throw new TocsinError('USAGE', message)
-}
-
-/** Hands alerts to sinks as they come. */
-class Delivery {
-  readonly #sinks: ReadonlyMap<string, AlertWriter>
-  readonly #routing: AlertRouting
-
-  constructor({ sinks }: Config, routing: AlertRouting) {
-    this.#sinks = new Map(sinks.map(({ name, sink }) => [name, new AlertWriter(sink)]))
-    this.#routing = routing
+/** A sink may be stdout: what a run has to say of itself is talk. */
+function tellSummary({ summary, elapsedMs }: JobRun, { terminal, log }: RunToDo): void {
+  const told = runSummary(summary, elapsedMs)
+  if (log.format === 'json') {
+    log.info('summary', { summary: told })
+    return
   }
-
-  async open(): Promise<void> {
-    for (const writer of this.#sinks.values()) await writer.open()
-  }
-
-  async write(alerts: readonly JobAlert[]): Promise<void> {
-    for (const [name, own] of this.#routing.bySink(alerts)) await this.#sinks.get(name)?.write(own)
-  }
-
-  async close(): Promise<void> {
-    for (const writer of this.#sinks.values()) await writer.close()
-  }
-
-  async discard(): Promise<void> {
-    for (const writer of this.#sinks.values()) await writer.discard()
-  }
+  const talk: Terminal = { ...terminal, colors: { ...terminal.colors, print: terminal.colors.say } }
+  terminal.say(summaryText(told, talk))
 }

@@ -13,9 +13,17 @@ import {
   TocsinError,
   type YAMLDocument,
 } from '../src/index.ts'
-import type { CheckpointConfig, Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
+import type {
+  CheckpointConfig,
+  Config,
+  EventSchema,
+  SideOutputConfig,
+  SinkConfig,
+  StreamConfig,
+} from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
+import { defaultListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 
 /** A map of a configuration. */
 export type Section = Readonly<Record<string, unknown>>
@@ -43,7 +51,7 @@ export class ConfigBuilder {
     this.#surroundings = surroundings
   }
 
-  build(): Config {
+  build(): Omit<Config, 'conceal'> {
     const root = sectionOf(this.#document.value)
     const streams = Object.entries(sectionOf(root.streams))
     const sinks = Object.entries(sectionOf(root.sinks))
@@ -54,8 +62,18 @@ export class ConfigBuilder {
       rulesPath: this.#path(root.rules, 'rules/'),
       stateDirectory: this.#path(state.dir, 'state/'),
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
+      sideOutput: this.#sideOutput('state.side_output', sectionOf(state.side_output)),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
+      api: root.api === undefined ? null : this.#api(sectionOf(root.api)),
     }
+  }
+
+  #api({ listen }: Section): ListenAddress {
+    if (typeof listen !== 'string' || !this.#isSound('api.listen')) return defaultListenAddress
+    const parsed = parseListenAddress(listen)
+    if (!('problem' in parsed)) return parsed
+    this.#report('api.listen', parsed.problem)
+    return defaultListenAddress
   }
 
   #stream(name: string, value: Section): StreamConfig[] {
@@ -64,9 +82,9 @@ export class ConfigBuilder {
     const schema = this.#schema(joinPath(path, 'schema'), value.schema)
     const sourcePath = joinPath(path, 'source')
     const source = this.#connector(sourcePath, sectionOf(value.source), sourceNames.built)
-    const { directory } = this.#surroundings
+    const context = { directory: this.#surroundings.directory, job: this.#job }
     const made = this.#attempt(source?.path, () =>
-      connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, { directory }),
+      connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, context),
     )
     if (source === undefined || made === undefined) return []
     return [
@@ -115,26 +133,58 @@ export class ConfigBuilder {
     if (sink === undefined || made === undefined) return []
     const { createTwoPhaseCommit } = connectors.get(sink.name)?.sink ?? {}
     const { options } = sink
+    const isImmediate = value.delivery === 'immediate'
+    this.#checkDelivery(joinPath('sinks', name), value.delivery, sink.name)
     return [
       {
         name,
         connector: sink.name,
         sink: made,
         createTwoPhaseCommit:
-          createTwoPhaseCommit === undefined
+          createTwoPhaseCommit === undefined || isImmediate
             ? null
-            : (job) => createTwoPhaseCommit(options, { directory, job }),
+            : (job) => createTwoPhaseCommit(options, { directory, job, sink: name }),
+        isImmediate,
         isDefault: value.default === true,
       },
     ]
   }
 
+  #checkDelivery(path: string, delivery: unknown, connector: string): void {
+    const at = joinPath(path, 'delivery')
+    const { createTwoPhaseCommit, showsAtEnd } = connectors.get(connector)?.sink ?? {}
+    if (delivery === 'immediate' && showsAtEnd === true) {
+      this.#report(at, `\`${connector}\` has no immediate delivery; leave \`delivery\` out`)
+    }
+    if (delivery !== 'exactly_once') return
+    const { backend } = sectionOf(sectionOf(this.#document.value).state)
+    if (createTwoPhaseCommit === undefined) {
+      const message = `\`${connector}\` takes alerts at least once; leave \`delivery\` out`
+      this.#report(at, message)
+    } else if (backend !== 'rocksdb') {
+      this.#report(at, '`exactly_once` needs checkpoints: `state: { backend: rocksdb }`')
+    }
+  }
+
+  #sideOutput(path: string, section: Section): SideOutputConfig {
+    return {
+      retentionMs: this.#duration(path, section, 'retention') ?? 7 * 86_400_000,
+      capBytes: this.#byteSize(path, section, 'cap') ?? 2 ** 30,
+    }
+  }
+
   #checkpoints(state: Section): CheckpointConfig {
     return {
-      job: typeof state.job === 'string' ? state.job : 'tocsin',
+      job: this.#job,
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
       cacheBytes: this.#byteSize('state', state, 'cache'),
+      outboxCapBytes: this.#byteSize('state', state, 'outbox_cap'),
     }
+  }
+
+  get #job(): string {
+    const { job } = sectionOf(sectionOf(this.#document.value).state)
+    return typeof job === 'string' ? job : 'tocsin'
   }
 
   #connector(path: string, choice: Section, names: readonly string[]) {

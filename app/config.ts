@@ -16,6 +16,7 @@ import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
 import { resolveReferences } from './config-references.ts'
 import { configSchema, sinkNames, sourceNames } from './config-schema.ts'
 import { type ConfigSources, hostConfigSources } from './config-sources.ts'
+import type { ListenAddress } from './listen-address.ts'
 
 /** A stream as configured; relative paths are resolved. */
 export interface StreamConfig {
@@ -48,8 +49,10 @@ export interface SinkConfig {
   readonly name: string
   readonly connector: string
   readonly sink: Sink
-  /** Its exactly-once form for a job; `null`: it has none. */
+  /** Its exactly-once form for a job; `null`: it has none, or is to send immediately. */
   readonly createTwoPhaseCommit: ((job: string) => TwoPhaseCommitSink) | null
+  /** Whether alerts are sent before their checkpoint. */
+  readonly isImmediate: boolean
   /** Whether alerts of rules that name no sink go here. */
   readonly isDefault: boolean
 }
@@ -63,8 +66,19 @@ export interface Config {
   readonly stateDirectory: string
   /** What sorters may hold, bytes; `null`: the default. */
   readonly sorterCapBytes: number | null
+  /** How what is left out is kept. */
+  readonly sideOutput: SideOutputConfig
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
+  /** `null`: a run has no HTTP interface. */
+  readonly api: ListenAddress | null
+  /** Takes secrets out of what is said. */
+  readonly conceal: (text: string) => string
+}
+
+export interface SideOutputConfig {
+  readonly retentionMs: number
+  readonly capBytes: number
 }
 
 /** How a run survives its process. */
@@ -74,6 +88,8 @@ export interface CheckpointConfig {
   readonly intervalMs: number
   /** What state may have in memory, bytes; `null`: the default. */
   readonly cacheBytes: number | null
+  /** Bytes of alerts that wait for a sink, from which on nothing is read; `null`: the default. */
+  readonly outboxCapBytes: number | null
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -98,10 +114,10 @@ export function parseConfig(
 ): ConfigResult {
   const read = readConfigDocument(file, text, sources)
   if (read.kind === 'invalid') return read
-  const { document, unresolved, checked, warnings, hide } = read
+  const { document, unresolved, checked, warnings, hide, conceal } = read
   const known = [...unresolved, ...checked]
   const builder = new ConfigBuilder(document, { directory: dirname(resolve(file)), sources, known })
-  const config = builder.build()
+  const config = { ...builder.build(), conceal }
   const wrong = [...known, ...builder.problems]
   if (wrong.length === 0) return { kind: 'valid', config, warnings }
   return { kind: 'invalid', problems: hide(wrong) }
@@ -118,6 +134,7 @@ export interface ConfigDocument {
   readonly checked: readonly RuleProblem[]
   /** Sorts problems, and takes out of them what references refer to. */
   readonly hide: (problems: readonly RuleProblem[]) => RuleProblem[]
+  readonly conceal: (text: string) => string
 }
 
 /** Reads a configuration as far as its schema goes. */
@@ -148,7 +165,16 @@ export function readConfigDocument(
     sortProblems(
       shown.map((problem) => ({ ...problem, message: references.hide(problem.message) })),
     )
-  return { kind: 'read', document: references.document, warnings, unresolved, checked, hide }
+  const { conceal } = references
+  return {
+    kind: 'read',
+    document: references.document,
+    warnings,
+    unresolved,
+    checked,
+    hide,
+    conceal,
+  }
 }
 
 /** What the schema says, and what it cannot say. */
@@ -164,7 +190,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval', 'cache']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap', 'cache']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

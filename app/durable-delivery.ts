@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { durableState } from '../connectors/registry.ts'
 import {
-  type ConnectorError,
   ingestLogSource,
   type JobAlert,
   type JobDurability,
@@ -9,73 +8,94 @@ import {
   Outbox,
   type TocsinError,
 } from '../src/index.ts'
-import type { AlertRouting } from './alert-routing.ts'
-import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
-import { hostClock, hostScheduler } from './host.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
-
-/** Says something in between, on a line of its own. */
-type Say = (text: string) => void
+import { carryOverText } from './carry-over-text.ts'
+import type { CheckpointConfig } from './config.ts'
+import { hostClock, hostRandom, hostScheduler } from './host.ts'
+import { retryListener } from './retry-listener.ts'
+import type { RunToDo } from './run-to-do.ts'
+import type { SideOutputStore } from './side-output-store.ts'
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
+  readonly #todo: RunToDo
   readonly #outboxes: ReadonlyMap<string, Outbox>
-  readonly #routing: AlertRouting
 
   constructor(
-    sinks: readonly SinkConfig[],
-    { job }: CheckpointConfig,
-    routing: AlertRouting,
-    say: Say,
+    todo: RunToDo,
+    { job, outboxCapBytes }: CheckpointConfig,
+    sideOutput: SideOutputStore,
   ) {
-    this.#routing = routing
+    this.#todo = todo
     this.#outboxes = new Map(
-      sinks.map(({ name, sink, createTwoPhaseCommit }) => {
+      todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
           createTwoPhaseCommit === null
-            ? ({ kind: 'at_least_once', sink } as const)
+            ? ({ kind: isImmediate ? 'immediate' : 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
-        const onRetry = ({ message }: ConnectorError, waitMs: number) =>
-          say(`warning: ${message}; trying again in ${waitMs} ms\n`)
-        return [name, new Outbox({ name, delivery, scheduler: hostScheduler, onRetry })]
+        const onRetry = retryListener(name, todo)
+        const outbox = new Outbox({
+          name,
+          delivery,
+          clock: hostClock,
+          scheduler: hostScheduler,
+          random: hostRandom,
+          onRetry,
+          onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+          ...(outboxCapBytes === null ? {} : { bytesMax: outboxCapBytes }),
+        })
+        return [name, outbox]
       }),
     )
   }
 
+  get outboxes(): ReadonlyMap<string, Outbox> {
+    return this.#outboxes
+  }
+
   /** Stages alerts in the turn of the caller. */
   async stage(alerts: readonly JobAlert[]): Promise<void> {
-    for (const [name, own] of this.#routing.bySink(alerts)) {
+    for (const [name, own] of this.#todo.routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       for (const { alert, document } of own) outbox?.stage({ id: alert.id, document: document() })
     }
   }
 
   durability(
-    { stateDirectory }: Config,
     { intervalMs, cacheBytes }: CheckpointConfig,
-    sideOutput: SideOutputFiles,
-    say: Say,
+    sideOutput: SideOutputStore,
   ): JobDurability {
+    const { config, log, monitor } = this.#todo
     return {
       ...durableState,
-      directory: join(stateDirectory, 'checkpoints'),
+      directory: join(config.stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
       ...(cacheBytes === null ? {} : { cacheBytes }),
-      beforeCheckpoint: () => sideOutput.flush(),
-      onStalled: ({ message }: TocsinError, waitMs) =>
-        say(
-          `warning: no checkpoint can be taken, and nothing more is read: ${message}; ` +
-            `trying again in ${waitMs} ms\n`,
-        ),
-      onRestored: (checkpoint, isFinished) => {
-        if (isFinished) {
-          say(
-            `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
-              'state.dir and another state.job\n',
-          )
-        } else if (checkpoint > 0) say(`going on from checkpoint ${checkpoint}\n`)
+      sideOutput: sideOutput.log,
+      onStalled: (failure: TocsinError, waitMs) => {
+        monitor.checkpointStalled(failure)
+        log.warn(
+          `no checkpoint can be taken, and nothing more is read: ${failure.message}; ` +
+            `trying again in ${waitMs} ms`,
+        )
       },
+      onCompleted: (completed) => monitor.checkpointCompleted(completed),
+      onRestored: (checkpoint, isFinished) => {
+        monitor.checkpointRestored(checkpoint)
+        if (isFinished) {
+          log.info(
+            `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
+              'state.dir and another state.job',
+            { checkpoint },
+          )
+        } else if (checkpoint > 0) {
+          log.info(`going on from checkpoint ${checkpoint}`, { checkpoint })
+        }
+      },
+      onCarriedOver: (carryOver) =>
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`, {
+          ...carryOver,
+        }),
     }
   }
 

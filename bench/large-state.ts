@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { parseByteSize } from '../src/rule/byte-size.ts'
+import { parseByteSize } from '../src/connector/byte-size.ts'
 
 const usage = `usage: npm run bench:state -- [--keys 5000000] [--cache 256MiB] [--completed 100000] [--format json]
 Runs a job that keeps an event of about 100 bytes open for each key, on RocksDB with a checkpoint each

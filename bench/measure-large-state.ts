@@ -49,7 +49,6 @@ async function main(): Promise<void> {
       if (batches === 0) print('ready', Math.round(performance.now()))
       if (batches++ % 5 === 0) print('batch', events, peak())
     },
-    isStopped: () => false,
     durability: watched.durability,
   })
   await watched.close()

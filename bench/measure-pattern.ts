@@ -58,7 +58,6 @@ async function main(): Promise<void> {
     sideOutput: () => {},
     onExpressionError: () => {},
     onProgress: () => watched?.noteBatch(),
-    isStopped: () => false,
     ...(watched === null ? {} : { durability: watched.durability }),
   })
   await (watched ?? sink).close()

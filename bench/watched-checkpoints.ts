@@ -41,6 +41,7 @@ export class WatchedCheckpoints {
       name: 'alerts',
       delivery: { kind: 'exactly_once', sink },
       scheduler,
+      clock: { now: () => Date.now() },
     })
   }
 

@@ -2,7 +2,7 @@ import type { PollResult, SourcePosition, SourceReader } from '../src/connector/
 import { TocsinError } from '../src/errors.ts'
 import type { Split } from '../src/stream/event.ts'
 import { twiceAsLong } from '../src/stream/growing-array.ts'
-import type { RecordBatch } from '../src/stream/record-batch.ts'
+import type { RecordBatch, RecordFault } from '../src/stream/record-batch.ts'
 
 /** Where a line reader takes its bytes from. */
 export interface ByteInput {
@@ -56,7 +56,7 @@ interface Block {
 /** A batch's positions and what is wrong with its records, while lines are split. */
 interface Lines {
   count: number
-  tooLong: Map<number, string> | null
+  faults: Map<number, RecordFault> | null
 }
 
 /**
@@ -168,7 +168,7 @@ export class LineReader implements SourceReader {
     }
     const lastNewline = bytes.subarray(0, length).lastIndexOf(NEWLINE)
     const lineEnd = lastNewline + 1
-    const { count, tooLong } = this.#splitLines(bytes, carried, lineEnd)
+    const { count, faults } = this.#splitLines(bytes, carried, lineEnd)
     this.#rest = bytes.subarray(lineEnd, length)
     if (lineEnd > 0) {
       this.#byte += this.#skippedBytes + Math.min(lineEnd, given)
@@ -192,7 +192,7 @@ export class LineReader implements SourceReader {
       ends: this.#ends.slice(0, count),
       offsets: this.#offsets.slice(0, count),
       release: () => this.#free.push(bytes),
-      ...(tooLong === null ? {} : { tooLong }),
+      ...(faults === null ? {} : { faults }),
     }
   }
 
@@ -202,7 +202,7 @@ export class LineReader implements SourceReader {
 
   /** Notes the positions of the records up to `limit`, one past a newline. */
   #splitLines(bytes: Buffer, searchFrom: number, limit: number): Lines {
-    const lines: Lines = { count: 0, tooLong: null }
+    const lines: Lines = { count: 0, faults: null }
     let start = 0
     let from = searchFrom
     let line = this.#line
@@ -215,8 +215,8 @@ export class LineReader implements SourceReader {
         this.#skipping = false
         end = Math.min(newline, start + this.#keptBytes)
         bytes[end] = NEWLINE
-        lines.tooLong ??= new Map()
-        lines.tooLong.set(lines.count, this.#tooLong())
+        lines.faults ??= new Map()
+        lines.faults.set(lines.count, { cause: 'too_long', reason: this.#tooLong() })
       } else if (end > start && bytes[end - 1] === CARRIAGE_RETURN) {
         // The record's end is a newline in any case: the byte scanner stops there.
         end--

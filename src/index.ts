@@ -1,5 +1,13 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
+export type { UndeliveredAlert } from './checkpoint/delivery-queue.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
+export {
+  openSideOutputLog,
+  type SideOutputKind,
+  SideOutputLog,
+} from './checkpoint/side-output-log.ts'
+export { parseByteSize } from './connector/byte-size.ts'
 export type {
   CommitContext,
   Connector,
@@ -9,6 +17,7 @@ export type {
   SinkConnector,
   SourceConnector,
 } from './connector/connector.ts'
+export { parseDuration } from './connector/duration.ts'
 export type { Sink, SinkAlert } from './connector/sink.ts'
 export type { PollResult, Source, SourcePosition, SourceReader } from './connector/source.ts'
 export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
@@ -18,9 +27,7 @@ export { compileEventCheck, type EventCheck } from './expression/event-schema.ts
 export { nearName } from './expression/near-name.ts'
 export type { SuppressedAlert } from './operator/alert-operator.ts'
 export type { DeadLetterCause, RejectedEvent } from './operator/side-output.ts'
-export { parseByteSize } from './rule/byte-size.ts'
 export { isWithin, joinPath } from './rule/document-path.ts'
-export { parseDuration } from './rule/duration.ts'
 export { type EventLines, readEventLines } from './rule/event-lines.ts'
 export { explainRule, type RuleExplanation } from './rule/explain.ts'
 export {
@@ -38,15 +45,19 @@ export type { CheckedRule } from './rule/expression-check.ts'
 export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
 export type { JobDurability } from './rule/job-checkpoints.ts'
+export type { JobMetrics, SplitMetrics } from './rule/job-metrics.ts'
 export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
 export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
 export {
   type JobAlert,
+  type JobEnd,
   type JobProgress,
   type JobStream,
   type JobSummary,
+  type RulesReplaced,
+  type RunningJob,
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
@@ -70,12 +81,17 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
+export type { CarriedRule, CarryOver } from './rule/state-carry-over.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
+export { RestartStrategy, type RestartStrategyOptions } from './runtime/restart-strategy.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
+export { printable } from './stream/printable-text.ts'
+export { Redaction, redacted } from './stream/redaction.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
+export { doneBefore, type StopSignal } from './time/stop-signal.ts'
 export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

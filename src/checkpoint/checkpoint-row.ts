@@ -18,7 +18,7 @@ import type { JsonValue } from '../stream/alert.ts'
  */
 
 /** Layout of the rows; a change of it is a new number, and a reader for the old one. */
-const rowVersion = 1
+const rowVersion = 2
 const headerBytes = 5
 
 /** A value: JSON in UTF-8, in the frame of `frameRow`. */
@@ -86,6 +86,14 @@ export function entryKeyIn(prefix: Buffer, keyGroup: number, side: 0 | 1, key: s
 /** The canonical key in the key of an entry's row, one char a byte. */
 export function keyOfEntryKey(key: Buffer): string {
   return key.toString('latin1', entryKeyBytes)
+}
+
+export function keyGroupOfEntryKey(key: Buffer): number {
+  return key.readUInt16BE(9)
+}
+
+export function sideOfEntryKey(key: Buffer): 0 | 1 {
+  return key[11] === 0 ? 0 : 1
 }
 
 /** Begins the keys of all entries of an operator. */

@@ -1,24 +1,26 @@
 import { type FileSystem, FileSystemError, replaceFile } from '../connector/file-system.ts'
 import type { OpenStateStore, StateStore, StoreChange } from '../connector/state-store.ts'
 import { assert, TocsinError } from '../errors.ts'
+import { ByteWriter } from '../state/byte-writer.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { defaultMaxParallelism } from '../stream/key-group.ts'
+import { hashKey, keyGroupOf } from '../stream/key-group.ts'
 import type { Scheduler } from '../time/clock.ts'
 import {
   corruptCheckpoint,
   decodeRow,
   encodeRow,
-  entryPrefix,
+  entriesPrefix,
+  entryKey,
   headKey,
-  keyOfEntryKey,
   livesKey,
   partKey,
   put,
   rangeOf,
   stagedKey,
+  timePrefix,
 } from './checkpoint-row.ts'
-import { newestRow } from './entry-reads.ts'
-import { contentOf, type RowTag } from './entry-row.ts'
+import { beginRow, contentOf, type RowTag, sealRow } from './entry-row.ts'
+import { groupRows, keysOf, newestOf } from './group-rows.ts'
 import type { OutboxSnapshot } from './outbox.ts'
 import { nextLife, RowValidity, type SavedLives } from './row-validity.ts'
 import { RowWriter } from './row-writer.ts'
@@ -84,6 +86,8 @@ export interface CheckpointHead {
   readonly outboxes: Readonly<Record<string, OutboxHead>>
   /** By operator. */
   readonly parts: Readonly<Record<string, number>>
+  /** Operators whose keys have no timers and no times of expiry on disk. */
+  readonly untimed?: readonly string[]
 }
 
 interface OutboxHead {
@@ -139,6 +143,10 @@ export class CheckpointStore {
   readonly #options: CheckpointStoreOptions
   readonly #store: StateStore
   #head: CheckpointHead
+  /** The greatest number of a checkpoint that was begun. */
+  #begun = 0
+  /** Operators to which `putEntries` has given keys. */
+  readonly #untimed = new Set<string>()
 
   /** Use `openCheckpointStore`. */
   constructor(
@@ -157,6 +165,16 @@ export class CheckpointStore {
 
   /** Lets others go on. */
   readonly pause = (): Promise<void> => this.#options.scheduler.sleep(0)
+
+  /** The number of the checkpoint that will be begun next. */
+  get nextCheckpoint(): number {
+    return Math.max(this.#head.number, this.#begun) + 1
+  }
+
+  /** Whether the newest checkpoint knows the operator. */
+  hasOperator(operator: string): boolean {
+    return Object.hasOwn(this.#head.parts, operator)
+  }
 
   /** All rows. */
   get rows(): StateStore {
@@ -181,6 +199,7 @@ export class CheckpointStore {
     pause: () => Promise<void>,
   ): Promise<PreparedCheckpoint> {
     const { entriesOfSlice = 500 } = this.#options
+    this.#begun = number
     const changes: StoreChange[] = []
     const parts: Record<string, number> = {}
     for (const { operator, entries, parts: own } of operators) {
@@ -232,28 +251,13 @@ export class CheckpointStore {
    */
   async *entriesOf(operator: string): AsyncIterable<readonly StoredKey[]> {
     const isCommitted = (tag: RowTag) => this.validity.isCommitted(tag)
-    for (let keyGroup = 0; keyGroup < defaultMaxParallelism; keyGroup++) {
-      const [first, second] = [
-        await this.#sideOf(operator, keyGroup, 0),
-        await this.#sideOf(operator, keyGroup, 1),
-      ]
-      const keys: StoredKey[] = []
-      for (const key of new Set([...first.keys(), ...second.keys()])) {
-        const found = newestRow(first.get(key), second.get(key), this.directory, isCommitted)
-        if (found === undefined || found.row.isTombstone) continue
-        keys.push({ key, content: contentOf(found) })
-      }
-      if (keys.length > 0) yield keys
+    for await (const group of groupRows(this.#store, operator, 0, async () => undefined)) {
+      yield [...keysOf(group)].flatMap((key) => {
+        const found = newestOf(key, group, this.directory, isCommitted)
+        if (found === undefined || found.row.isTombstone) return []
+        return [{ key, content: contentOf(found) }]
+      })
     }
-  }
-
-  async #sideOf(operator: string, keyGroup: number, side: 0 | 1): Promise<Map<string, Buffer>> {
-    const found = new Map<string, Buffer>()
-    const range = rangeOf(entryPrefix(operator, keyGroup, side))
-    for await (const rows of this.#store.iterate(range, rowsRead)) {
-      for (const { key, value } of rows) found.set(keyOfEntryKey(key), value)
-    }
-    return found
   }
 
   async partsOf(operator: string): Promise<readonly JsonValue[]> {
@@ -265,6 +269,65 @@ export class CheckpointStore {
   async stagedOf(sink: string): Promise<readonly Buffer[]> {
     const numbers = this.#head.outboxes[sink]?.staged ?? []
     return await this.#read(numbers.map((number) => stagedKey(sink, number)))
+  }
+
+  /**
+   * Writes keys of an operator that the newest checkpoint does not name yet: see `replaceJob`. Their
+   * timers are not written: see `isUntimed`.
+   */
+  async putEntries(operator: string, entries: readonly StoredKey[]): Promise<void> {
+    const out = new ByteWriter()
+    const tag = { life: this.validity.life, checkpoint: Math.max(1, this.#head.number) }
+    const row = { isTombstone: false, isFresh: true, timerAt: Infinity, expiresAt: Infinity }
+    const changes = entries.map(({ key, content }) => {
+      beginRow(out, tag, row)
+      out.raw(content)
+      const keyGroup = keyGroupOf(hashKey(Buffer.from(key, 'latin1')))
+      return put(entryKey(operator, keyGroup, 0, key), sealRow(out))
+    })
+    this.#untimed.add(operator)
+    await this.#store.write(changes)
+  }
+
+  async removeEntries(operator: string): Promise<void> {
+    await this.#store.write(deletionOf(operator))
+  }
+
+  /** Whether the keys of an operator have no timers and no times of expiry on disk. */
+  isUntimed(operator: string): boolean {
+    return this.#head.untimed?.includes(operator) === true
+  }
+
+  /**
+   * Gives the newest checkpoint another job in one durable step: with parts for some operators, and
+   * without all that others have.
+   */
+  async replaceJob(
+    job: JsonValue,
+    added: ReadonlyMap<string, readonly JsonValue[]>,
+    removed: readonly string[],
+  ): Promise<void> {
+    const parts = { ...this.#head.parts }
+    const changes: StoreChange[] = []
+    for (const operator of removed) {
+      changes.push(...deletionOf(operator))
+      for (const part of numbersTo(parts[operator] ?? 0)) {
+        changes.push({ kind: 'delete', key: partKey(operator, part) })
+      }
+      delete parts[operator]
+    }
+    for (const [operator, own] of added) {
+      own.forEach((part, index) => {
+        changes.push(put(partKey(operator, index), encodeRow(part)))
+      })
+      parts[operator] = own.length
+    }
+    const untimed = Object.keys(parts).filter(
+      (operator) => this.#untimed.has(operator) || this.isUntimed(operator),
+    )
+    const head = { ...this.#head, job, parts, untimed }
+    changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
+    await this.write({ changes, head })
   }
 
   close(): Promise<void> {
@@ -307,7 +370,6 @@ export class CheckpointStore {
 }
 
 const noHead: CheckpointHead = { number: 0, job: null, outboxes: {}, parts: {} }
-const rowsRead = 1000
 /** Parts that are turned into bytes before others may go on. */
 const partsOfSlice = 4
 const acknowledgedName = 'checkpoint'
@@ -327,6 +389,12 @@ async function beginLife(
   const lives = nextLife(saved as SavedLives | undefined, checkpoint)
   await store.write([put(livesKey, encodeRow(lives as unknown as JsonValue))])
   return lives
+}
+
+/** Deletes all that an operator has by keys. */
+function deletionOf(operator: string): StoreChange[] {
+  const prefixes = [entriesPrefix(operator), timePrefix('t', operator), timePrefix('x', operator)]
+  return prefixes.map((prefix) => ({ kind: 'deleteRange', ...rangeOf(prefix) }))
 }
 
 /** The number of the newest checkpoint that was acknowledged; undefined: none was. */

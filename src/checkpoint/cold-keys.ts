@@ -1,8 +1,8 @@
 import { ColdKeyFilter } from '../state/cold-key-filter.ts'
 import { defaultMaxParallelism, hashKey, keyGroupOf } from '../stream/key-group.ts'
-import { newestRow } from './entry-reads.ts'
 import { expiryBucketOf, hasExpired, type RowSide } from './entry-row.ts'
 import type { EntryRows } from './entry-rows.ts'
+import { type GroupRows, keysOf } from './group-rows.ts'
 
 /** What a scan asks of the backend. */
 export interface ColdKeyScanOptions {
@@ -23,7 +23,7 @@ export class ColdKeys {
   readonly #filter = new ColdKeyFilter()
   /** Key groups below it are known. */
   #known = 0
-  /** Keys of the group that is being scanned that have come or gone since; `null`: in memory. */
+  /** Keys of unknown groups that have come or gone since a group is being read; `null`: in memory. */
   readonly #moved = new Map<string, ColdKey | null>()
   #isStopped = false
 
@@ -44,13 +44,13 @@ export class ColdKeys {
   /** A key has left memory. */
   add(key: string, hash: number, cold: ColdKey): void {
     if (this.#knows(hash)) this.#filter.add(hash, cold.side, cold.expiryBucket)
-    else if (keyGroupOf(hash) === this.#known) this.#moved.set(key, cold)
+    else this.#moved.set(key, cold)
   }
 
   /** A key has come into memory. */
   remove(key: string, hash: number): void {
     if (this.#knows(hash)) this.#filter.remove(hash)
-    else if (keyGroupOf(hash) === this.#known) this.#moved.set(key, null)
+    else this.#moved.set(key, null)
   }
 
   /** Forgets the keys of a hash if all of them have expired; gives whether nothing is left of them. */
@@ -78,43 +78,34 @@ export class ColdKeys {
       this.#moved.clear()
       // What was on its way to the disk before is read, what comes and goes from now on is noted.
       await options.rows.writer.drained()
-      const sides = [await this.#read(options, 0), await this.#read(options, 1)] as const
+      const group = await options.rows.groupFrom(this.#known, options.pause)
       if (this.#isStopped) return
-      this.#learn(options, sides)
+      this.#learn(options, group)
     }
     this.#moved.clear()
   }
 
-  async #read({ rows, pause }: ColdKeyScanOptions, side: RowSide): Promise<Map<string, Buffer>> {
-    const found = new Map<string, Buffer>()
-    for await (const list of rows.inGroup(this.#known, side)) {
-      if (this.#isStopped) break
-      for (const { key, value } of list) found.set(key, value)
-      await pause()
-    }
-    return found
-  }
-
-  #learn(options: ColdKeyScanOptions, sides: readonly [Rows, Rows]): void {
+  #learn(options: ColdKeyScanOptions, group: GroupRows | undefined): void {
     const { rows, isInMemory, committedWatermark } = options
-    const keys = new Set([...sides[0].keys(), ...sides[1].keys()])
-    this.#known++
+    const keys = group === undefined ? new Set<string>() : keysOf(group)
+    this.#known = group === undefined ? defaultMaxParallelism : group.keyGroup + 1
     for (const [key, cold] of this.#moved) {
       keys.delete(key)
-      if (cold !== null) this.#filter.add(hashOf(key), cold.side, cold.expiryBucket)
+      const hash = hashOf(key)
+      if (cold !== null && this.#knows(hash)) {
+        this.#filter.add(hash, cold.side, cold.expiryBucket)
+      }
     }
     for (const key of keys) {
       const hash = hashOf(key)
       if (isInMemory(key, hash) || rows.isLeaving(key)) continue
-      const found = newestRow(sides[0].get(key), sides[1].get(key), rows.directory, (tag) =>
-        rows.validity.isValid(tag),
-      )
+      const found = rows.newestOf(key, group as GroupRows)
       const expiryBucket = expiryBucketOf(found?.row.expiresAt ?? Infinity)
       const isDead =
         found === undefined ||
         found.row.isTombstone ||
         hasExpired(expiryBucket, committedWatermark())
-      if (isDead) rows.deleteExpired({ key, isFresh: !sides[1].has(key) }, hash)
+      if (isDead) rows.deleteExpired({ key, isFresh: group?.sides[1].has(key) !== true }, hash)
       else this.#filter.add(hash, found.side, expiryBucket)
     }
   }
@@ -129,8 +120,6 @@ export interface ColdKey {
   readonly side: RowSide
   readonly expiryBucket: number
 }
-
-type Rows = ReadonlyMap<string, Buffer>
 
 function hashOf(key: string): number {
   return hashKey(Buffer.from(key, 'latin1')) | 0

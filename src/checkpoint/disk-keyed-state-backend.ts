@@ -10,6 +10,7 @@ import type { FoundRow } from './entry-reads.ts'
 import { expiryBucketOf, hasExpired, StoredEntry } from './entry-row.ts'
 import { EntryRows, saysNothing } from './entry-rows.ts'
 import { FrozenEntries } from './frozen-entries.ts'
+import { type GroupRows, keysOf } from './group-rows.ts'
 import type { StateCache } from './state-cache.ts'
 import type { ExpiredKey } from './stored-expiries.ts'
 import type { StoredTimers } from './stored-timers.ts'
@@ -50,6 +51,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #committedWatermark = -Infinity
   #forgetting: Promise<void> | null = null
   #scanning: Promise<void> | null = null
+  #wantsLoad = false
+  #pause = (): Promise<void> => Promise.resolve()
 
   constructor(cache: StateCache) {
     this.#cache = cache
@@ -63,11 +66,55 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   /** To be called once, before the first key comes. @param operator names it in the store */
   open(store: CheckpointStore, operator: string): void {
-    const { validity } = store
-    this.#rows = new EntryRows(store, operator, this.#format as EntryFormat)
-    this.#checkpoint = validity.committed + 1
-    if (validity.committed === 0) this.#cold.startEmpty()
+    const isNew = !store.hasOperator(operator)
+    this.#rows = new EntryRows(store, operator, this.#format as EntryFormat, isNew)
+    this.#checkpoint = store.nextCheckpoint
+    this.#pause = store.pause
+    if (isNew) this.#cold.startEmpty()
     else this.#scanning = this.#scan(this.#rows, store)
+  }
+
+  /** Whether `open` has been called. */
+  get isOpen(): boolean {
+    return this.#rows !== null
+  }
+
+  /** Has all keys read and written again, as their rows do not have the times that are needed. */
+  wantLoad(): void {
+    this.#wantsLoad = true
+  }
+
+  /** Does that, where it is wanted; `null`: it is not. */
+  loadWanted(): Promise<void> | null {
+    if (!this.#wantsLoad || this.#rows === null) return null
+    this.#wantsLoad = false
+    return this.#load(this.#rows)
+  }
+
+  async #load(rows: EntryRows): Promise<void> {
+    await this.#scanning
+    for (let next = 0; ; ) {
+      await rows.writer.drained()
+      const group = await rows.groupFrom(next, this.#pause)
+      if (group === undefined) return
+      this.#loadGroup(rows, group)
+      while (this.#cache.isOver && this.trim()) await rows.writer.drained()
+      next = group.keyGroup + 1
+    }
+  }
+
+  #loadGroup(rows: EntryRows, group: GroupRows): void {
+    for (const key of keysOf(group)) {
+      const bytes = Buffer.from(key, 'latin1')
+      const hash = hashKey(bytes) | 0
+      const known = this.#heap.find(bytes, 0, bytes.length, hash)
+      const found = known === undefined ? rows.newestOf(key, group) : undefined
+      const entry = known ?? (found === undefined ? undefined : this.#restore(key, hash, found))
+      if (entry === undefined || this.#format?.isEmpty(entry)) continue
+      this.beforeChange(entry)
+      entry.timerStored = false
+      this.markChanged(entry)
+    }
   }
 
   /** Event time up to which the operator has worked, epoch ms. */
@@ -233,10 +280,13 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     await this.#rows?.writer.drained()
   }
 
-  /** Lets cold entries leave memory while there are more than may be. No key may be at hand. */
-  trim(): void {
-    if (this.#rows === null || !this.#cache.isOver) return
-    const { places } = this.#heap
+  /**
+   * Lets cold entries leave memory while there are more than may be. No key may be at hand.
+   * @returns whether some have left
+   */
+  trim(): boolean {
+    if (this.#rows === null || !this.#cache.isOver) return false
+    const { places, size } = this.#heap
     for (let looked = 0; looked < placesOfTrim; looked++) {
       this.#hand = this.#hand + 1 < places ? this.#hand + 1 : 0
       const entry = this.#heap.entryAt(this.#hand) as StoredEntry | undefined
@@ -246,6 +296,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       else if (this.#evict(entry)) this.#hand--
       if ((looked & 63) === 63 && !this.#cache.isOver) break
     }
+    return this.#heap.size < size
   }
 
   /** The entries that have changed since the last call, to be written for a checkpoint. */
@@ -360,7 +411,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#cold.remove(key, hash)
     if (saysNothing(entry, this.watermark)) return entry
     const format = this.#format as EntryFormat
-    format.read(entry, new ByteReader(bytes, row.contentAt))
+    format.read(entry, new ByteReader(bytes, row.contentAt), this.watermark)
     format.restored(entry, row.timerAt === Infinity ? undefined : row.timerAt)
     if (row.timerAt !== Infinity) entry.timerStored = true
     return entry

@@ -2,14 +2,7 @@ import type { StateStore } from '../connector/state-store.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { keyGroupOf } from '../stream/key-group.ts'
-import {
-  entriesPrefix,
-  entryKeyIn,
-  entryPrefix,
-  keyOfEntryKey,
-  put,
-  rangeOf,
-} from './checkpoint-row.ts'
+import { entriesPrefix, entryKeyIn, put } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryReads, type FoundRow } from './entry-reads.ts'
 import {
@@ -23,6 +16,7 @@ import {
   type StoredEntry,
   sealRow,
 } from './entry-row.ts'
+import { type GroupRows, groupRows, newestOf } from './group-rows.ts'
 import type { RowValidity } from './row-validity.ts'
 import type { RowWriter, WrittenRow } from './row-writer.ts'
 import { type ExpiredKey, StoredExpiries } from './stored-expiries.ts'
@@ -45,8 +39,11 @@ export class EntryRows {
   /** Rows that are on their way to the disk: a read would not find them. */
   readonly #leaving = new Map<string, LeavingRow>()
 
-  /** @param operator names it in the store */
-  constructor(store: CheckpointStore, operator: string, format: EntryFormat) {
+  /**
+   * @param operator names it in the store
+   * @param isNew whether it has nothing there
+   */
+  constructor(store: CheckpointStore, operator: string, format: EntryFormat, isNew: boolean) {
     const { rows, writer, validity, directory } = store
     this.validity = validity
     this.writer = writer
@@ -58,7 +55,7 @@ export class EntryRows {
     this.#reads = new EntryReads({ operator, store: rows, validity, directory })
     const { life } = validity
     const options = { operator, store: rows, writer, life, directory }
-    this.timers = new StoredTimers(options, validity.committed === 0)
+    this.timers = new StoredTimers(options, isNew)
     this.expiries = new StoredExpiries(options)
   }
 
@@ -148,12 +145,18 @@ export class EntryRows {
     if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
   }
 
-  /** The rows of a key group on a side, in lists. */
-  async *inGroup(keyGroup: number, side: RowSide): AsyncIterable<readonly GroupRow[]> {
-    const range = rangeOf(entryPrefix(this.#operator, keyGroup, side))
-    for await (const rows of this.#store.iterate(range, rowsOfList)) {
-      yield rows.map(({ key, value }) => ({ key: keyOfEntryKey(key), value }))
-    }
+  /**
+   * The rows of the first key group from `keyGroup` on that has some; undefined: none has.
+   * @param pause called after each list of rows
+   */
+  async groupFrom(keyGroup: number, pause: () => Promise<void>): Promise<GroupRows | undefined> {
+    for await (const group of groupRows(this.#store, this.#operator, keyGroup, pause)) return group
+    return undefined
+  }
+
+  /** The newest of a key's rows that counts, of a group. */
+  newestOf(key: string, group: GroupRows): FoundRow | undefined {
+    return newestOf(key, group, this.directory, (tag) => this.validity.isValid(tag))
   }
 
   /** Hands over the times that were noted with entries. */
@@ -194,15 +197,6 @@ export function saysNothing(
   watermark: number,
 ): boolean {
   return isTombstone || hasExpired(rowExpiryBucket, watermark)
-}
-
-const rowsOfList = 500
-
-/** A row by its key. */
-export interface GroupRow {
-  /** Canonical, one char a byte. */
-  readonly key: string
-  readonly value: Buffer
 }
 
 /** A row that is on its way to the disk. */

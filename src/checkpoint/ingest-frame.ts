@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import type { RecordFault } from '../stream/record-batch.ts'
 
 /** Records to be kept, as a source gave them. */
 export interface IngestRecords {
@@ -8,14 +9,27 @@ export interface IngestRecords {
   readonly ends: Int32Array
   /** When each was taken in, epoch ms. */
   readonly ingestTimes: Float64Array
-  /** Records that were not taken whole, by row, with what is wrong; the log keeps that they are. */
-  readonly tooLong?: ReadonlyMap<number, string>
+  /** Records that are dead letters as they come, by row; of a fault the log keeps the cause. */
+  readonly faults?: ReadonlyMap<number, RecordFault>
+  /** What their source must know again of them; there may be one without records. */
+  readonly receipt?: Uint8Array
+}
+
+/** What a receipt stands with that is about no records. */
+export const noRecords: IngestRecords = {
+  bytes: Buffer.alloc(0),
+  count: 0,
+  starts: new Int32Array(0),
+  ends: new Int32Array(0),
+  ingestTimes: new Float64Array(0),
 }
 
 /** Records as the log keeps them: each has the ordinal after the one before it. */
-export interface LoggedRecords extends IngestRecords {
+export interface LoggedRecords extends Omit<IngestRecords, 'receipt'> {
   /** Ordinal of the first one. */
   readonly first: number
+  /** In order. */
+  readonly receipts: readonly Uint8Array[]
 }
 
 /** What a frame says about itself. */
@@ -38,21 +52,23 @@ export interface FrameHeader {
  * | 4 | length of the body |
  * | 4 | number of records |
  * | 8 | ordinal of the first record, as a double |
- * | for each | length in 31 bits, after a bit that says it is too long; time of ingest as a double |
+ * | for each | length in 30 bits, after two that say what is wrong with it; time of ingest as a double |
  * | for each | its bytes and a newline |
  * | 7 | newlines: with the last record's own the eight that a batch ends with |
+ * | for each receipt | length, and its bytes |
  */
 export function encodeFrame(first: number, groups: readonly IngestRecords[]): Buffer {
   const count = groups.reduce((sum, group) => sum + group.count, 0)
-  const bodyBytes = groups.reduce((sum, group) => sum + recordBytes(group), paddingBytes)
+  const bodyBytes = groups.reduce((sum, group) => sum + loggedBytes(group), paddingBytes)
   const frame = Buffer.allocUnsafe(frameHeaderBytes + bodyBytes)
   let entry = frameHeaderBytes
   let at = entry + count * entryBytes
-  for (const { bytes, count: records, starts, ends, ingestTimes, tooLong } of groups) {
+  for (const { bytes, count: records, starts, ends, ingestTimes, faults } of groups) {
     for (let row = 0; row < records; row++) {
       const start = starts[row] as number
       const end = ends[row] as number
-      const flag = tooLong?.has(row) ? tooLongFlag : 0
+      const fault = faults?.get(row)
+      const flag = fault === undefined ? 0 : faultFlags[fault.cause]
       frame.writeUInt32BE(end - start + flag, entry)
       frame.writeDoubleBE(ingestTimes[row] as number, entry + 4)
       entry += entryBytes
@@ -60,7 +76,14 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
       frame[at++] = newline
     }
   }
-  frame.fill(newline, at)
+  frame.fill(newline, at, at + paddingBytes)
+  at += paddingBytes
+  for (const { receipt } of groups) {
+    if (receipt === undefined) continue
+    at = frame.writeUInt32BE(receipt.length, at)
+    frame.set(receipt, at)
+    at += receipt.length
+  }
   frame.write(frameMagic, 0, 'latin1')
   frame.writeUInt32BE(crc32(frame.subarray(frameHeaderBytes)), 8)
   frame.writeUInt32BE(bodyBytes, 12)
@@ -70,9 +93,9 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
   return frame
 }
 
-/** How many bytes records take in a frame. */
-export function recordBytes({ count, starts, ends }: IngestRecords): number {
-  let sum = count * (entryBytes + 1)
+/** How many bytes records and their receipt take in a frame. */
+export function loggedBytes({ count, starts, ends, receipt }: IngestRecords): number {
+  let sum = count * (entryBytes + 1) + (receipt === undefined ? 0 : 4 + receipt.length)
   for (let row = 0; row < count; row++) sum += (ends[row] as number) - (starts[row] as number)
   return sum
 }
@@ -99,26 +122,41 @@ export function readFrameBody(header: FrameHeader, body: Buffer): LoggedRecords 
   const starts = new Int32Array(count)
   const ends = new Int32Array(count)
   const ingestTimes = new Float64Array(count)
-  const tooLong = new Map<number, string>()
+  const faults = new Map<number, RecordFault>()
   let at = count * entryBytes
   for (let row = 0; row < count; row++) {
     const entry = row * entryBytes
     const length = body.readUInt32BE(entry)
-    if (length >= tooLongFlag) tooLong.set(row, tooLongReason)
+    const fault = keptFaults.get(length - (length % lengthRange))
+    if (fault !== undefined) faults.set(row, fault)
     starts[row] = at
-    at += length % tooLongFlag
+    at += length % lengthRange
     ends[row] = at++
     ingestTimes[row] = body.readDoubleBE(entry + 4)
   }
-  const records = { bytes: body, count, starts, ends, ingestTimes, first }
-  return tooLong.size === 0 ? records : { ...records, tooLong }
+  const receipts = readReceipts(body, at + paddingBytes)
+  const records = { bytes: body, count, starts, ends, ingestTimes, first, receipts }
+  return faults.size === 0 ? records : { ...records, faults }
 }
 
-/** Where the next whole header stands, of a frame behind `ordinal`; minus one: nowhere. */
+function readReceipts(body: Buffer, from: number): Uint8Array[] {
+  const receipts: Uint8Array[] = []
+  for (let at = from; at < body.length; ) {
+    const start = at + 4
+    at = start + body.readUInt32BE(at)
+    receipts.push(body.subarray(start, at))
+  }
+  return receipts
+}
+
+/**
+ * Where the next whole header stands, of a frame behind the one that begins with `ordinal`, which may
+ * be one of receipts alone; minus one: nowhere.
+ */
 export function findLaterFrame(bytes: Buffer, from: number, ordinal: number): number {
   for (let at = bytes.indexOf(frameMagic, from); at >= 0; at = bytes.indexOf(frameMagic, at + 1)) {
     const header = readFrameHeader(bytes, at)
-    if (header !== undefined && header.first > ordinal) return at
+    if (header !== undefined && header.first >= ordinal) return at
   }
   return -1
 }
@@ -128,6 +166,16 @@ export const frameHeaderBytes = 28
 const frameMagic = 'TSIF'
 const entryBytes = 12
 const paddingBytes = 7
-const tooLongFlag = 2 ** 31
-const tooLongReason = 'it is longer than its source takes; only its first bytes are kept'
+const lengthRange = 2 ** 30
+const faultFlags = { too_long: 2 * lengthRange, format: lengthRange } as const
+const keptFaults: ReadonlyMap<number, RecordFault> = new Map([
+  [
+    faultFlags.too_long,
+    {
+      cause: 'too_long',
+      reason: 'it is longer than its source takes; only its first bytes are kept',
+    },
+  ],
+  [faultFlags.format, { cause: 'format', reason: "its source's format could not make JSON of it" }],
+])
 const newline = 0x0a

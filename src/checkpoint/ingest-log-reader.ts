@@ -63,8 +63,8 @@ export class IngestLogReader {
     const skipped = this.#from - records.first
     this.#from = records.first + records.count
     if (skipped === 0) return records
-    const { tooLong, ...others } = records
-    const shifted = [...(tooLong ?? [])].map(([row, reason]) => [row - skipped, reason] as const)
+    const { faults, ...others } = records
+    const shifted = [...(faults ?? [])].map(([row, fault]) => [row - skipped, fault] as const)
     return {
       ...others,
       first: records.first + skipped,
@@ -72,7 +72,7 @@ export class IngestLogReader {
       starts: records.starts.subarray(skipped),
       ends: records.ends.subarray(skipped),
       ingestTimes: records.ingestTimes.subarray(skipped),
-      ...(tooLong === undefined ? {} : { tooLong: new Map(shifted.filter(([row]) => row >= 0)) }),
+      ...(faults === undefined ? {} : { faults: new Map(shifted.filter(([row]) => row >= 0)) }),
     }
   }
 }

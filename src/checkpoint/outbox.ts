@@ -1,20 +1,27 @@
 import type { Sink, SinkAlert } from '../connector/sink.ts'
 import type { Marker, TwoPhaseCommitSink } from '../connector/two-phase-commit-sink.ts'
 import { assert, ConnectorError, TocsinError } from '../errors.ts'
-import type { Scheduler } from '../time/clock.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
+import { DeliveryQueue, type UndeliveredAlert } from './delivery-queue.ts'
 import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
 import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
 
-/** How alerts reach a sink: with its own marker, or at least once. */
+/**
+ * How alerts reach a sink: with its own marker, or at least once; then with their checkpoint, or
+ * `immediate`, before it: sooner, and once more after a crash.
+ */
 export type Delivery =
   | { readonly kind: 'exactly_once'; readonly sink: TwoPhaseCommitSink }
-  | { readonly kind: 'at_least_once'; readonly sink: Sink }
+  | { readonly kind: 'at_least_once' | 'immediate'; readonly sink: Sink }
 
 export interface OutboxOptions {
   /** What messages call the sink. */
   readonly name: string
   readonly delivery: Delivery
+  readonly clock: Clock
   readonly scheduler: Scheduler
+  /** In [0, 1): scatters waits between the half and the whole of their length. Default: the whole. */
+  readonly random?: () => number
   /** Bytes of alerts not yet committed from which on `isFull` holds. Default 64 MiB. */
   readonly bytesMax?: number
   /** The first wait after a retryable failure, ms; each further one is twice as long. Default 100. */
@@ -23,6 +30,12 @@ export interface OutboxOptions {
   readonly waitMsMax?: number
   /** Told of each failure that is tried again, and after how long. */
   readonly onRetry?: (failure: ConnectorError, waitMs: number) => void
+  /**
+   * Takes the alerts of a checkpoint that the sink will not get, by its policy or since it refuses
+   * them; called in the turn from which on `committed` covers that checkpoint. False: they cannot be
+   * kept now, and are offered again. Default: nothing is given up, and a refusal fails the job.
+   */
+  readonly onUndelivered?: (undelivered: readonly UndeliveredAlert[]) => boolean
 }
 
 /** A sink's part of a checkpoint. */
@@ -45,6 +58,8 @@ export interface RestoredOutbox {
 
 interface FrozenAlerts extends StagedAlerts {
   readonly bytes: number
+  /** Whether its alerts are in the queue. */
+  isQueued: boolean
 }
 
 /**
@@ -55,7 +70,12 @@ interface FrozenAlerts extends StagedAlerts {
  * `bytesMax`: from there on the job is to take no further input.
  */
 export class Outbox {
-  readonly #options: Required<Omit<OutboxOptions, 'onRetry'>> & Pick<OutboxOptions, 'onRetry'>
+  readonly #options: Required<Omit<OutboxOptions, 'onRetry' | 'onUndelivered'>> &
+    Pick<OutboxOptions, 'onRetry' | 'onUndelivered'>
+  /** Of a sink that takes alerts at least once. */
+  readonly #queue: DeliveryQueue | null
+  /** Whether alerts are sent as they are staged. */
+  readonly #isImmediate: boolean
   #staged: SinkAlert[] = []
   #stagedBytes = 0
   /** In order of checkpoint. */
@@ -65,20 +85,25 @@ export class Outbox {
   #prepared = -1
   #completed = -1
   #committed: number | undefined
+  /** What the last snapshot says of it. */
+  #savedCommitted: number | undefined
   /** Whether the sink must be asked for its marker (or opened) before it is used. */
   #unsettled = true
   #committing: Promise<void> | null = null
   #failure: unknown = null
   readonly #closing: { readonly promise: Promise<void>; readonly resolve: () => void }
-  #closed = false
+  #closed: Promise<void> | null = null
 
   constructor(options: OutboxOptions) {
     this.#options = {
       bytesMax: 64 * 1024 * 1024,
       firstWaitMs: 100,
       waitMsMax: 30_000,
+      random: () => 1,
       ...options,
     }
+    this.#queue = queueOf(this.#options)
+    this.#isImmediate = options.delivery.kind === 'immediate'
     this.#closing = resolvable()
   }
 
@@ -90,6 +115,29 @@ export class Outbox {
   /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
   get isFull(): boolean {
     return this.bytes >= this.#options.bytesMax
+  }
+
+  /** The newest checkpoint that the sink has committed; undefined: none. */
+  get committed(): number | undefined {
+    return this.#committed
+  }
+
+  /** Alerts that are not yet committed. */
+  get alerts(): number {
+    return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)
+  }
+
+  /** Alerts that are not yet committed, in order; a sink may have some of them. */
+  unsent(): readonly SinkAlert[] {
+    return [...this.#frozen.flatMap(({ alerts }) => alerts), ...this.#staged]
+  }
+
+  /**
+   * Whether only a further checkpoint knows what the sink has got: a job that went on from this one
+   * would send it again. A sink with a marker of its own knows better.
+   */
+  get isAheadOfSnapshot(): boolean {
+    return this.#queue !== null && this.#committed !== this.#savedCommitted
   }
 
   /**
@@ -117,24 +165,32 @@ export class Outbox {
     const { name, delivery } = this.#options
     if (delivery.kind === 'exactly_once') checkRestoredMarker(name, marker, checkpoint, committed)
     const done = marker?.checkpoint ?? committed
+    const known = committed ?? 0
     for (const { checkpoint: number, alerts } of staged.map(decodeStagedAlerts)) {
       if (number > checkpoint) {
         const message = `sink ${name}: checkpoint ${checkpoint} holds alerts of checkpoint ${number}`
         throw new TocsinError('CHECKPOINT_CORRUPT', message)
       }
       if (done === undefined || number > done) this.#freeze({ checkpoint: number, alerts })
+      else if (number > known) this.#freezeRefused({ checkpoint: number, alerts })
     }
     this.#frozen.sort((a, b) => a.checkpoint - b.checkpoint)
     this.#prepared = checkpoint
     this.#completed = checkpoint
     this.#committed = done
+    this.#savedCommitted = done
     this.#startCommitting()
   }
 
-  /** Takes an alert; it becomes visible with the next checkpoint. */
+  /** Takes an alert; it becomes visible with the next checkpoint, or, if it is `immediate`, soon. */
   stage(alert: SinkAlert): void {
     this.#staged.push(alert)
     this.#stagedBytes += bytesOf(alert)
+    if (!this.#isImmediate) return
+    this.#queue?.add(stagedNumber, [alert])
+    this.#queue?.wake()
+    // What it fails with is thrown by `prepareCommit`.
+    this.#startCommitting().catch(() => undefined)
   }
 
   /**
@@ -147,12 +203,19 @@ export class Outbox {
     assert(checkpoint > this.#prepared, `checkpoint ${checkpoint} comes after ${this.#prepared}`)
     this.#prepared = checkpoint
     const committed = this.#committed
+    this.#savedCommitted = committed
     if (this.#staged.length === 0) return { staged: undefined, committed }
     const frozen = { checkpoint, alerts: this.#staged }
     this.#staged = []
     this.#stagedBytes = 0
-    this.#freeze(frozen)
-    return { staged: encodeStagedAlerts(frozen), committed }
+    this.#freeze(frozen, this.#isImmediate)
+    if (!this.#isImmediate) return { staged: encodeStagedAlerts(frozen), committed }
+    this.#queue?.renumber(stagedNumber, checkpoint)
+    const alerts = this.#queue?.untakenOf(checkpoint) ?? []
+    // Of those that are taken only the checkpoint's number is of use, once the next one holds it.
+    this.#startCommitting().catch(() => undefined)
+    const staged = alerts.length === 0 ? undefined : encodeStagedAlerts({ checkpoint, alerts })
+    return { staged, committed }
   }
 
   /** The checkpoint did not become durable: its alerts go into the next one. */
@@ -164,6 +227,7 @@ export class Outbox {
     this.#frozenBytes -= last.bytes
     this.#staged = [...last.alerts, ...this.#staged]
     this.#stagedBytes += last.bytes
+    if (this.#isImmediate) this.#queue?.renumber(checkpoint, stagedNumber)
   }
 
   /**
@@ -173,32 +237,57 @@ export class Outbox {
    */
   notifyCheckpointComplete(checkpoint: number): Promise<void> {
     this.#completed = Math.max(this.#completed, checkpoint)
+    this.#queue?.wake()
     return this.#startCommitting()
   }
 
-  /** Resolves when everything that may be committed is. @throws as notifyCheckpointComplete */
+  /**
+   * Resolves when everything that may be committed is; digests wait for nothing more.
+   * @throws as notifyCheckpointComplete
+   */
   settled(): Promise<void> {
+    if (this.#frozen.length > 0) this.#queue?.hurry()
     return this.#startCommitting()
   }
 
-  /** Ends: a commit that is under way is waited for, a failing one is not tried again. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /**
+   * Ends: a commit that is under way is waited for, a failing one is not tried again. Closing twice
+   * is fine.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  async #end(): Promise<void> {
     this.#closing.resolve()
+    this.#queue?.wake()
     await this.#committing?.catch(() => undefined)
     await this.#options.delivery.sink.close()
   }
 
-  #freeze(staged: StagedAlerts): void {
+  #freeze(staged: StagedAlerts, isQueued = false): void {
     const bytes = staged.alerts.reduce((sum, alert) => sum + bytesOf(alert), 0)
-    this.#frozen.push({ ...staged, bytes })
+    this.#frozen.push({ ...staged, bytes, isQueued })
     this.#frozenBytes += bytes
+  }
+
+  /** What is committed had perhaps left out alerts that were refused, and that nobody has kept yet. */
+  #freezeRefused({ checkpoint, alerts }: StagedAlerts): void {
+    const refused = alerts.filter((alert) => this.#refusalOf(alert) !== undefined)
+    if (refused.length > 0) this.#freeze({ checkpoint, alerts: refused })
+  }
+
+  #refusalOf(alert: SinkAlert): ConnectorError | undefined {
+    const { delivery } = this.#options
+    return delivery.kind === 'exactly_once' ? delivery.sink.refusalOf?.(alert) : undefined
   }
 
   #startCommitting(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure)
     if (this.#committing === null) {
-      this.#committing = this.#commitAll()
+      const queue = this.#queue
+      this.#committing = queue === null ? this.#commitAll() : this.#deliverAll(queue)
       // A caller need not wait: a failure that nobody waits for is thrown by `prepareCommit`.
       this.#committing.catch((failure: unknown) => {
         this.#failure = failure
@@ -212,37 +301,85 @@ export class Outbox {
     await null
     for (;;) {
       const next = this.#frozen[0]
-      const due = next !== undefined && next.checkpoint <= this.#completed && !this.#closed
+      const due = next !== undefined && next.checkpoint <= this.#completed && this.#closed === null
       if (!due || !(await this.#retrying(() => this.#commit(next)))) break
-      this.#frozen.shift()
-      this.#frozenBytes -= next.bytes
-      this.#committed = next.checkpoint
+      if (!(await this.#giveUpRefused(next))) break
+      this.#shift(next)
     }
     // In the same turn as the last look: what is completed from here on is looked at anew.
     this.#committing = null
   }
 
+  /** The same for a sink that takes alerts at least once. */
+  async #deliverAll(queue: DeliveryQueue): Promise<void> {
+    await null
+    for (;;) {
+      for (const frozen of this.#frozen) {
+        if (frozen.isQueued || frozen.checkpoint > this.#completed) continue
+        queue.add(frozen.checkpoint, frozen.alerts)
+        frozen.isQueued = true
+      }
+      let waitMs = 0
+      while (this.#frozen[0]?.isQueued === true && waitMs === 0) {
+        const frozen = this.#frozen[0]
+        const undelivered = queue.doneWith(frozen.checkpoint)
+        if (undelivered === undefined) break
+        if (this.#keep(undelivered)) {
+          queue.remove(frozen.checkpoint)
+          this.#shift(frozen)
+        } else waitMs = this.#options.waitMsMax
+      }
+      if (this.#closed || (waitMs === 0 && queue.isEmpty)) break
+      if (waitMs > 0) await queue.wait(waitMs)
+      else if (!this.#unsettled) await queue.step()
+      else await this.#retrying(() => this.#settle().then(() => undefined))
+    }
+    this.#committing = null
+  }
+
   async #commit({ checkpoint, alerts }: FrozenAlerts): Promise<void> {
     const { name, delivery } = this.#options
+    assert(delivery.kind === 'exactly_once', 'a sink without a marker gets its alerts by a queue')
     if (this.#unsettled) {
       const marker = await this.#settle()
-      if (delivery.kind === 'exactly_once') {
-        if (marker?.checkpoint === checkpoint) return
-        if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
-      }
+      if (marker?.checkpoint === checkpoint) return
+      if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
     }
-    this.#unsettled = delivery.kind === 'exactly_once'
-    switch (delivery.kind) {
-      case 'exactly_once':
-        await delivery.sink.commit(checkpoint, alerts)
-        break
-      case 'at_least_once':
-        await delivery.sink.write(
-          alerts.map(({ document }) => document),
-          alerts.map(({ id }) => id),
-        )
-    }
+    if (checkpoint <= (this.#committed ?? 0)) return
+    const taken = alerts.filter((alert) => {
+      const refusal = this.#refusalOf(alert)
+      if (refusal !== undefined && this.#options.onUndelivered === undefined) throw refusal
+      return refusal === undefined
+    })
+    this.#unsettled = true
+    await delivery.sink.commit(checkpoint, taken)
     this.#unsettled = false
+  }
+
+  /** Gives away what the sink has refused of a checkpoint; false: the outbox was closed before. */
+  async #giveUpRefused({ alerts }: FrozenAlerts): Promise<boolean> {
+    const refused = alerts.flatMap((alert) => {
+      const failure = this.#refusalOf(alert)
+      return failure === undefined ? [] : [{ alert, failure, attempts: 0 }]
+    })
+    while (!this.#keep(refused)) {
+      await Promise.race([
+        this.#options.scheduler.sleep(this.#options.waitMsMax),
+        this.#closing.promise,
+      ])
+      if (this.#closed !== null) return false
+    }
+    return true
+  }
+
+  #keep(undelivered: readonly UndeliveredAlert[]): boolean {
+    return undelivered.length === 0 || this.#options.onUndelivered?.(undelivered) === true
+  }
+
+  #shift({ bytes, checkpoint }: FrozenAlerts): void {
+    this.#frozen.shift()
+    this.#frozenBytes -= bytes
+    this.#committed = Math.max(checkpoint, this.#committed ?? 0)
   }
 
   async #settle(): Promise<Marker | undefined> {
@@ -262,14 +399,29 @@ export class Outbox {
         return true
       } catch (failure) {
         if (!(failure instanceof ConnectorError) || !failure.retryable) throw failure
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
         onRetry?.(failure, waitMs)
         await Promise.race([scheduler.sleep(waitMs), this.#closing.promise])
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
       }
     }
   }
 }
+
+function queueOf(options: Omit<OutboxOptions, 'random'> & DeliveryTimes): DeliveryQueue | null {
+  const { delivery, onUndelivered } = options
+  if (delivery.kind === 'exactly_once') return null
+  return new DeliveryQueue({
+    ...options,
+    sink: delivery.sink,
+    givesUp: onUndelivered !== undefined,
+  })
+}
+
+type DeliveryTimes = Required<Pick<OutboxOptions, 'random' | 'firstWaitMs' | 'waitMsMax'>>
+
+/** By which the queue knows what is staged: checkpoints count from 1. */
+const stagedNumber = 0
 
 function bytesOf({ id, document }: SinkAlert): number {
   return Buffer.byteLength(id) + Buffer.byteLength(document)

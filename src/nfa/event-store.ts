@@ -131,7 +131,7 @@ export class EventStore implements TextOwner {
     )
   }
 
-  /** Writes the event as `nfa-state-form.ts` has it. */
+  /** Writes the event as `nfa-state-bytes.ts` has it. */
   write(id: number, out: ByteWriter): void {
     const at = id * eventWidth
     out.raw(this.#splitForms[this.#numbers[at + 3] as number] as Buffer)
@@ -196,7 +196,8 @@ class EventCopy implements Event {
   readonly offset: number
   readonly f0: unknown
   readonly f1: unknown
-  moreFields: readonly unknown[]
+  readonly moreFields: readonly unknown[]
+  lateFields?: readonly unknown[]
   readonly raw: string
   /** Predicates are asked of events as they come. */
   readonly predicates = 0
@@ -221,6 +222,7 @@ class EventCopy implements Event {
   }
 
   field(slot: number): unknown {
+    if (slot < 0) return this.lateFields?.[-1 - slot]
     if (slot === 0) return this.f0
     return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
   }

@@ -188,7 +188,7 @@ export class MatchStore {
     return this.#events.eventOf(this.#links[link * linkWidth] as number)
   }
 
-  /** Writes the event as `nfa-state-form.ts` has it. */
+  /** Writes the event as `nfa-state-bytes.ts` has it. */
   writeEvent(link: number, out: ByteWriter): void {
     this.#events.write(this.#links[link * linkWidth] as number, out)
   }

@@ -1,15 +1,17 @@
-import { type MatchStore, none } from '../nfa/match-store.ts'
-import { readNFAState, writeNFAState } from '../nfa/nfa-state-form.ts'
+import { MatchStore, none, notStarted } from '../nfa/match-store.ts'
+import { readNFAState, writeNFAState } from '../nfa/nfa-state-bytes.ts'
+import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
-import type { ByteReader } from '../state/byte-reader.ts'
-import type { ByteWriter } from '../state/byte-writer.ts'
+import { ByteReader } from '../state/byte-reader.ts'
+import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import type { KeyEntry } from '../state/keyed-state-backend.ts'
+import type { JsonValue } from '../stream/alert.ts'
 import { isWaiting, type RunningPattern, timeLimitsMatter } from './running-pattern.ts'
 
 /**
  * How a CepOperator's entries are written: the number of patterns with something open, then each
- * with its index and its state.
+ * with its index, the event time at which that runs out by itself, and its state.
  */
 export class CepEntryFormat implements EntryFormat {
   readonly #patterns: readonly RunningPattern[]
@@ -43,14 +45,18 @@ export class CepEntryFormat implements EntryFormat {
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = stateOf(entry, index)
       if (state === none) continue
-      out.uint(index)
+      writeOpen(index, this.#expiryOf(index, state), out)
       writeNFAState(state, this.#store, out)
     }
   }
 
-  read(entry: KeyEntry, from: ByteReader): void {
+  read(entry: KeyEntry, from: ByteReader, watermark: number): void {
     for (let open = from.uint(); open > 0; open--) {
-      entry.set(from.uint(), readNFAState(from, this.#store))
+      const { index, expiresAt } = readOpen(from)
+      const state = readNFAState(from, this.#store)
+      // Another pattern may have its index by now.
+      if (expiresAt <= watermark) this.#patterns[0]?.nfa.release(state)
+      else entry.set(index, state)
     }
   }
 
@@ -58,12 +64,15 @@ export class CepEntryFormat implements EntryFormat {
     let expiry = -Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = stateOf(entry, index)
-      if (state === none) continue
-      const pattern = this.#patterns[index] as RunningPattern
-      if (isWaiting(state) || timeLimitsMatter(pattern)) return Infinity
-      expiry = Math.max(expiry, pattern.nfa.lastDeadline(state))
+      if (state !== none) expiry = Math.max(expiry, this.#expiryOf(index, state))
     }
     return expiry
+  }
+
+  #expiryOf(index: number, state: NFAState): number {
+    const pattern = this.#patterns[index] as RunningPattern
+    if (isWaiting(state) || timeLimitsMatter(pattern)) return Infinity
+    return pattern.nfa.lastDeadline(state)
   }
 
   restored(entry: KeyEntry, timerAt: number | undefined): void {
@@ -87,4 +96,46 @@ export class CepEntryFormat implements EntryFormat {
 /** What a pattern knows of a key. */
 export function stateOf(entry: KeyEntry, index: number): NFAState {
   return (entry.get(index) ?? none) as NFAState
+}
+
+/** What `write` has written as plain JSON data, by pattern: for savepoints, and for other patterns. */
+export function entryFormOf(content: Buffer): JsonValue {
+  const store = new MatchStore()
+  const from = new ByteReader(content)
+  const forms: JsonValue[] = []
+  for (let open = from.uint(); open > 0; open--) {
+    const { index } = readOpen(from)
+    forms.push([index, serializeNFAState(readNFAState(from, store), store)])
+  }
+  return forms
+}
+
+/** The same as `write` writes it. Nothing is said of when it runs out: that takes the patterns. */
+export function entryContentOf(form: JsonValue): Buffer {
+  const store = new MatchStore()
+  const out = new ByteWriter()
+  const forms = form as readonly [number, JsonValue][]
+  out.uint(forms.length)
+  for (const [index, state] of forms) {
+    writeOpen(index, Infinity, out)
+    writeNFAState(deserializeNFAState(state, store), store, out)
+  }
+  return out.toBuffer()
+}
+
+function writeOpen(index: number, expiresAt: number, out: ByteWriter): void {
+  out.uint(2 * index + (expiresAt === Infinity ? 0 : 1))
+  if (expiresAt !== Infinity) out.double(expiresAt)
+}
+
+function readOpen(from: ByteReader): { readonly index: number; readonly expiresAt: number } {
+  const first = from.uint()
+  return { index: first >> 1, expiresAt: first % 2 === 0 ? Infinity : from.double() }
+}
+
+/** One of the partial matches of a key. */
+export function oneOf(entry: KeyEntry | undefined): number {
+  const state = entry?.get(0) as NFAState | undefined
+  if (typeof state === 'object') return state.heap[0] as number
+  return state === undefined || state === none ? notStarted : state
 }

@@ -1,14 +1,14 @@
 import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import { assert } from '../errors.ts'
-import { type MatchStore, none, notStarted } from '../nfa/match-store.ts'
+import { type MatchStore, none } from '../nfa/match-store.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
-import { ByteReader } from '../state/byte-reader.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
-import { CepEntryFormat } from './cep-entry-format.ts'
+import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
+import { CepEntryFormat, oneOf } from './cep-entry-format.ts'
 import {
   type CepPattern,
   fits,
@@ -17,6 +17,7 @@ import {
   leastLimitOf,
   type RunningPattern,
   runningPattern,
+  timeLimitsMatter,
 } from './running-pattern.ts'
 
 /** A match, or a partial match whose time ran out. */
@@ -54,11 +55,6 @@ export interface CepOutput {
  */
 export type TimeLimitMode = 'deadline' | 'watermark'
 
-/** Events whose keys are looked up together. */
-const stretchEvents = 256
-/** Events ahead whose keys are fetched from the disk while others are processed. */
-const fetchedEvents = 2048
-
 /**
  * Runs all patterns that share a key and streams (D8) over events in event-time order. A key's
  * entry has one slot a pattern; a key with nothing open has no entry.
@@ -73,25 +69,27 @@ export class CepOperator {
   #hasCreated = false
   /** Whether there are checkpoints: where there are none, no event pays for them. */
   readonly #tracksChanges: boolean
+  /** Events that waited when patterns were added, with those that must not see them. */
+  #hidden: Map<Event, readonly number[]> | null = null
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
-  readonly #patterns: readonly RunningPattern[]
+  readonly #patterns: RunningPattern[]
   /** Where the partial matches of all patterns lie. */
   readonly #store: MatchStore
   readonly #backend: KeyedStateBackend
   /** The backend where cold keys are on disk: then the work waits for them, in steps. */
   readonly #disk: DiskKeyedStateBackend | null
   readonly #format: CepEntryFormat
-  /** Watermark up to which the operator is to work, and how far it is with what was released. */
-  #target = -Infinity
-  #processed = 0
-  #fetched = 0
+  /** Where cold keys are on disk. */
+  readonly #steps: AdvanceSteps | null
+  /** Patterns of which cold keys have timers on disk, as their time limits matter. */
+  #timed: readonly number[] = []
   readonly #output: CepOutput
   readonly #mode: TimeLimitMode
   readonly #timers = new TimerQueue<KeyEntry>()
   readonly #step = new NFAOutput()
   /** The shortest time limit of all patterns, ms; infinity: there is none. */
-  readonly #leastLimitMs: number
+  #leastLimitMs: number
   #results: CepResult[] = []
   /** Keys that had events since the last watermark; kept in mode `watermark` only. */
   readonly #touched = new Set<KeyEntry>()
@@ -120,9 +118,65 @@ export class CepOperator {
       this.#timers.register(due, entry)
     })
     this.#disk?.useFormat(this.#format)
+    this.#steps = this.#disk === null ? null : this.#stepsOn(this.#disk)
     this.#output = output
     this.#mode = mode
     this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
+  }
+
+  /**
+   * Adds a pattern between two batches.
+   * @param index behind the patterns that there are, or that of one that is over
+   * @param startsAfter event time, epoch ms, up to which it sees nothing
+   */
+  setPattern(index: number, pattern: CepPattern, startsAfter: number): void {
+    assert(pattern.nfa.store === this.#store, 'the patterns of an operator share a store')
+    this.#patterns[index] = { ...runningPattern(pattern), startsAfter }
+    this.#leastLimitMs = Math.min(this.#leastLimitMs, leastLimitOf(pattern.nfa))
+  }
+
+  /** A pattern sees nothing up to this event time, epoch ms; default: all patterns. */
+  startAfter(startsAfter: number, pattern?: number): void {
+    for (const [index, running] of this.#patterns.entries()) {
+      if (pattern === undefined || pattern === index) running.startsAfter = startsAfter
+    }
+  }
+
+  /** Patterns that do not see all that is to come, with the event time, epoch ms, from which they do. */
+  starts(): [pattern: number, startsAfter: number][] {
+    const { watermark } = this.sorter
+    return this.#patterns.flatMap(({ startsAfter }, pattern): [number, number][] =>
+      startsAfter > watermark && startsAfter < Infinity ? [[pattern, startsAfter]] : [],
+    )
+  }
+
+  /**
+   * The pattern opens nothing more; what is open goes on to its end. Without a time limit for the
+   * whole it ends at once.
+   * @returns event time, epoch ms, after which no key has anything of it; infinity: not known
+   */
+  retirePattern(index: number): number {
+    const pattern = this.#patterns[index] as RunningPattern
+    const { withinMs } = pattern.nfa.compiled
+    pattern.startsAfter = Infinity
+    pattern.isDropped = withinMs === 0
+    // A time limit that nobody sees may be looked at one time limit later.
+    return withinMs === 0 ? Infinity : this.sorter.watermark + 2 * withinMs
+  }
+
+  /** The pattern opens partial matches again: with events that come from now on. */
+  revivePattern(index: number, startsAfter: number): void {
+    const pattern = this.#patterns[index] as RunningPattern
+    pattern.startsAfter = startsAfter
+  }
+
+  /** Whether partial matches of the pattern whose time runs out are wanted from now on. */
+  wantTimeouts(index: number, timeouts: boolean): void {
+    const pattern = this.#patterns[index] as RunningPattern
+    const { startsAfter } = pattern
+    this.#patterns[index] = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
+    // Keys on disk have no timers yet.
+    if (timeouts && !pattern.timeouts) this.#disk?.wantLoad()
   }
 
   /** Number of keys with something open. */
@@ -146,14 +200,17 @@ export class CepOperator {
     this.#store.continueOrdinals(next)
   }
 
-  /** Puts back what a checkpoint has of a key that has nothing here; its timer follows from that. */
-  restoreEntry(key: string, hash: number, content: Buffer): void {
-    const bytes = Buffer.from(key, 'latin1')
-    const entry = this.#backend.create(bytes, 0, bytes.length, hash)
-    this.#format.read(entry, new ByteReader(content))
-    this.#format.restored(entry, undefined)
-    this.#backend.markChanged(entry)
-    this.#disk?.trim()
+  /**
+   * Lets some patterns not see an event that waits: they were added after it had come, and events
+   * that came with it may have been left out since nobody needed them.
+   */
+  hide(event: Event, patterns: readonly number[]): void {
+    this.#hidden ??= new Map()
+    this.#hidden.set(event, patterns)
+  }
+
+  hiddenFrom(event: Event): readonly number[] {
+    return this.#hidden?.get(event) ?? []
   }
 
   addRun(split: number, run: EventRun): void {
@@ -166,8 +223,8 @@ export class CepOperator {
    */
   advanceWatermark(watermark: number): void {
     this.sorter.release(watermark, this.#released)
-    if (this.#disk !== null) {
-      this.#target = watermark
+    if (this.#steps !== null) {
+      this.#steps.advanceTo(watermark)
       return
     }
     this.#processReleased()
@@ -181,59 +238,44 @@ export class CepOperator {
    * @returns what to wait for before the next step; `null`: the work is done
    */
   step(): Promise<void> | null {
-    const disk = this.#disk
-    if (disk === null || this.#target <= disk.watermark) return null
-    const wait = this.#stepEvents(disk) ?? this.#stepTimers(disk)
-    if (wait !== null) return wait
-    this.#finishAdvance()
-    disk.advanceWatermark(this.#target)
-    return null
+    const wait = this.#steps?.step() ?? null
+    if (wait === null && this.#disk !== null) this.#timed = this.#timedPatterns()
+    return wait
   }
 
-  #stepEvents(disk: DiskKeyedStateBackend): Promise<void> | null {
-    const released = this.#released
-    while (this.#processed < released.count) {
-      if (disk.isBehind) return disk.caughtUp()
-      const from = this.#processed
-      const to = Math.min(from + stretchEvents, released.count)
-      const wait = disk.ask(released, from, to)
-      this.#fetchAhead(disk, to)
-      if (wait !== null) return wait
-      this.#processStretch(from, to)
-      this.#processed = to
-      disk.trim()
-    }
-    released.clear()
-    this.#processed = 0
-    this.#fetched = 0
-    return null
+  #stepsOn(disk: DiskKeyedStateBackend): AdvanceSteps {
+    return new AdvanceSteps(disk, {
+      released: this.#released,
+      processStretch: (from, to) => this.#processStretch(from, to),
+      advanceDue: (watermark) => {
+        this.#advanceDue(watermark)
+        // Timers of keys that have left memory would keep their entries there.
+        if (this.#timers.size > 2 * disk.size + 4 * stretchEvents) {
+          this.#timers.retain(({ removed }) => !removed)
+        }
+      },
+      finish: () => this.#finishAdvance(),
+    })
   }
 
-  /** Reads of keys that are needed soon are under way while others are processed. */
-  #fetchAhead(disk: DiskKeyedStateBackend, from: number): void {
-    const to = Math.min(from + fetchedEvents, this.#released.count)
-    this.#fetched = Math.max(this.#fetched, from)
-    if (this.#fetched >= to) return
-    disk.ask(this.#released, this.#fetched, to)
-    this.#fetched = to
+  /** Patterns of which keys on disk have timers: goes with the state. */
+  get timed(): readonly number[] {
+    return this.#timed
   }
 
-  #stepTimers(disk: DiskKeyedStateBackend): Promise<void> | null {
-    for (;;) {
-      const wait = disk.isBehind ? disk.caughtUp() : disk.askDue(this.#target)
-      if (wait !== null) return wait
-      const brought = disk.bringInDue()
-      this.#advanceDue(this.#target)
-      disk.trim()
-      this.#forgetTimers(disk)
-      if (brought === 0) return null
-    }
+  /**
+   * State on disk has timers of these patterns only: where more are needed now, it is to be read.
+   * @param timed undefined: of none
+   */
+  restoreTimed(timed: readonly number[] | undefined): void {
+    this.#timed = timed ?? []
+    if (this.#timedPatterns().some((pattern) => !timed?.includes(pattern))) this.#disk?.wantLoad()
   }
 
-  /** Timers of keys that have left memory would keep their entries there. */
-  #forgetTimers(disk: DiskKeyedStateBackend): void {
-    if (this.#timers.size < 2 * disk.size + 4 * stretchEvents) return
-    this.#timers.retain(({ removed }) => !removed)
+  #timedPatterns(): number[] {
+    return [...this.#patterns.keys()].filter((index) =>
+      timeLimitsMatter(this.#patterns[index] as RunningPattern),
+    )
   }
 
   #finishAdvance(): void {
@@ -283,10 +325,16 @@ export class CepOperator {
     let entry = found
     const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
     if (mayBeNew) entry = this.#find(index)
+    const hidden = this.#hidden === null ? undefined : this.#takeHidden(event)
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
+      if (hidden?.includes(slot)) continue
       const state = (entry?.get(slot) ?? none) as NFAState
+      if (pattern.startsAfter >= event.timestamp) {
+        if (pattern.isDropped && entry !== undefined) this.#drop(entry, slot, pattern, state)
+        if (pattern.isDropped || state === none) continue
+      }
       if (!fitsAny(event, pattern)) {
         const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
@@ -295,6 +343,13 @@ export class CepOperator {
       this.#offer(entry, slot, pattern, state, event)
     }
     if (entry !== undefined) this.#settle(entry, event.timestamp)
+  }
+
+  #takeHidden(event: Event): readonly number[] | undefined {
+    const hidden = this.#hidden?.get(event)
+    if (hidden !== undefined) this.#hidden?.delete(event)
+    if (this.#hidden?.size === 0) this.#hidden = null
+    return hidden
   }
 
   #find(index: number): KeyEntry | undefined {
@@ -335,10 +390,19 @@ export class CepOperator {
         state = none
       }
     }
+    this.#step.opensMatches = event.timestamp > pattern.startsAfter
     state = nfa.process(state, event, this.#step)
     if (state !== known) entry.set(index, state)
     if (this.#tracksChanges && (state !== none || known !== none)) this.#backend.markChanged(entry)
     this.#collect(entry, index, event.timestamp, event)
+  }
+
+  #drop(entry: KeyEntry, index: number, { nfa }: RunningPattern, state: NFAState): void {
+    if (state === none) return
+    if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
+    nfa.release(state)
+    entry.set(index, none)
+    this.#backend.markChanged(entry)
   }
 
   /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
@@ -454,13 +518,6 @@ export class CepOperator {
     if (step.dropped > 0) this.#output.droppedMatches(pattern, step.dropped)
     step.clear()
   }
-}
-
-/** One of the partial matches of a key. */
-function oneOf(entry: KeyEntry | undefined): number {
-  const state = entry?.get(0) as NFAState | undefined
-  if (typeof state === 'object') return state.heap[0] as number
-  return state === undefined || state === none ? notStarted : state
 }
 
 /** By the moment at which they were known; a time limit at T comes before the events of T (D3). */

@@ -2,7 +2,7 @@ import { CurrentKey } from '../state/current-key.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { KeyedStateStore } from '../state/keyed-state-store.ts'
-import { type ArrivedEvent, eventOf, type Split } from '../stream/event.ts'
+import { type ArrivedEvent, eventOf, isBefore, type Split } from '../stream/event.ts'
 import { canonicalKey, type KeyFailure } from '../stream/key.ts'
 import { hashKey } from '../stream/key-group.ts'
 import type { Clock } from '../time/clock.ts'
@@ -96,7 +96,9 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
     if (this.#inputs.size === 0) {
       for (const output of this.#outputs) output.addSplit(this.#ownSplit)
     }
-    this.#inputs.set(split, { sorterSplit: this.#sorter.addSplit(), run: new EventRun(), keys: [] })
+    const rank = [...this.#inputs.keys()].filter((known) => isBefore(known, split)).length
+    const sorterSplit = this.#sorter.addSplit(rank)
+    this.#inputs.set(split, { sorterSplit, run: new EventRun(), keys: [] })
   }
 
   processElement(record: StreamRecord<In>): void {

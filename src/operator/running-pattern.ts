@@ -15,7 +15,7 @@ export interface CepPattern {
   readonly timeouts: boolean
 }
 
-/** A pattern with what follows from it. */
+/** A pattern with what its operator asks of it for each event. */
 export interface RunningPattern extends CepPattern {
   /** The predicates that concern the pattern as bits, and the words past the first. */
   readonly mask: number
@@ -26,6 +26,10 @@ export interface RunningPattern extends CepPattern {
    * of that but room: a key with regular events seldom needs a timer then.
    */
   readonly slackMs: number
+  /** Event time, epoch ms, up to which it opens nothing; infinity: its rule is gone. */
+  startsAfter: number
+  /** Whether what keys have open of it is to be let go of when they are met. */
+  isDropped: boolean
 }
 
 export function runningPattern(pattern: CepPattern): RunningPattern {
@@ -44,6 +48,8 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
     slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
+    startsAfter: -Infinity,
+    isDropped: false,
   }
 }
 
@@ -52,16 +58,19 @@ export function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
   return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
 }
 
+/** The shortest time limit of an automaton, ms; infinity: it has none. */
 export function leastLimitOf({ compiled }: NFA): number {
   const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
   return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
 }
 
+/** Whether the event fits a unary predicate. */
 export function fits(event: Event, predicate: number): boolean {
   const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
   return (word & (1 << (predicate & 31))) !== 0
 }
 
+/** Whether the event fits one of the predicates that concern the pattern. */
 export function fitsAny(event: Event, pattern: RunningPattern): boolean {
   if ((event.predicates & pattern.mask) !== 0) return true
   const { moreMasks } = pattern

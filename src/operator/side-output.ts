@@ -1,3 +1,5 @@
+import type { SplitOrigin } from '../stream/event.ts'
+
 /** What became of a record that did not reach the rules. */
 export type RejectionKind =
   /** No event: see `DeadLetterCause`. */
@@ -11,6 +13,8 @@ export type RejectionKind =
 export type DeadLetterCause =
   /** Longer than its source takes. */
   | 'too_long'
+  /** Its source's format cannot make JSON of it. */
+  | 'format'
   /** No JSON object. */
   | 'json'
   /** Not as the stream's schema demands. */
@@ -31,6 +35,8 @@ export interface RejectedEvent {
   readonly cause?: DeadLetterCause
   readonly stream: string
   readonly partition: number
+  /** What the outside calls the split. */
+  readonly origin?: SplitOrigin
   readonly offset: number
   readonly reason: string
   /** The record's bytes, one char a byte. */

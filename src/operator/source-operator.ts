@@ -31,6 +31,7 @@ export interface TimedBatchReceiver {
 }
 
 export interface SourceOperatorOptions {
+  /** The first one: see `replaceDecoder`. */
   readonly decoder: Decoder
   /** Index of the time field among the decoder's columns. */
   readonly timeColumn: number
@@ -70,7 +71,8 @@ export class SourceOperator {
     outOfRange: 0,
   }
   readonly #options: SourceOperatorOptions
-  readonly #receivers: readonly TimedBatchReceiver[]
+  readonly #receivers: TimedBatchReceiver[]
+  #decoder: Decoder
   readonly #sideOutput: SideOutput
   readonly #readTimestamp: (column: Column, row: number) => number | string
   readonly #splits: SourceSplit[] = []
@@ -83,16 +85,42 @@ export class SourceOperator {
     sideOutput: SideOutput,
   ) {
     this.#options = options
-    this.#receivers = receivers
+    this.#receivers = [...receivers]
+    this.#decoder = options.decoder
     this.#sideOutput = sideOutput
     this.#readTimestamp = timestampReader(options.timeUnit, options.timeField)
   }
 
-  /** Adds a split; splits must be added in order of partition. */
+  /** Adds a split, also while others are being read. */
   addSplit(split: Split): number {
     const watermark = new SplitWatermark(this.#options.watermarks.outOfOrdernessMs)
     const channels = this.#receivers.map((receiver) => receiver.addSplit(split))
-    return this.#splits.push({ split, watermark, channels }) - 1
+    return this.#splits.push({ split, watermark, channels, isIdle: false, hasEnded: false }) - 1
+  }
+
+  /** Adds a hop between two batches: it gets what comes from now on. */
+  addReceiver(receiver: TimedBatchReceiver): void {
+    this.#receivers.push(receiver)
+    for (const [
+      index,
+      { split, watermark, channels, isIdle, hasEnded },
+    ] of this.#splits.entries()) {
+      const channel = receiver.addSplit(split)
+      channels.push(channel)
+      receiver.advanceWatermark(channel, watermark.current)
+      if (isIdle) receiver.markIdle(channel)
+      if (hasEnded) this.endSplit(index)
+    }
+  }
+
+  /** Reads with another decoder from the next batch on: the columns that there were, and more. */
+  replaceDecoder(decoder: Decoder): void {
+    this.#decoder = decoder
+  }
+
+  /** The greatest event time of all splits, epoch ms; minus infinity before the first event. */
+  get greatestTimestamp(): number {
+    return Math.max(-Infinity, ...this.#splits.map(({ watermark }) => watermark.greatest))
   }
 
   /** The split's watermark, epoch ms; minus infinity before its first event. */
@@ -110,10 +138,16 @@ export class SourceOperator {
     this.#splits[split]?.watermark.observe(greatest)
   }
 
+  /** Whether no record that the split may still bring can count: all of them are late or behind `to`. */
+  isPast(split: number): boolean {
+    return this.watermarkOf(split) >= this.#options.to - 1
+  }
+
   processBatch(splitIndex: number, batch: RecordBatch): void {
     const state = this.#splits[splitIndex]
     assert(state !== undefined, 'a batch comes from a split that was added')
-    const columns = this.#options.decoder.decode(batch)
+    state.isIdle = false
+    const columns = this.#decoder.decode(batch)
     this.#reserve(batch.count)
     const timed = {
       columns,
@@ -129,7 +163,7 @@ export class SourceOperator {
       const receiver = this.#receivers[i] as TimedBatchReceiver
       const channel = state.channels[i] as number
       receiver.processBatch(channel, timed)
-      receiver.advanceWatermark(channel, state.watermark.current)
+      receiver.advanceWatermark(channel, Math.min(state.watermark.current, this.#options.to - 1))
     }
     this.counts.deadLetters += timed.rejectedRows.size
     // What a receiver leaves out was counted as an event; one may find late what has no key for another.
@@ -141,6 +175,7 @@ export class SourceOperator {
   /** The split no longer holds time. */
   markIdle(splitIndex: number): void {
     const state = this.#splits[splitIndex]
+    if (state !== undefined) state.isIdle = true
     this.#receivers.forEach((receiver, i) => {
       receiver.markIdle(state?.channels[i] as number)
     })
@@ -149,6 +184,8 @@ export class SourceOperator {
   /** The split has ended: time goes to infinity, or to the end of the stretch that is replayed. */
   endSplit(splitIndex: number): void {
     const { to } = this.#options
+    const state = this.#splits[splitIndex]
+    if (state !== undefined) state.hasEnded = true
     this.advanceSplit(splitIndex, to === Infinity ? Infinity : to - 1)
   }
 
@@ -164,9 +201,10 @@ export class SourceOperator {
   #rejectMalformed(timed: TimedBatch): void {
     const { batch, rejected, valid } = timed.columns
     const { check } = this.#options
-    // What is left of a record that was too long may look like a whole one, or like a broken one.
-    for (const [row, reason] of batch.tooLong ?? [])
-      this.#deadLetter('too_long', timed, row, reason)
+    // What a source could not take may look like a whole record, or like a broken one.
+    for (const [row, { cause, reason }] of batch.faults ?? []) {
+      this.#deadLetter(cause, timed, row, reason)
+    }
     for (const { row, reason } of rejected) {
       if (!timed.rejectedRows.has(row)) this.#deadLetter('json', timed, row, reason)
     }
@@ -204,7 +242,8 @@ export class SourceOperator {
         this.#deadLetter('future', timed, row, reason)
       } else if (timestamp < from || timestamp >= to) {
         this.counts.outOfRange++
-        if (timestamp >= to) watermark.observe(to)
+        // As in the run that is replayed: what comes behind it may be late.
+        if (timestamp >= to) watermark.observe(timestamp)
       } else if (watermark.isLate(timestamp)) {
         this.counts.late++
         const reason = `event time is at or below the watermark ${watermark.current}`
@@ -234,7 +273,10 @@ interface SourceSplit {
   readonly split: Split
   readonly watermark: SplitWatermark
   /** The split's index at each receiver. */
-  readonly channels: readonly number[]
+  readonly channels: number[]
+  /** Whether it no longer holds time, as far as it has brought nothing since. */
+  isIdle: boolean
+  hasEnded: boolean
 }
 
 function isSkewed(batch: RecordBatch, row: number, timestamp: number, maxSkewMs: number): boolean {
@@ -250,8 +292,7 @@ export function rejectedEvent(
   reason: string,
   cause?: DeadLetterCause,
 ): RejectedEvent {
-  const { stream, partition } = batch.split
   const raw = batch.bytes.toString('latin1', batch.starts[row], batch.ends[row])
-  const rejected = { kind, stream, partition, offset: batch.offsets[row] as number, reason, raw }
+  const rejected = { kind, ...batch.split, offset: batch.offsets[row] as number, reason, raw }
   return cause === undefined ? rejected : { ...rejected, cause }
 }

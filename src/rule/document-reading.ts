@@ -1,6 +1,6 @@
+import { parseDuration } from '../connector/duration.ts'
 import type { ErrorCode } from '../errors.ts'
 import { isWithin, joinPath, parentPath } from './document-path.ts'
-import { parseDuration } from './duration.ts'
 import { parseISOTime } from './iso-time.ts'
 import { didYouMean, type RuleProblem } from './rule-problem.ts'
 import type { YAMLDocument } from './yaml-document.ts'

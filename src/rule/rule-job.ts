@@ -3,26 +3,31 @@ import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts
 import { StateCache } from '../checkpoint/state-cache.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
+import { type ConnectorError, TocsinError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
-import type { DeadLetterCause, RejectedEvent, SideOutput } from '../operator/side-output.ts'
-import type { SourceCounts, SourceOperator } from '../operator/source-operator.ts'
+import type { SideOutput } from '../operator/side-output.ts'
 import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
 import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import type { Split } from '../stream/event.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
+import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
+import { type JobCheckpoints, type JobDurability, openJobCheckpoints } from './job-checkpoints.ts'
+import { JobCounters, type JobTotals } from './job-counters.ts'
+import type { JobMetrics } from './job-metrics.ts'
+import type { RuleReplacement } from './rule-operator.ts'
 import {
-  type JobCheckpoints,
-  type JobCounts,
-  type JobDurability,
-  openJobCheckpoints,
-} from './job-checkpoints.ts'
-import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
+  compileRules,
+  type RulePipeline,
+  type RulePipelineOptions,
+  type StreamTime,
+} from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
 export interface JobStream {
@@ -42,18 +47,45 @@ export interface RuleJobOptions {
   readonly onSuppressed: (suppressed: SuppressedAlert) => void
   readonly sideOutput: SideOutput
   readonly onExpressionError: (report: ExpressionErrorReport) => void
+  /** Told what keeps a split's records from coming, and, by undefined, that they come again. */
+  readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
-  readonly isStopped: () => boolean
+  /** Default: it runs until all streams have ended. */
+  readonly stop?: StopSignal
+  /** Called between batches of a job without checkpoints; what it gives is waited for. */
+  readonly betweenBatches?: () => Promise<void> | undefined
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
+  readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
   /** What the sorters may hold together, bytes; default 256 MiB. */
   readonly sorterCapBytes?: number
   /** Told once, when more had to be held; default: only the summary tells. */
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
   /** Default: what the job knows ends with its process. */
   readonly durability?: JobDurability
+  /** Given what the running job can be asked for, before it reads anything. */
+  readonly onStarted?: (job: RunningJob) => void
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
+}
+
+/** What a running job can be asked for. */
+export interface RunningJob {
+  /** How it stands now. */
+  metrics(): JobMetrics
+  /**
+   * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
+   * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
+   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced
+   */
+  replaceRules(rules: readonly CheckedRule[]): Promise<RulesReplaced>
+}
+
+/** What a change of rules has done. */
+export interface RulesReplaced extends RuleReplacement {
+  /** How long the stream waited for it, ms of processing time. */
+  readonly pauseMs: number
 }
 
 /** An alert with its document, which is made when it is asked for. */
@@ -72,19 +104,16 @@ export interface JobProgress {
   readonly eventTime: number
 }
 
+/**
+ * How a run of a job came to its end: all streams have ended; it was stopped, and with durability
+ * goes on from a last checkpoint; or it was stopped and could not finish in time: alerts still wait
+ * for their sinks (in the last checkpoint, if there are checkpoints), or that was not taken.
+ */
+export type JobEnd = 'ended' | 'stopped' | 'unsent' | 'not_taken'
+
 /** What became of everything that a job read. */
-export interface JobSummary {
-  /** Events that were offered to the rules: those without the key of one are dead letters. */
-  readonly events: number
-  readonly late: number
-  readonly lateAfterIdle: number
-  readonly deadLetters: number
-  readonly deadLettersByCause: ReadonlyMap<DeadLetterCause, number>
-  /** Outside of the stretch that was asked for. */
-  readonly outOfRange: number
-  readonly alertsByRule: ReadonlyMap<string, number>
-  readonly suppressedByRule: ReadonlyMap<string, number>
-  readonly metrics: ReadonlyMap<string, number>
+export interface JobSummary extends JobTotals {
+  readonly end: JobEnd
   /** Conditions that had no value for some events, in order of rules. */
   readonly expressionErrors: readonly ExpressionErrorReport[]
   /** Keys with something open at the end. */
@@ -94,7 +123,8 @@ export interface JobSummary {
 }
 
 /**
- * Runs rules over their streams until all of them have ended.
+ * Runs rules over their streams until all of them have ended, or it is stopped. A stopped job reads
+ * no further, and time stays where it is; what it found is delivered.
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
@@ -104,35 +134,28 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
-  readonly #metrics = new MetricGroup()
+  readonly #counters: JobCounters
+  readonly #steadyClock: Clock
   readonly #pipeline: RulePipeline
-  readonly #alertsByRule = new Map<string, number>()
-  readonly #suppressedByRule = new Map<string, number>()
-  readonly #deadLettersByCause = new Map<DeadLetterCause, number>()
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
-  #alerts = 0
   #readers: SplitReader[] = []
+  #checkpoints: JobCheckpoints | null = null
+  /** The rules to go on with. */
+  #replacement: RequestedReplacement | null = null
 
   constructor(options: RuleJobOptions) {
     this.#options = options
-    for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
+    this.#steadyClock = steadyClock(options.clock)
+    const counters = new JobCounters(() => this.#pipeline.sources)
+    this.#counters = counters
+    for (const { rule } of options.rules) counters.addRule(rule.id)
     const { durability } = options
-    const cache = durability === undefined ? undefined : new StateCache(durability.cacheBytes)
+    const cache = durability === undefined ? null : new StateCache(durability.cacheBytes)
     this.#pipeline = compileRules(options.rules, {
-      ...options,
-      streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
-      ...(cache === undefined ? {} : { createBackend: () => new DiskKeyedStateBackend(cache) }),
-      metrics: this.#metrics,
-      sideOutput: (rejected) => this.#leaveOut(rejected),
-      alerts: {
-        alert: (alert, document) => this.#take(alert, document),
-        suppressed: (suppressed) => this.#noteSuppressed(suppressed),
-        droppedMatches: (rule, count) =>
-          this.#metrics.counter(`dropped_matches.${rule}`).increment(count),
-        refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
-      },
+      ...this.#pipelineOptions(counters.metrics),
+      ...(cache === null ? {} : { createBackend: () => new DiskKeyedStateBackend(cache) }),
     })
     this.#sorterCap = new SorterCap({
       bufferedBytes: () => this.#pipeline.bufferedBytes(),
@@ -141,56 +164,166 @@ class RuleJob {
     })
   }
 
+  #pipelineOptions(metrics: MetricGroup): RulePipelineOptions {
+    const options = this.#options
+    const counters = this.#counters
+    return {
+      ...options,
+      streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
+      metrics,
+      sideOutput: (rejected) => {
+        counters.noteRejected(rejected)
+        options.sideOutput(rejected)
+      },
+      alerts: {
+        alert: (alert, document) => {
+          counters.noteAlert(alert.rule)
+          this.#pending.push({ alert, document })
+        },
+        suppressed: (suppressed) => {
+          counters.noteSuppressed(suppressed.alert.rule)
+          options.onSuppressed(suppressed)
+        },
+        droppedMatches: (rule, count) => counters.noteDroppedMatches(rule, count),
+        refusedEvent: (rule) => counters.noteRefusedEvent(rule),
+      },
+    }
+  }
+
   async run(): Promise<JobSummary> {
     const { durability } = this.#options
-    if (durability === undefined) return await this.#runOnce(null)
-    const checkpoints = await openJobCheckpoints(
-      durability,
-      this.#pipeline,
-      this.#options.scheduler,
-    )
+    if (durability === undefined) return this.#summary(await this.#runOnce(null))
+    const checkpoints = await this.#open(durability)
+    if (checkpoints === null) return this.#summary('stopped')
     try {
-      if (!checkpoints.isFinished) return await this.#runOnce(checkpoints)
-      await checkpoints.restore([], this.#counts)
-      await checkpoints.settled()
-      return this.#summary()
+      if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
+      await checkpoints.restore([], this.#counters)
+      const settled = checkpoints.settle(this.#counters, this.#host)
+      const isSettled = await doneBefore(this.#stop.overdue, settled)
+      return this.#summary(isSettled ? 'ended' : 'unsent')
     } finally {
       await checkpoints.close()
     }
   }
 
-  async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobSummary> {
-    const { clock, scheduler, isStopped } = this.#options
-    this.#readers = await openReaders(this.#inputs(checkpoints), clock)
+  /** What waits and is due goes by a clock that never goes back. */
+  get #host() {
+    return { clock: this.#steadyClock, scheduler: this.#options.scheduler, stop: this.#stop }
+  }
+
+  get #stop(): StopSignal {
+    return this.#options.stop ?? neverStopped
+  }
+
+  /** `null`: it was stopped while a sink was waited for. */
+  async #open(durability: JobDurability): Promise<JobCheckpoints | null> {
+    const opening = openJobCheckpoints(durability, this.#pipeline, this.#options.scheduler)
+    if (await doneBefore(this.#stop.asked, opening)) return await opening
+    const closed = opening.then(
+      (checkpoints) => checkpoints.close(),
+      () => undefined,
+    )
+    // A closed outbox waits for its sink no longer.
+    for (const outbox of durability.outboxes.values()) outbox.close().catch(() => undefined)
+    await doneBefore(this.#stop.overdue, closed)
+    return null
+  }
+
+  async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobEnd> {
+    const { clock, onSourceRetry, onSourceProblem } = this.#options
+    const host = this.#host
+    const onRetry = onSourceRetry ?? (() => undefined)
+    // Records are stamped with the time of day.
+    const readers = await openReaders(this.#inputs(checkpoints), { ...host, clock, onRetry })
+    if (readers === null) return 'stopped'
+    this.#readers = readers
+    this.#checkpoints = checkpoints
     let coordinator: CheckpointCoordinator | null = null
-    const task = new StreamTask(this.#readers, {
-      clock,
-      scheduler,
-      isStopped,
+    const task = new StreamTask(readers, {
+      ...host,
+      isStopped: () => this.#stop.asked.aborted,
       sorterCap: this.#sorterCap,
       ...(checkpoints === null ? {} : { settle: () => this.#pipeline.settle() }),
       afterBatch: () => this.#afterBatch(),
-      beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
+      beforeTurn: () => this.#beforeTurn(coordinator),
+      nextTurn: () => coordinator?.dueAt ?? this.#nextLook(),
+      ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
-      await checkpoints?.restore(this.#readers, this.#counts)
-      coordinator = checkpoints?.start(this.#readers, this.#counts, { clock, scheduler }) ?? null
+      await checkpoints?.restore(readers, this.#counters)
+      coordinator = checkpoints?.start(readers, this.#counters, host) ?? null
+      this.#options.onStarted?.({
+        metrics: () => this.#metrics(),
+        replaceRules: (rules) => this.#requestRules(rules),
+      })
       await task.run()
-      await this.#flush()
-      await this.#delivery
-      await coordinator?.finish(this.#readers.every(({ ended }) => ended))
+      return await this.#finish(coordinator)
     } finally {
-      await this.#delivery.catch(() => {})
-      await task.close()
+      this.#replacement?.reject(new TocsinError('USAGE', 'the job has ended'))
+      await doneBefore(this.#stop.overdue, this.#close(task))
     }
-    return this.#summary()
   }
 
-  async #checkpoint(coordinator: CheckpointCoordinator): Promise<void> {
-    // The end of a split, too, may have found something: a checkpoint must not go past it.
-    await this.#flush()
+  /** By when it looks whether it is to stop, epoch ms. */
+  #nextLook(): number {
+    return this.#options.stop === undefined ? Infinity : this.#steadyClock.now() + lookMs
+  }
+
+  /** Delivers what is left, and takes the last checkpoint. */
+  async #finish(coordinator: CheckpointCoordinator | null): Promise<JobEnd> {
+    const { overdue } = this.#stop
+    await this.#flush(overdue)
+    const isDelivered = await doneBefore(overdue, this.#delivery)
+    if (!isDelivered || this.#pending.length > 0) return 'unsent'
+    const isEnd = this.#readers.every(({ ended }) => ended)
+    const last = (await coordinator?.finish(isEnd)) ?? 'settled'
+    if (last !== 'settled') return last
+    return isEnd ? 'ended' : 'stopped'
+  }
+
+  async #close(task: StreamTask): Promise<void> {
+    await this.#delivery.catch(() => {})
+    await task.close()
+  }
+
+  /** Also where nothing is read: time may have found something, a checkpoint may be due. */
+  async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
+    await this.#flush(this.#stop.asked)
+    if (coordinator === null) await this.#options.betweenBatches?.()
+    if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
+    // A checkpoint must not go past what was found.
+    if (coordinator === null || this.#pending.length > 0) return
     await this.#delivery
     await coordinator.betweenBatches()
+  }
+
+  async #requestRules(rules: readonly CheckedRule[]): Promise<RulesReplaced> {
+    // What cannot be compiled must not stop half way through.
+    const known = new Set(this.#pipeline.fingerprints)
+    const fresh = rules.filter(({ rule }) => !known.has(rule.fingerprint))
+    compileRules(fresh, this.#pipelineOptions(new MetricGroup()))
+    return await new Promise((resolve, reject) => {
+      this.#replacement?.reject(new TocsinError('USAGE', 'other rules have come since'))
+      this.#replacement = { rules, resolve, reject }
+    })
+  }
+
+  #replaceRules(
+    { rules, resolve }: RequestedReplacement,
+    coordinator: CheckpointCoordinator | null,
+  ): void {
+    const { clock } = this.#options
+    const startedAt = clock.now()
+    this.#replacement = null
+    for (const { rule } of rules) {
+      this.#counters.addRule(rule.id)
+    }
+    const replacement = this.#pipeline.replaceRules(rules)
+    if (coordinator !== null) {
+      this.#checkpoints?.openOperators()
+      coordinator.request()
+    }
+    resolve({ ...replacement, pauseMs: clock.now() - startedAt })
   }
 
   #inputs(checkpoints: JobCheckpoints | null): StreamInput[] {
@@ -202,59 +335,17 @@ class RuleJob {
     })
   }
 
-  readonly #counts: JobCounts = {
-    save: () => ({
-      alerts: this.#alerts,
-      alertsByRule: [...this.#alertsByRule],
-      suppressedByRule: [...this.#suppressedByRule],
-      deadLettersByCause: [...this.#deadLettersByCause],
-      metrics: [...this.#metrics.snapshot()],
-      sources: [...this.#pipeline.sources].map(([stream, { counts }]) => [stream, { ...counts }]),
-    }),
-    restore: (form) => {
-      const saved = form as unknown as SavedCounts
-      this.#alerts = saved.alerts
-      for (const [rule, count] of saved.alertsByRule) this.#alertsByRule.set(rule, count)
-      for (const [rule, count] of saved.suppressedByRule) this.#suppressedByRule.set(rule, count)
-      for (const [cause, count] of saved.deadLettersByCause) {
-        this.#deadLettersByCause.set(cause, count)
-      }
-      for (const [name, count] of saved.metrics) this.#metrics.counter(name).value = count
-      for (const [stream, counts] of saved.sources) {
-        Object.assign(this.#pipeline.sources.get(stream)?.counts ?? {}, counts)
-      }
-    },
-  }
-
-  #take(alert: Alert, document: () => string): void {
-    this.#alerts++
-    this.#alertsByRule.set(alert.rule, (this.#alertsByRule.get(alert.rule) ?? 0) + 1)
-    this.#pending.push({ alert, document })
-  }
-
-  #noteSuppressed(suppressed: SuppressedAlert): void {
-    const { rule } = suppressed.alert
-    this.#suppressedByRule.set(rule, (this.#suppressedByRule.get(rule) ?? 0) + 1)
-    this.#options.onSuppressed(suppressed)
-  }
-
-  #leaveOut(rejected: RejectedEvent): void {
-    const { cause } = rejected
-    if (cause !== undefined) {
-      this.#deadLettersByCause.set(cause, (this.#deadLettersByCause.get(cause) ?? 0) + 1)
-    }
-    this.#options.sideOutput(rejected)
-  }
-
   async #afterBatch(): Promise<void> {
-    await this.#flush()
+    await this.#flush(this.#stop.asked)
     this.#options.onProgress(this.#progress())
   }
 
-  /** Hands alerts over when those before have been taken: one batch is under way at most. */
-  async #flush(): Promise<void> {
-    if (this.#pending.length === 0) return
-    await this.#delivery
+  /**
+   * Hands alerts over when those before have been taken: one batch is under way at most. Waits for
+   * that only until the signal is aborted.
+   */
+  async #flush(until: AbortSignal): Promise<void> {
+    if (this.#pending.length === 0 || !(await doneBefore(until, this.#delivery))) return
     const alerts = this.#pending
     this.#pending = []
     this.#delivery = this.#options.deliver(alerts)
@@ -272,46 +363,46 @@ class RuleJob {
       bytesTotal = total === undefined || bytesTotal === undefined ? undefined : bytesTotal + total
       if (!ended && !idle) eventTime = Math.min(eventTime, watermark)
     }
-    return { bytesRead, bytesTotal, events: this.#events(), alerts: this.#alerts, eventTime }
-  }
-
-  #events(): number {
-    return sumOf(this.#pipeline.sources, (source) => source.counts.events)
-  }
-
-  #summary(): JobSummary {
-    const { sources } = this.#pipeline
     return {
-      events: this.#events(),
-      late: sumOf(sources, (source) => source.counts.late),
-      lateAfterIdle: sumOf(sources, (source) => source.counts.lateAfterIdle),
-      deadLetters: sumOf(sources, (source) => source.counts.deadLetters),
-      deadLettersByCause: this.#deadLettersByCause,
-      outOfRange: sumOf(sources, (source) => source.counts.outOfRange),
-      alertsByRule: this.#alertsByRule,
-      suppressedByRule: this.#suppressedByRule,
-      metrics: this.#metrics.snapshot(),
+      bytesRead,
+      bytesTotal,
+      events: this.#counters.events,
+      alerts: this.#counters.alerts,
+      eventTime,
+    }
+  }
+
+  #summary(end: JobEnd): JobSummary {
+    return {
+      ...this.#counters.totals(),
+      end,
       expressionErrors: this.#pipeline.expressionErrors(),
       openKeys: this.#pipeline.openKeys(),
       bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
     }
   }
+
+  #metrics(): JobMetrics {
+    const { sources } = this.#pipeline
+    return {
+      ...this.#counters.totals(),
+      countsByStream: new Map([...sources].map(([stream, { counts }]) => [stream, { ...counts }])),
+      splits: this.#readers.map(({ reader, watermark, idle, ended, problem }) => {
+        const { read, total } = reader.progress()
+        const backlog = total === undefined ? undefined : Math.max(0, total - read)
+        return { ...reader.split, watermark, idle, ended, problem, backlog }
+      }),
+      openKeys: this.#pipeline.openKeys(),
+      sorterBytes: this.#pipeline.bufferedBytes(),
+    }
+  }
 }
 
-interface SavedCounts {
-  readonly alerts: number
-  readonly alertsByRule: readonly (readonly [string, number])[]
-  readonly suppressedByRule: readonly (readonly [string, number])[]
-  readonly deadLettersByCause: readonly (readonly [DeadLetterCause, number])[]
-  readonly metrics: readonly (readonly [string, number])[]
-  readonly sources: readonly (readonly [string, SourceCounts])[]
-}
+/** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
+const lookMs = 100
 
-function sumOf(
-  sources: ReadonlyMap<string, SourceOperator>,
-  count: (source: SourceOperator) => number,
-): number {
-  let sum = 0
-  for (const source of sources.values()) sum += count(source)
-  return sum
+interface RequestedReplacement {
+  readonly rules: readonly CheckedRule[]
+  readonly resolve: (replaced: RulesReplaced) => void
+  readonly reject: (failure: TocsinError) => void
 }

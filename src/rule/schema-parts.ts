@@ -1,5 +1,5 @@
-import { byteSizeExpected, byteSizePattern } from './byte-size.ts'
-import { durationExpected, durationPattern } from './duration.ts'
+import { byteSizeExpected, byteSizePattern } from '../connector/byte-size.ts'
+import { durationExpected, durationPattern } from '../connector/duration.ts'
 import { isoTimeExpected } from './iso-time.ts'
 
 /** A node of the published schema. */

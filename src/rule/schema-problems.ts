@@ -116,6 +116,8 @@ function hintOf(error: ErrorObject, missing: string): string {
 
 function valueMessage(error: ErrorObject): string {
   const { keyword, params, data, parentSchema } = error
+  // What is write-only is a secret.
+  if (parentSchema?.writeOnly === true) return 'expected a text; what is there is not shown'
   const expected = parentSchema?.['x-expected'] ?? typeNames(parentSchema?.type)
   const lacksUnit = typeof data === 'number' && /^a duration/.test(String(expected))
   if (lacksUnit) return `expected ${expected}: the bare number ${data} has no unit`

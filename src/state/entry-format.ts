@@ -8,8 +8,11 @@ export interface EntryFormat {
   isEmpty(entry: KeyEntry): boolean
   /** Writes what the slots hold. */
   write(entry: KeyEntry, out: ByteWriter): void
-  /** Puts into the slots of a new entry what `write` has written. */
-  read(entry: KeyEntry, from: ByteReader): void
+  /**
+   * Puts into the slots of a new entry what `write` has written.
+   * @param watermark event time that has been reached, epoch ms: what ran out before may be left out
+   */
+  read(entry: KeyEntry, from: ByteReader, watermark: number): void
   /**
    * Event time from which on the entry is the same as none although nobody has looked at it, epoch
    * ms; infinity: it must be looked at when its timer is due.

@@ -2,6 +2,16 @@
 export interface Split {
   readonly stream: string
   readonly partition: number
+  /** What the outside calls it, where that says more: the topic and its partition. For people. */
+  readonly origin?: SplitOrigin
+}
+
+/** The names by which an outside system knows a split. */
+export type SplitOrigin = Readonly<Record<string, string | number>>
+
+/** Whether events of `a` come before those of `b` where their times are equal (D3). */
+export function isBefore(a: Split, b: Split): boolean {
+  return a.stream === b.stream ? a.partition < b.partition : a.stream < b.stream
 }
 
 /**
@@ -23,8 +33,10 @@ export interface Event {
   /** The first field slots: read by generated code. */
   readonly f0: unknown
   readonly f1: unknown
-  /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
-  moreFields: readonly unknown[]
+  /** Field slots from `inlineFields` on. */
+  readonly moreFields: readonly unknown[]
+  /** Fields that only alerts read, filled in for an alert: slots below zero, from -1 on. */
+  lateFields?: readonly unknown[]
   /** The value of a field slot; `undefined` is a missing field. */
   field(slot: number): unknown
 }
@@ -46,7 +58,8 @@ export class ArrivedEvent implements Event {
   readonly morePredicates: readonly number[]
   readonly f0: unknown
   readonly f1: unknown
-  moreFields: readonly unknown[]
+  readonly moreFields: readonly unknown[]
+  lateFields?: readonly unknown[]
   text: EventBytes
   textStart: number
   textEnd: number
@@ -81,6 +94,7 @@ export class ArrivedEvent implements Event {
   }
 
   field(slot: number): unknown {
+    if (slot < 0) return this.lateFields?.[-1 - slot]
     if (slot === 0) return this.f0
     return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
   }

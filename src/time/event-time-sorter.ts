@@ -83,14 +83,21 @@ interface SortedRun {
  * without sorting.
  */
 export class EventTimeSorter {
-  /** Runs by split, in the order in which splits were added: the order of ties. */
+  /** Runs by split. */
   readonly #runs: SortedRun[][] = []
+  /** The splits in the order of ties. */
+  readonly #order: number[] = []
   #watermark = -Infinity
   #bytes = 0
 
-  /** Adds a split; splits must be added in order of (stream, partition). */
-  addSplit(): number {
-    return this.#runs.push([]) - 1
+  /**
+   * Adds a split.
+   * @param rank how many splits stand before it where times are equal; default all that are there
+   */
+  addSplit(rank = this.#order.length): number {
+    const split = this.#runs.push([]) - 1
+    this.#order.splice(rank, 0, split)
+    return split
   }
 
   /** What is held, roughly. */
@@ -161,7 +168,7 @@ export class EventTimeSorter {
     if (watermark <= this.#watermark) return
     this.#watermark = watermark
     const due: Due[] = []
-    for (let split = 0; split < this.#runs.length; split++) this.#collect(split, watermark, due)
+    for (const split of this.#order) this.#collect(split, watermark, due)
     if (areInOrder(due)) for (const slice of due) releaseSlice(slice, released)
     else releaseMerged(due, released)
   }

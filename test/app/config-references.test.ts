@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: `${` is what references are written with.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { parseConfig } from '../../app/config.ts'
 import { formatProblem } from '../../src/index.ts'
 import { folderWith, ndjson, tocsin } from './command-line.ts'
@@ -146,7 +146,7 @@ const example = `streams:
     partitioned_by: card
     redact: [pan]
 sinks:
-  alerts: { kafka: { topic: alerts }, default: true }
+  alerts: { kafka: { brokers: [localhost:9092], topic: alerts }, default: true }
   oncall: { email: { to: [ops@example.org], smtp: "\${SMTP_URL}" } }
 tables: { devices: { file: tables/devices.csv, key: id } }
 rules: rules/
@@ -156,37 +156,27 @@ api: { listen: 127.0.0.1:7474 }
 `
 
 describe('the whole configuration', () => {
+  beforeEach(() => {
+    vi.stubEnv('SMTP_URL', 'smtp://localhost')
+  })
+
   it('says of every part that is not built yet that it is not, all at once', async () => {
     const at = folderWith({ 'tocsin.yaml': example, 'schemas/payment.schema.json': '{}' })
     const { code, out } = await tocsin('check', join(at, 'tocsin.yaml'))
     const lines = out.trimEnd().split('\n')
     expect([code, lines.filter((line) => !line.includes('not yet: '))]).toEqual([2, []])
     expect(lines.map((line) => / \(RULE_NOT_YET at (.*)\)$/.exec(line)?.[1])).toEqual([
-      'streams.payments.source.kafka',
-      'sinks.alerts.kafka',
-      'sinks.oncall.email',
       'tables',
       'state.retained',
-      'api',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
-      '3:15',
-      '9:13',
-      '10:13',
       '11:1',
       '13:81',
-      '15:1',
     ])
   })
 
   it('is accepted without those parts', async () => {
-    const built = example
-      .replace(/\{ kafka: \{ brokers.*\n/, '{ file: { path: p.ndjson } }\n')
-      .replace('{ kafka: { topic: alerts }', '{ stdout: {}')
-      .replace(/ {2}oncall.*\n/, '')
-      .replace(/tables:.*\n/, '')
-      .replace(/api:.*\n/, '')
-      .replace(', retained: 1', '')
+    const built = example.replace(/tables:.*\n/, '').replace(', retained: 1', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
     expect(await tocsin('check', join(at, 'tocsin.yaml'))).toMatchObject({ code: 0, out: '' })
   })
@@ -205,6 +195,6 @@ describe('the whole configuration', () => {
     expect(out).toContain(
       '5:13: no schema of events can be taken from bad.json: it is no JSON Schema',
     )
-    expect(out.match(/not yet: /g)).toHaveLength(6)
+    expect(out.match(/not yet: /g)).toHaveLength(3)
   })
 })

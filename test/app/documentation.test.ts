@@ -91,6 +91,7 @@ describe('docs/configuration.md', () => {
     const known: Record<Exclude<DeadLetterCause, 'parse'>, true> = {
       json: true,
       too_long: true,
+      format: true,
       schema: true,
       time: true,
       future: true,

@@ -77,20 +77,38 @@ describe('an ingest log', () => {
     expect([bytes[ends[0]!], [...bytes.subarray(ends[1])]]).toEqual([10, Array(8).fill(10)])
   })
 
-  it('keeps which records are too long', async () => {
+  it('keeps what is wrong with records', async () => {
     const log = await openLog(await simulatedFiles())
-    const tooLong = new Map([[1, 'it is longer than a line may be']])
-    await log.append({ ...recordsOf(['a', 'b', 'c']), tooLong })
+    const faults = new Map([
+      [1, { cause: 'too_long', reason: 'it is longer than a line may be' } as const],
+      [2, { cause: 'format', reason: 'its schema is not known' } as const],
+    ])
+    await log.append({ ...recordsOf(['a', 'b', 'c']), faults })
     await log.append(recordsOf(['d']))
     const seen: unknown[] = []
     for (const from of [0, 1, 2, 3]) {
       const records = (await log.read(from).next())!
-      seen.push([records.count, [...(records.tooLong?.keys() ?? [])]])
+      seen.push([
+        records.count,
+        [...(records.faults ?? [])].map(([row, { cause }]) => [row, cause]),
+      ])
     }
     expect(seen).toEqual([
-      [3, [1]],
-      [2, [0]],
-      [1, []],
+      [
+        3,
+        [
+          [1, 'too_long'],
+          [2, 'format'],
+        ],
+      ],
+      [
+        2,
+        [
+          [0, 'too_long'],
+          [1, 'format'],
+        ],
+      ],
+      [1, [[0, 'format']]],
       [1, []],
     ])
   })

@@ -173,11 +173,11 @@ describe('a file source', () => {
       expect(batches.flatMap((batch) => [...batch.offsets])).toEqual(offsets)
       expect(
         batches.flatMap((batch) =>
-          [...(batch.tooLong ?? [])].map(([row, why]) => [batch.offsets[row], why]),
+          [...(batch.faults ?? [])].map(([row, fault]) => [batch.offsets[row], fault]),
         ),
-      ).toEqual(tooLong.map((offset) => [offset, reason]))
+      ).toEqual(tooLong.map((offset) => [offset, { cause: 'too_long', reason }]))
       expect(
-        batches.flatMap(({ starts, ends, tooLong: marks = new Map() }) =>
+        batches.flatMap(({ starts, ends, faults: marks = new Map() }) =>
           [...marks.keys()].map((row) => ends[row]! - starts[row]!),
         ),
       ).toEqual(tooLong.map(() => 1024))

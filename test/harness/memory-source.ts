@@ -1,12 +1,18 @@
-import type { PollResult, Source } from '../../src/connector/source.ts'
+import type { PollResult, Source, SourceReader } from '../../src/connector/source.ts'
 import type { Split } from '../../src/stream/event.ts'
 import { recordBatch } from './decoder-difference.ts'
 
 /**
  * One poll of a split: records as JSON values (a string is its own text), nothing for now, nothing
- * for now though there is more outside, or a failure.
+ * for now though there is more outside, and why, new splits by partition, or a failure.
  */
-export type MemoryPoll = readonly unknown[] | 'idle' | 'backlog' | Error
+export type MemoryPoll =
+  | readonly unknown[]
+  | 'idle'
+  | 'backlog'
+  | { readonly problem: string }
+  | { readonly splits: Readonly<Record<number, readonly MemoryPoll[]>> }
+  | Error
 
 export interface MemorySourceOptions {
   readonly live?: boolean
@@ -39,7 +45,14 @@ class MemorySource implements Source {
     })
   }
 
-  #reader(split: Split, polls: readonly MemoryPoll[]) {
+  #newReaders({ stream }: Split, splits: Readonly<Record<number, readonly MemoryPoll[]>>) {
+    return Object.entries(splits).map(([partition, polls]) => {
+      this.openReaders++
+      return this.#reader({ stream, partition: Number(partition) }, polls)
+    })
+  }
+
+  #reader(split: Split, polls: readonly MemoryPoll[]): SourceReader {
     let next = 0
     let offset = 0
     return {
@@ -50,6 +63,9 @@ class MemorySource implements Source {
         if (poll === 'idle') return { kind: 'idle', untilMs: 0 }
         if (poll === 'backlog') return { kind: 'idle', untilMs: 0, backlog: true }
         if (poll instanceof Error) throw poll
+        if ('problem' in poll) return { kind: 'idle', untilMs: 0, backlog: true, ...poll }
+        if ('splits' in poll)
+          return { kind: 'splits', readers: this.#newReaders(split, poll.splits) }
         const texts = poll.map((record) =>
           typeof record === 'string' ? record : JSON.stringify(record),
         )

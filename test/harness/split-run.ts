@@ -24,6 +24,7 @@ export interface SplitRunOptions {
   readonly clock?: ManualClock
   readonly sorterCapBytes?: number
   readonly rules?: readonly CheckedRule[]
+  readonly to?: number
 }
 
 /** What a job did, in the order in which it did it. */
@@ -34,6 +35,8 @@ export interface SplitRun {
   readonly exceeded: readonly SorterCapExceeded[]
   /** After each batch. */
   readonly progress: readonly JobProgress[]
+  /** `stream/partition: problem`, and without one when it was over. */
+  readonly problems: readonly string[]
 }
 
 /** A rule that alerts on every event of stream `s` with key `k`: alerts tell order and time. */
@@ -49,12 +52,13 @@ export function checked(text: string): readonly CheckedRule[] {
 /** Runs rules over streams to their end; processing time passes only where the job waits. */
 export async function runSplits(
   streams: Readonly<Record<string, SplitRunStream>>,
-  { clock = new ManualClock(), rules = everyEvent, sorterCapBytes }: SplitRunOptions = {},
+  { clock = new ManualClock(), rules = everyEvent, sorterCapBytes, to }: SplitRunOptions = {},
 ): Promise<SplitRun> {
   const alerts: Alert[] = []
   const rejected: RejectedEvent[] = []
   const exceeded: SorterCapExceeded[] = []
   const progress: JobProgress[] = []
+  const problems: string[] = []
   const summary = await runRuleJob({
     rules,
     streams: new Map(Object.entries(streams).map(([name, stream]) => [name, jobStream(stream)])),
@@ -73,11 +77,13 @@ export async function runSplits(
     sideOutput: (event) => rejected.push(event),
     onExpressionError: () => undefined,
     onProgress: (each) => progress.push(each),
+    onSourceProblem: ({ stream, partition }, problem = '') =>
+      problems.push(`${stream}/${partition}: ${problem}`),
     onSorterCapExceeded: (each) => exceeded.push(each),
-    isStopped: () => false,
     ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),
+    ...(to === undefined ? {} : { to }),
   })
-  return { summary, alerts, rejected, exceeded, progress }
+  return { summary, alerts, rejected, exceeded, progress, problems }
 }
 
 function jobStream({ source, unit = 'ms', check, ...watermarks }: SplitRunStream) {

@@ -93,7 +93,7 @@ describe('records that are no events', () => {
     ])
   })
 
-  it('are those of which the source has only the beginning, though that may be JSON', async () => {
+  it('are those that their source marks, though what is there may be JSON', async () => {
     const source = memorySource([[['{"ts":1,"k":"a"}', '{"ts":2,"k"', { ts: 3, k: 'a' }]]])
     const cut = {
       bounded: true,
@@ -104,8 +104,11 @@ describe('records that are no events', () => {
           async pollBatch() {
             const result = await reader.pollBatch()
             if (result.kind !== 'batch') return result
-            const tooLong = new Map([0, 1].map((row) => [row, 'too long']))
-            return { kind: 'batch' as const, batch: { ...result.batch, tooLong } }
+            const faults = new Map([
+              [0, { cause: 'too_long', reason: 'too long' } as const],
+              [1, { cause: 'format', reason: 'no Avro' } as const],
+            ])
+            return { kind: 'batch' as const, batch: { ...result.batch, faults } }
           },
         }))
       },
@@ -114,7 +117,7 @@ describe('records that are no events', () => {
     expect(positions(alerts)).toEqual(['s/0/2@3'])
     expect(rejected.map(({ offset, cause, reason }) => [offset, cause, reason])).toEqual([
       [0, 'too_long', 'too long'],
-      [1, 'too_long', 'too long'],
+      [1, 'format', 'no Avro'],
     ])
   })
 })

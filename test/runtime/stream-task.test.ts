@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { hostClock, hostScheduler } from '../../app/host.ts'
+import type { SourceOperator } from '../../src/operator/source-operator.ts'
+import { SplitReader } from '../../src/runtime/split-reader.ts'
+import { StreamTask } from '../../src/runtime/stream-task.ts'
 import { ManualClock } from '../../src/time/clock.ts'
+import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
 import { type MemoryPoll, memorySource } from '../harness/memory-source.ts'
 import { checked, positions, runSplits } from '../harness/split-run.ts'
 
@@ -79,6 +84,81 @@ describe('splits of one job', () => {
       t: { source: t, idleAfterMs: Infinity },
     })
     expect(polled).toHaveLength(4)
+  })
+})
+
+describe('a split that comes to be while others are read', () => {
+  it('is read to its end, and stands in the order of ties where its partition belongs', async () => {
+    const fresh = { splits: { 1: polls(20, 30), 3: polls(20) } }
+    const s = memorySource([[[at(10)], fresh, [at(20)], [at(30)]]])
+    const t = memorySource([polls(20, 30)])
+    const rules = checked('id: every\nfrom: [s, t]\nby: k\ndetect: { event: {} }\n')
+    const { alerts, summary } = await runSplits({ s: { source: s }, t: { source: t } }, { rules })
+    expect(positions(alerts)).toEqual([
+      's/0/0@10',
+      's/0/1@20',
+      's/1/0@20',
+      's/3/0@20',
+      't/0/0@20',
+      's/0/2@30',
+      's/1/1@30',
+      't/0/1@30',
+    ])
+    expect([summary.lateAfterIdle, s.openReaders]).toEqual([0, 0])
+  })
+
+  it('holds time from then on, and what it brings too late for that is counted and kept', async () => {
+    const fresh = { splits: { 1: [[at(500), at(1500)], ...silence(3), [at(3500)]] } }
+    const source = memorySource([[[at(1000)], fresh, ...polls(2000, 4000)]])
+    const { alerts, rejected } = await runSplits({ s: { source, idleAfterMs: Infinity } })
+    expect(positions(alerts)).toEqual([
+      's/0/0@1000',
+      's/1/1@1500',
+      's/0/1@2000',
+      's/1/2@3500',
+      's/0/2@4000',
+    ])
+    expect(rejected).toMatchObject([{ kind: 'late_after_idle', partition: 1, offset: 0 }])
+  })
+})
+
+describe('a split whose outside is in trouble', () => {
+  it('says so once for each trouble, and when it is over', async () => {
+    const trouble = (problem: string): MemoryPoll => ({ problem })
+    const away = trouble('the broker is away')
+    const source = memorySource([[away, away, trouble('no leader'), ...polls(1), away]])
+    const { problems } = await runSplits({ s: { source } })
+    expect(problems).toEqual([
+      's/0: the broker is away',
+      's/0: no leader',
+      's/0: ',
+      's/0: the broker is away',
+      's/0: ',
+    ])
+  })
+})
+
+describe('a replay up to a time', () => {
+  it('tells a split that nothing more of it can count, and decides what is late as the run did', async () => {
+    const finished: number[] = []
+    const splits = [polls(10, 100, 140, 95, 160, 170), polls(20, 90)]
+    const source = memorySource(splits)
+    const noting = {
+      bounded: true,
+      open: async (stream: string) =>
+        (await source.open(stream)).map((reader) => ({
+          ...reader,
+          finish: () => finished.push(reader.split.partition),
+        })),
+    }
+    const { alerts, rejected } = await runSplits(
+      { s: { source: noting, outOfOrdernessMs: 40 } },
+      { to: 100 },
+    )
+    expect(positions(alerts)).toEqual(['s/0/0@10', 's/1/0@20', 's/1/1@90'])
+    // By the event at 140, which itself is beyond the end, the one at 95 is late.
+    expect(rejected).toMatchObject([{ kind: 'late', partition: 0, offset: 3 }])
+    expect(finished).toEqual([0, 0, 0, 0])
   })
 })
 
@@ -210,5 +290,40 @@ describe('a live source', () => {
     const source = memorySource([[[at(9_000_000_000_000)]]])
     const { summary } = await runSplits({ s: { source } }, { clock: new ManualClock(0) })
     expect(summary).toMatchObject({ events: 1, deadLetters: 0 })
+  })
+})
+
+describe('a source that always has something', () => {
+  it('keeps nobody else waiting', async () => {
+    const times = Array.from({ length: 300_000 }, (_, i) => i)
+    const [reader] = await memorySource([times.map(() => [])]).open('s')
+    const operator = {
+      watermarkOf: () => 0,
+      isPast: () => false,
+      processBatch: () => undefined,
+      endSplit: () => undefined,
+    } as unknown as SourceOperator
+    const host = { clock: hostClock, scheduler: hostScheduler }
+    const watermarks = defaultWatermarkStrategy
+    const split = new SplitReader({
+      reader: reader!,
+      operator,
+      split: 0,
+      watermarks,
+      ingestClock: null,
+      host,
+    })
+    let isStopped = false
+    const task = new StreamTask([split], {
+      ...host,
+      isStopped: () => isStopped,
+      afterBatch: () => undefined,
+    })
+    // Only another turn of the event loop can stop it before its end.
+    setImmediate(() => {
+      isStopped = true
+    })
+    await task.run()
+    expect(split.ended).toBe(false)
   })
 })

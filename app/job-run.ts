@@ -10,29 +10,38 @@ import {
   type JobStream,
   type JobSummary,
   type RejectedEvent,
+  type RunningJob,
   runRuleJob,
   type SorterCapExceeded,
+  type StopSignal,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
-import type { Interrupt } from './interrupt.ts'
+import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
-import { paint, type Terminal } from './terminal.ts'
+import type { SideOutputKeeper } from './side-output-store.ts'
+import type { Terminal } from './terminal.ts'
 
-export interface BoundedRunOptions {
+export interface JobRunOptions {
   /** Disabled ones are left out. */
   readonly rules: readonly CheckedRule[]
   readonly streams: ReadonlyMap<string, JobStream>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
-  readonly sideOutput: SideOutputFiles | null
+  readonly sideOutput: SideOutputKeeper | null
+  /** Called between batches of a run without checkpoints. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   readonly terminal: Terminal
-  readonly interrupt: Interrupt
+  readonly stop: StopSignal
+  /** Default: what is said goes to the terminal. */
+  readonly log?: Log
   readonly showsProgress: boolean
   /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  readonly onStarted?: (job: RunningJob) => void
+  /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
+  readonly onSourceProblem?: (split: string, problem: string | undefined) => void
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -40,29 +49,29 @@ export interface BoundedRunOptions {
   readonly to?: number
 }
 
-export interface BoundedRun {
-  /** `null`: the user asked to stop. */
-  readonly summary: JobSummary | null
+export interface JobRun {
+  readonly summary: JobSummary
   readonly elapsedMs: number
 }
 
 /**
- * Runs rules over streams to their end, or until the user asks to stop.
+ * Runs rules over streams to their end, or until the user asks to stop: the summary says which.
  * @throws {TocsinError} what a source or `deliver` throws
  */
-export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
-  const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
+export async function runJob(options: JobRunOptions): Promise<JobRun> {
+  const { rules, streams, sideOutput, terminal, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
   const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
   let firstDeadLetter: RejectedEvent | null = null
+  const log = options.log ?? talkLog(terminal)
   const warn = (text: string) => {
     progress.clear()
-    terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+    log.warn(text)
   }
   const startedAt = performance.now()
   try {
-    const job = runRuleJob({
+    const summary = await runRuleJob({
       rules: rules.filter(({ rule }) => rule.mode !== 'disabled'),
       streams,
       createDecoder: createScannerDecoder,
@@ -85,21 +94,24 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
       },
-      isStopped: interrupt.isRaised,
+      stop: options.stop,
+      onStarted: (job) => options.onStarted?.(job),
+      onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
+        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
+        else log.info(`${stream}/${partition} is read again`, { stream, partition })
+      },
+      onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
+      ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
       ...(sorterCapBytes === null ? {} : { sorterCapBytes }),
     })
-    const summary = await Promise.race([job, interrupt.isOver])
-    if (summary?.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
-    return {
-      summary: interrupt.isRaised() ? null : summary,
-      elapsedMs: performance.now() - startedAt,
-    }
+    if (summary.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
+    return { summary, elapsedMs: performance.now() - startedAt }
   } finally {
     progress.clear()
-    sideOutput?.close()
   }
 }
 

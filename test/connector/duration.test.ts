@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseDuration } from '../../src/rule/duration.ts'
+import { parseDuration } from '../../src/connector/duration.ts'
 import { parseISOTime } from '../../src/rule/iso-time.ts'
 
 test.each([

@@ -1,0 +1,109 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Kafka, logLevel } from 'kafkajs'
+import { javaCommand } from './kafka-broker.ts'
+import type { KafkaDistribution } from './kafka-distribution.ts'
+import { waitUntil } from './wait-until.ts'
+
+/** A record as a consumer sees it. */
+export interface SeenRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly key: string | null
+  readonly headers: string
+  readonly value: string
+}
+
+/** Creates a topic, and waits until its partitions have leaders. */
+export async function createTopic(
+  bootstrap: string,
+  topic: string,
+  partitions = 1,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
+    const made = { topic, numPartitions: partitions, configEntries }
+    await admin.createTopics({ topics: [made], waitForLeaders: false })
+    // kafkajs's own waiting fails where the broker has not heard of the topic yet.
+    await waitUntil(async () => {
+      const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null)
+      const known = found?.topics[0]?.partitions ?? []
+      return known.length === partitions && known.every(({ leader }) => leader >= 0)
+    }, `${topic} has leaders`)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/**
+ * All committed records of a topic, by Kafka's own console consumer: a reader of another make than
+ * the clients under test. Values may hold no line break and no tab.
+ */
+export async function consoleConsume(
+  distribution: KafkaDistribution,
+  bootstrap: string,
+  topic: string,
+  options: { readonly silenceMs?: number; readonly uncommitted?: boolean } = {},
+): Promise<SeenRecord[]> {
+  const shown = ['partition', 'offset', 'headers', 'key'].flatMap((what) => [
+    '--formatter-property',
+    `print.${what}=true`,
+  ])
+  const out = await runTool(distribution, 'org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    ...['--bootstrap-server', bootstrap, '--topic', topic, '--from-beginning'],
+    ...['--isolation-level', options.uncommitted ? 'read_uncommitted' : 'read_committed'],
+    // It cannot tell that it has come to the end but by silence.
+    ...['--timeout-ms', String(options.silenceMs ?? 5000)],
+    ...shown,
+  ])
+  const lines = out.split('\n')
+  const other = lines.filter((line) => line !== '' && !line.startsWith('Partition:'))
+  // Its log goes there too: that of the silence is expected.
+  if (!/TimeoutException$/.test(other.at(-1) ?? '')) throw new Error(other.join('\n'))
+  const records = lines.filter((line) => line.startsWith('Partition:'))
+  return records.map((line) => {
+    const [partition = '', offset = '', headers = '', key = '', ...value] = line.split('\t')
+    return {
+      partition: Number(partition.replace('Partition:', '')),
+      offset: Number(offset.replace('Offset:', '')),
+      headers,
+      key: key === 'null' ? null : key,
+      value: value.join('\t'),
+    }
+  })
+}
+
+/** What `kafka-transactions.sh` prints, e.g. for `list` or `describe --transactional-id ID`. */
+export function transactionsTool(
+  distribution: KafkaDistribution,
+  bootstrap: string,
+  ...command: string[]
+): Promise<string> {
+  const main = 'org.apache.kafka.tools.TransactionsCommand'
+  return runTool(distribution, main, ['--bootstrap-server', bootstrap, ...command])
+}
+
+/** The standard output of one of Kafka's programs. @throws {Error} with its errors */
+export async function runTool(
+  distribution: KafkaDistribution,
+  main: string,
+  options: readonly string[],
+): Promise<string> {
+  const [java = 'java', ...prefix] = javaCommand(distribution)
+  const child = spawn(java, [...prefix, main, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let out = ''
+  let errors = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    errors += text
+  })
+  const [code] = await once(child, 'close')
+  if (code !== 0) throw new Error(`${main} ${options.join(' ')} failed:\n${errors}`)
+  return out
+}
