@@ -17,6 +17,7 @@ import { hostClock, hostScheduler } from './host.ts'
 import type { Interrupt } from './interrupt.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
+import { SourceProblems } from './source-problems.ts'
 import { paint, type Terminal } from './terminal.ts'
 
 export interface BoundedRunOptions {
@@ -60,6 +61,7 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
     progress.clear()
     terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
   }
+  const sourceProblems = new SourceProblems(warn)
   const startedAt = performance.now()
   try {
     const job = runRuleJob({
@@ -80,6 +82,8 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
       onExpressionError: (report) => {
         warn(expressionErrorText(report))
       },
+      onSourceProblem: ({ stream, partition }, problem) =>
+        sourceProblems.note(stream, partition, problem),
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)

@@ -36,14 +36,16 @@ export class SideOutputFiles {
     return this.#folder
   }
 
-  rejected({ kind, cause, stream, partition, offset, reason, raw }: RejectedEvent): void {
+  rejected({ kind, cause, reason, raw, ...at }: RejectedEvent): void {
+    const { stream, partition, origin, offset } = at
     const bytes = Buffer.from(raw, 'latin1')
     const text = bytes.toString('utf8')
     // Bytes that are no UTF-8 would not come back from text.
     const record = bytes.equals(Buffer.from(text))
       ? { raw: text }
       : { raw_base64: bytes.toString('base64') }
-    this.#write(kind, JSON.stringify({ kind, cause, stream, partition, offset, reason, ...record }))
+    const place = { stream, partition, origin, offset }
+    this.#write(kind, JSON.stringify({ kind, cause, ...place, reason, ...record }))
   }
 
   suppressed({ by }: SuppressedAlert, document: string): void {
