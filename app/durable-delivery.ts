@@ -10,23 +10,23 @@ import {
   type TocsinError,
 } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
+import { carryOverText } from './carry-over-text.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
 import { hostClock, hostScheduler } from './host.ts'
+import type { Log } from './log.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
-
-/** Says something in between, on a line of its own. */
-type Say = (text: string) => void
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #outboxes: ReadonlyMap<string, Outbox>
   readonly #routing: AlertRouting
+  #checkpoint = 0
 
   constructor(
     sinks: readonly SinkConfig[],
     { job }: CheckpointConfig,
     routing: AlertRouting,
-    say: Say,
+    log: Log,
   ) {
     this.#routing = routing
     this.#outboxes = new Map(
@@ -36,10 +36,22 @@ export class DurableDelivery {
             ? ({ kind: 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
-          say(`warning: ${message}; trying again in ${waitMs} ms\n`)
-        return [name, new Outbox({ name, delivery, scheduler: hostScheduler, onRetry })]
+          log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
+        return [
+          name,
+          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
+        ]
       }),
     )
+  }
+
+  get outboxes(): ReadonlyMap<string, Outbox> {
+    return this.#outboxes
+  }
+
+  /** The newest checkpoint that is durable; 0: none is. */
+  get checkpoint(): number {
+    return this.#checkpoint
   }
 
   /** Stages alerts in the turn of the caller. */
@@ -54,7 +66,7 @@ export class DurableDelivery {
     { stateDirectory }: Config,
     { intervalMs }: CheckpointConfig,
     sideOutput: SideOutputFiles,
-    say: Say,
+    log: Log,
   ): JobDurability {
     return {
       ...durableState,
@@ -63,18 +75,27 @@ export class DurableDelivery {
       intervalMs,
       beforeCheckpoint: () => sideOutput.flush(),
       onStalled: ({ message }: TocsinError, waitMs) =>
-        say(
-          `warning: no checkpoint can be taken, and nothing more is read: ${message}; ` +
-            `trying again in ${waitMs} ms\n`,
+        log.warn(
+          `no checkpoint can be taken, and nothing more is read: ${message}; ` +
+            `trying again in ${waitMs} ms`,
         ),
-      onRestored: (checkpoint, isFinished) => {
-        if (isFinished) {
-          say(
-            `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
-              'state.dir and another state.job\n',
-          )
-        } else if (checkpoint > 0) say(`going on from checkpoint ${checkpoint}\n`)
+      onCompleted: ({ number }) => {
+        this.#checkpoint = number
       },
+      onRestored: (checkpoint, isFinished) => {
+        this.#checkpoint = checkpoint
+        if (isFinished) {
+          log.info(
+            `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
+              'state.dir and another state.job',
+            { checkpoint },
+          )
+        } else if (checkpoint > 0) {
+          log.info(`going on from checkpoint ${checkpoint}`, { checkpoint })
+        }
+      },
+      onCarriedOver: (carryOver) =>
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }
   }
 

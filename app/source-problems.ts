@@ -1,14 +1,16 @@
+import type { Log } from './log.ts'
+
 /**
  * Tells what keeps the records of a stream from coming: once for all of its partitions, and when
  * they come again.
  */
 export class SourceProblems {
-  readonly #tell: (text: string) => void
+  readonly #log: Pick<Log, 'warn' | 'info'>
   /** Stream → partitions in trouble → what it is. */
   readonly #streams = new Map<string, Map<number, string>>()
 
-  constructor(tell: (text: string) => void) {
-    this.#tell = tell
+  constructor(log: Pick<Log, 'warn' | 'info'>) {
+    this.#log = log
   }
 
   note(stream: string, partition: number, problem: string | undefined): void {
@@ -16,11 +18,11 @@ export class SourceProblems {
     this.#streams.set(stream, known)
     if (problem === undefined) {
       known.delete(partition)
-      if (known.size === 0) this.#tell(`${stream}: records come again`)
+      if (known.size === 0) this.#log.info(`${stream}: records come again`)
     } else {
       const isNew = ![...known.values()].includes(problem)
       known.set(partition, problem)
-      if (isNew) this.#tell(`${stream}: no records come: ${problem}; it is tried again`)
+      if (isNew) this.#log.warn(`${stream}: no records come: ${problem}; it is tried again`)
     }
   }
 }

@@ -77,7 +77,6 @@ const measures: Readonly<Record<string, Measure>> = {
       sideOutput: () => {},
       onExpressionError: () => {},
       onProgress: () => {},
-      isStopped: () => false,
     })
     return [events, matches]
   },

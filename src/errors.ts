@@ -20,12 +20,13 @@ export const errorCodes = {
   STATE_IO: 'the system refuses to read or write state',
   STATE_NOT_CLOSED: 'the state store did not close in time',
   STATE_BINDING_MISSING: 'the library of the state store cannot be loaded',
+  CONTROL_UNREACHABLE: 'the running job does not answer on its control socket',
   MATCH_SKIP_TARGET: 'after_match names a step that the match left out, or its first event',
   PROGRAM_INVALID: 'a program calls the DataStream API in a way that means nothing',
   SINK_AHEAD: 'a sink has committed more than the state that is restored knows of',
   SINK_MARKER: 'what a sink has committed is not what the state says, or belongs to another job',
   SOURCE_POSITION: 'a source cannot go on from where the checkpoint left it',
-  STATE_MISMATCH: 'the stored state belongs to other rules, streams or sinks',
+  STATE_MISMATCH: 'the stored state does not go with the configuration',
   CHECKPOINT_CORRUPT: 'a part of a checkpoint is damaged, or of a version that is not known',
   INGEST_LOG_CORRUPT: 'a part of the ingest log that had been made durable is damaged',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',
@@ -46,15 +47,18 @@ export class TocsinError extends Error {
 export class ConnectorError extends TocsinError {
   /** Whether the same may succeed later: then it is tried again, else the job fails. */
   readonly retryable: boolean
+  /** How long the outside asked to be left alone, ms; undefined: it did not say. */
+  readonly retryAfterMs: number | undefined
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: ErrorOptions & { readonly retryable: boolean },
+    options: ErrorOptions & { readonly retryable: boolean; readonly retryAfterMs?: number },
   ) {
     super(code, message, options)
     this.name = 'ConnectorError'
     this.retryable = options.retryable
+    this.retryAfterMs = options.retryAfterMs
   }
 }
 

@@ -1,4 +1,5 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
 export { parseByteSize } from './connector/byte-size.ts'
 export type {
@@ -50,6 +51,7 @@ export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
 export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
 export {
   type JobAlert,
+  type JobEnd,
   type JobProgress,
   type JobStream,
   type JobSummary,
@@ -76,12 +78,15 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
+export type { CarriedRule, CarryOver } from './rule/state-carry-over.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
+export { RestartStrategy, type RestartStrategyOptions } from './runtime/restart-strategy.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
+export { doneBefore, type StopSignal } from './time/stop-signal.ts'
 export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

@@ -3,8 +3,11 @@ import { TocsinError } from '../../src/errors.ts'
 import { formatOf, formatOptions } from '../format/format-options.ts'
 import { clientOptionProperties, clientOptionsOf } from './client-options.ts'
 import { type MetadataFields, metadataOption } from './metadata-fields.ts'
+import { KafkaSink } from './sink.ts'
+import { kafkaSinkOptions, kafkaSinkSchema } from './sink-options.ts'
 import { kafkaSource } from './source.ts'
 import type { KafkaStart } from './start-offsets.ts'
+import { TwoPhaseCommitKafkaSink } from './two-phase-commit-sink.ts'
 
 const topicName = { type: 'string', minLength: 1, maxLength: 249 }
 
@@ -82,6 +85,15 @@ export const kafkaConnector: Connector = {
         createFormat: formatOf(options),
         fields: fields as MetadataFields | undefined,
       })
+    },
+  },
+  sink: {
+    options: kafkaSinkSchema,
+    create: (options) => new KafkaSink(kafkaSinkOptions(options)),
+    createTwoPhaseCommit: (options, { job, sink }) => {
+      const read = kafkaSinkOptions(options)
+      const transactionalId = read.transactionalId ?? `tocsin.${job}.${sink}`
+      return new TwoPhaseCommitKafkaSink(read, { job, transactionalId })
     },
   },
 }

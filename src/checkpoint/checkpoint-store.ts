@@ -210,6 +210,47 @@ export class CheckpointStore {
     return await this.#read(numbers.map((number) => stagedKey(sink, number)))
   }
 
+  /** Writes keys of an operator that the newest checkpoint does not name yet: see `replaceJob`. */
+  async putEntries(operator: string, entries: readonly ChangedEntry[]): Promise<void> {
+    const changes = entries.flatMap(({ keyGroup, key, form }) =>
+      form === undefined ? [] : [put(entryKey(operator, keyGroup, key), encodeRow(form))],
+    )
+    await this.#store.write(changes)
+  }
+
+  async removeEntries(operator: string): Promise<void> {
+    await this.#store.write([{ kind: 'deleteRange', ...rangeOf(entryPrefix(operator)) }])
+  }
+
+  /**
+   * Gives the newest checkpoint another job in one durable step: with parts for some operators, and
+   * without all that others have.
+   */
+  async replaceJob(
+    job: JsonValue,
+    added: ReadonlyMap<string, readonly JsonValue[]>,
+    removed: readonly string[],
+  ): Promise<void> {
+    const parts = { ...this.#head.parts }
+    const changes: StoreChange[] = []
+    for (const operator of removed) {
+      changes.push({ kind: 'deleteRange', ...rangeOf(entryPrefix(operator)) })
+      for (const part of numbersTo(parts[operator] ?? 0)) {
+        changes.push({ kind: 'delete', key: partKey(operator, part) })
+      }
+      delete parts[operator]
+    }
+    for (const [operator, own] of added) {
+      own.forEach((part, index) => {
+        changes.push(put(partKey(operator, index), encodeRow(part)))
+      })
+      parts[operator] = own.length
+    }
+    const head = { ...this.#head, job, parts }
+    changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
+    await this.write({ changes, head })
+  }
+
   close(): Promise<void> {
     return this.#store.close()
   }

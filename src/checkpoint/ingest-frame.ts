@@ -11,12 +11,25 @@ export interface IngestRecords {
   readonly ingestTimes: Float64Array
   /** Records that are dead letters as they come, by row; of a fault the log keeps the cause. */
   readonly faults?: ReadonlyMap<number, RecordFault>
+  /** What their source must know again of them; there may be one without records. */
+  readonly receipt?: Uint8Array
+}
+
+/** What a receipt stands with that is about no records. */
+export const noRecords: IngestRecords = {
+  bytes: Buffer.alloc(0),
+  count: 0,
+  starts: new Int32Array(0),
+  ends: new Int32Array(0),
+  ingestTimes: new Float64Array(0),
 }
 
 /** Records as the log keeps them: each has the ordinal after the one before it. */
-export interface LoggedRecords extends IngestRecords {
+export interface LoggedRecords extends Omit<IngestRecords, 'receipt'> {
   /** Ordinal of the first one. */
   readonly first: number
+  /** In order. */
+  readonly receipts: readonly Uint8Array[]
 }
 
 /** What a frame says about itself. */
@@ -42,10 +55,11 @@ export interface FrameHeader {
  * | for each | length in 30 bits, after two that say what is wrong with it; time of ingest as a double |
  * | for each | its bytes and a newline |
  * | 7 | newlines: with the last record's own the eight that a batch ends with |
+ * | for each receipt | length, and its bytes |
  */
 export function encodeFrame(first: number, groups: readonly IngestRecords[]): Buffer {
   const count = groups.reduce((sum, group) => sum + group.count, 0)
-  const bodyBytes = groups.reduce((sum, group) => sum + recordBytes(group), paddingBytes)
+  const bodyBytes = groups.reduce((sum, group) => sum + loggedBytes(group), paddingBytes)
   const frame = Buffer.allocUnsafe(frameHeaderBytes + bodyBytes)
   let entry = frameHeaderBytes
   let at = entry + count * entryBytes
@@ -62,7 +76,14 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
       frame[at++] = newline
     }
   }
-  frame.fill(newline, at)
+  frame.fill(newline, at, at + paddingBytes)
+  at += paddingBytes
+  for (const { receipt } of groups) {
+    if (receipt === undefined) continue
+    at = frame.writeUInt32BE(receipt.length, at)
+    frame.set(receipt, at)
+    at += receipt.length
+  }
   frame.write(frameMagic, 0, 'latin1')
   frame.writeUInt32BE(crc32(frame.subarray(frameHeaderBytes)), 8)
   frame.writeUInt32BE(bodyBytes, 12)
@@ -72,9 +93,9 @@ export function encodeFrame(first: number, groups: readonly IngestRecords[]): Bu
   return frame
 }
 
-/** How many bytes records take in a frame. */
-export function recordBytes({ count, starts, ends }: IngestRecords): number {
-  let sum = count * (entryBytes + 1)
+/** How many bytes records and their receipt take in a frame. */
+export function loggedBytes({ count, starts, ends, receipt }: IngestRecords): number {
+  let sum = count * (entryBytes + 1) + (receipt === undefined ? 0 : 4 + receipt.length)
   for (let row = 0; row < count; row++) sum += (ends[row] as number) - (starts[row] as number)
   return sum
 }
@@ -113,15 +134,29 @@ export function readFrameBody(header: FrameHeader, body: Buffer): LoggedRecords 
     ends[row] = at++
     ingestTimes[row] = body.readDoubleBE(entry + 4)
   }
-  const records = { bytes: body, count, starts, ends, ingestTimes, first }
+  const receipts = readReceipts(body, at + paddingBytes)
+  const records = { bytes: body, count, starts, ends, ingestTimes, first, receipts }
   return faults.size === 0 ? records : { ...records, faults }
 }
 
-/** Where the next whole header stands, of a frame behind `ordinal`; minus one: nowhere. */
+function readReceipts(body: Buffer, from: number): Uint8Array[] {
+  const receipts: Uint8Array[] = []
+  for (let at = from; at < body.length; ) {
+    const start = at + 4
+    at = start + body.readUInt32BE(at)
+    receipts.push(body.subarray(start, at))
+  }
+  return receipts
+}
+
+/**
+ * Where the next whole header stands, of a frame behind the one that begins with `ordinal`, which may
+ * be one of receipts alone; minus one: nowhere.
+ */
 export function findLaterFrame(bytes: Buffer, from: number, ordinal: number): number {
   for (let at = bytes.indexOf(frameMagic, from); at >= 0; at = bytes.indexOf(frameMagic, at + 1)) {
     const header = readFrameHeader(bytes, at)
-    if (header !== undefined && header.first > ordinal) return at
+    if (header !== undefined && header.first >= ordinal) return at
   }
   return -1
 }

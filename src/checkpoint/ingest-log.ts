@@ -1,7 +1,8 @@
 import type { FileSystem, WritableFile } from '../connector/file-system.ts'
+import type { ReceiptLedger } from '../connector/source.ts'
 import { assert, TocsinError } from '../errors.ts'
 import type { Scheduler } from '../time/clock.ts'
-import { encodeFrame, type IngestRecords, recordBytes } from './ingest-frame.ts'
+import { encodeFrame, type IngestRecords, loggedBytes, noRecords } from './ingest-frame.ts'
 import { attemptFiles, IngestLogReader } from './ingest-log-reader.ts'
 import {
   encodeSegmentHeader,
@@ -21,6 +22,8 @@ export interface IngestLogOptions {
   readonly groupBytes?: number
   /** A segment that has so many bytes takes no more. Default 64 MiB. */
   readonly segmentBytes?: number
+  /** An empty ledger, where receipts are to be kept: the log adds what is durable. */
+  readonly ledger?: ReceiptLedger
 }
 
 /**
@@ -37,7 +40,11 @@ export async function openIngestLog(options: IngestLogOptions): Promise<IngestLo
       .filter((name) => segmentName.test(name))
       .map((name): Segment => ({ path: `${directory}/${name}`, first: Number.parseInt(name, 10) }))
     const last = segments.pop() ?? { path: pathOf(directory, 0), first: 0 }
-    const { file, bytes, end } = await openLastSegment(files, directory, last)
+    const { file, bytes, end, receipts } = await openLastSegment(files, directory, last)
+    const previous = segments.at(-1)
+    const isNew = bytes === segmentHeaderBytes && previous !== undefined
+    const kept = isNew ? await readReceipts(new SegmentReader(files, previous)) : receipts
+    for (const receipt of kept) options.ledger?.add(receipt)
     return new IngestLog(options, { segments: [...segments, last], file, bytes, end })
   })
 }
@@ -62,12 +69,14 @@ interface Waiting {
 /**
  * Records of a source that keeps none, made durable before they are processed (D13): each gets an
  * ordinal, from 0, and can be read again from it until a checkpoint has passed it. It is a list of
- * files, each named after its first record; one sync makes durable what came within a few ms.
+ * files, each named after its first record; one sync makes durable what came within a few ms. Each
+ * file begins with one receipt for all before it, so that those of the last file say everything.
  *
  * After a failure the log takes nothing more: what it holds is not known until it is opened again.
  */
 export class IngestLog {
-  readonly #options: Required<IngestLogOptions>
+  readonly #options: Required<Omit<IngestLogOptions, 'ledger'>>
+  readonly #ledger: ReceiptLedger | undefined
   /** In order; the last one is written to. */
   readonly #segments: Segment[]
   #file: WritableFile
@@ -88,6 +97,7 @@ export class IngestLog {
       segmentBytes: 64 * 1024 * 1024,
       ...options,
     }
+    this.#ledger = options.ledger
     this.#segments = opened.segments
     this.#file = opened.file
     this.#segmentBytes = opened.bytes
@@ -106,19 +116,21 @@ export class IngestLog {
   }
 
   /**
-   * Takes records, at least one. Resolves with the ordinal of the first, once all are durable.
+   * Takes records, at least one, or a receipt, or both. Resolves with the ordinal of the first, once
+   * all are durable.
    * Their buffers must not be changed until then.
    * @throws {TocsinError} STATE_DISK_FULL, STATE_IO: this log takes nothing more
    */
   append(records: IngestRecords): Promise<number> {
-    assert(records.count > 0, 'there are records to be logged')
+    const { count, receipt } = records
+    assert(count > 0 || receipt !== undefined, 'there is something to be logged')
     if (this.#failure !== null) return Promise.reject(this.#failure)
     const durable = new Promise<number>((resolve, reject) => {
-      const bytes = recordBytes(records)
+      const bytes = loggedBytes(records)
       this.#waiting.push({ records, first: this.#next, bytes, resolve, reject })
       this.#waitingBytes += bytes
     })
-    this.#next += records.count
+    this.#next += count
     this.#writing ??= this.#write()
     return durable
   }
@@ -137,6 +149,7 @@ export class IngestLog {
     for (;;) {
       const [oldest, next] = this.#segments
       if (oldest === undefined || next === undefined || next.first > ordinal) return
+      if (this.#segments.length === 2 && this.#isNewSegment) return
       this.#segments.shift()
       await attemptFiles(async () => {
         const { files, directory } = this.#options
@@ -185,15 +198,33 @@ export class IngestLog {
   }
 
   async #writeGroup(group: readonly Waiting[]): Promise<void> {
-    if (this.#segmentBytes >= this.#options.segmentBytes) await this.#startSegment()
     const first = this.#end
     assert(group[0]?.first === first, 'groups follow each other')
     const groups = group.map(({ records }) => records)
+    if (this.#mustStartSegment()) await this.#startSegment()
+    if (this.#isNewSegment) {
+      const receipt = this.#ledger?.snapshot()
+      if (receipt !== undefined) groups.unshift({ ...noRecords, receipt })
+    }
     const frame = encodeFrame(first, groups)
     await this.#file.append(frame)
     await this.#file.sync()
     this.#segmentBytes += frame.length
     this.#end = groups.reduce((end, { count }) => end + count, first)
+    for (const { records } of group) {
+      if (records.receipt !== undefined) this.#ledger?.add(records.receipt)
+    }
+  }
+
+  /** Whether nothing stands in the last segment yet, and so what receipts say only before it. */
+  get #isNewSegment(): boolean {
+    return this.#segmentBytes === segmentHeaderBytes
+  }
+
+  /** A segment is named after its first record: one that has none yet is not followed by another. */
+  #mustStartSegment(): boolean {
+    const isFull = this.#segmentBytes >= this.#options.segmentBytes
+    return isFull && this.#end > (this.#segments.at(-1) as Segment).first
   }
 
   async #startSegment(): Promise<void> {
@@ -219,16 +250,21 @@ async function openLastSegment(
   files: FileSystem,
   directory: string,
   segment: Segment,
-): Promise<{ file: WritableFile; bytes: number; end: number }> {
+): Promise<{
+  file: WritableFile
+  bytes: number
+  end: number
+  receipts: readonly Uint8Array[]
+}> {
   const size = (await files.inspect(segment.path))?.size ?? 0
   const reader = new SegmentReader(files, segment)
   if (size === 0 || !(await reader.hasHeader())) {
     // Nothing is written behind a head before that is durable.
     if (size > segmentHeaderBytes) throw reader.corrupt('the head of the file is broken')
     const file = await createSegment(files, directory, segment)
-    return { file, bytes: segmentHeaderBytes, end: segment.first }
+    return { file, bytes: segmentHeaderBytes, end: segment.first, receipts: [] }
   }
-  const { torn, lastAt } = await findEnd(reader)
+  const { torn, lastAt, receipts } = await findEnd(reader)
   const last = await files.readRange(segment.path, lastAt, reader.at - lastAt)
   const file = await files.openFile(segment.path, 'existing')
   if (torn) await file.truncate(reader.at)
@@ -237,11 +273,14 @@ async function openLastSegment(
   await file.writeAt(lastAt, last)
   await file.sync()
   await files.syncDirectory(directory)
-  return { file, bytes: reader.at, end: reader.ordinal }
+  return { file, bytes: reader.at, end: reader.ordinal, receipts }
 }
 
-/** Reads to the end of the segment: whether it is torn there, and where the last whole part begins. */
-async function findEnd(reader: SegmentReader): Promise<{ torn: boolean; lastAt: number }> {
+/** The end of a segment: whether it is torn there, where the last whole part begins, all receipts. */
+async function findEnd(
+  reader: SegmentReader,
+): Promise<{ torn: boolean; lastAt: number; receipts: readonly Uint8Array[] }> {
+  const receipts: Uint8Array[] = []
   let lastAt = 0
   for (;;) {
     const { at } = reader
@@ -249,14 +288,23 @@ async function findEnd(reader: SegmentReader): Promise<{ torn: boolean; lastAt: 
     switch (result.kind) {
       case 'frame':
         lastAt = at
+        receipts.push(...result.records.receipts)
         break
       case 'end':
-        return { torn: false, lastAt }
+        return { torn: false, lastAt, receipts }
       case 'broken':
         if (await reader.hasFrameFrom(result.searchFrom)) throw reader.corrupt(result.reason)
-        return { torn: true, lastAt }
+        return { torn: true, lastAt, receipts }
     }
   }
+}
+
+/** The receipts of a segment that another one follows. @throws {TocsinError} INGEST_LOG_CORRUPT */
+async function readReceipts(reader: SegmentReader): Promise<readonly Uint8Array[]> {
+  if (!(await reader.hasHeader())) throw reader.corrupt('the head of the file is broken')
+  const { torn, receipts } = await findEnd(reader)
+  if (torn) throw reader.corrupt('a group at its end is broken')
+  return receipts
 }
 
 async function createSegment(

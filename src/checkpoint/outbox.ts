@@ -1,7 +1,8 @@
 import type { Sink, SinkAlert } from '../connector/sink.ts'
 import type { Marker, TwoPhaseCommitSink } from '../connector/two-phase-commit-sink.ts'
 import { assert, ConnectorError, TocsinError } from '../errors.ts'
-import type { Scheduler } from '../time/clock.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
+import { DeliveryQueue, type UndeliveredAlert } from './delivery-queue.ts'
 import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
 import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
 
@@ -14,7 +15,10 @@ export interface OutboxOptions {
   /** What messages call the sink. */
   readonly name: string
   readonly delivery: Delivery
+  readonly clock: Clock
   readonly scheduler: Scheduler
+  /** In [0, 1): scatters waits between the half and the whole of their length. Default: the whole. */
+  readonly random?: () => number
   /** Bytes of alerts not yet committed from which on `isFull` holds. Default 64 MiB. */
   readonly bytesMax?: number
   /** The first wait after a retryable failure, ms; each further one is twice as long. Default 100. */
@@ -23,6 +27,13 @@ export interface OutboxOptions {
   readonly waitMsMax?: number
   /** Told of each failure that is tried again, and after how long. */
   readonly onRetry?: (failure: ConnectorError, waitMs: number) => void
+  /**
+   * Takes the alerts of a checkpoint that an at-least-once sink will not get, by its policy or since
+   * it refuses them; called in the turn from which on `committed` covers that checkpoint. False: they
+   * cannot be kept now, and are offered again. Default: nothing is given up, and a refusal fails the
+   * job.
+   */
+  readonly onUndelivered?: (undelivered: readonly UndeliveredAlert[]) => boolean
 }
 
 /** A sink's part of a checkpoint. */
@@ -55,7 +66,10 @@ interface FrozenAlerts extends StagedAlerts {
  * `bytesMax`: from there on the job is to take no further input.
  */
 export class Outbox {
-  readonly #options: Required<Omit<OutboxOptions, 'onRetry'>> & Pick<OutboxOptions, 'onRetry'>
+  readonly #options: Required<Omit<OutboxOptions, 'onRetry' | 'onUndelivered'>> &
+    Pick<OutboxOptions, 'onRetry' | 'onUndelivered'>
+  /** Of a sink that takes alerts at least once. */
+  readonly #queue: DeliveryQueue | null
   #staged: SinkAlert[] = []
   #stagedBytes = 0
   /** In order of checkpoint. */
@@ -65,20 +79,24 @@ export class Outbox {
   #prepared = -1
   #completed = -1
   #committed: number | undefined
+  /** What the last snapshot says of it. */
+  #savedCommitted: number | undefined
   /** Whether the sink must be asked for its marker (or opened) before it is used. */
   #unsettled = true
   #committing: Promise<void> | null = null
   #failure: unknown = null
   readonly #closing: { readonly promise: Promise<void>; readonly resolve: () => void }
-  #closed = false
+  #closed: Promise<void> | null = null
 
   constructor(options: OutboxOptions) {
     this.#options = {
       bytesMax: 64 * 1024 * 1024,
       firstWaitMs: 100,
       waitMsMax: 30_000,
+      random: () => 1,
       ...options,
     }
+    this.#queue = queueOf(this.#options)
     this.#closing = resolvable()
   }
 
@@ -90,6 +108,19 @@ export class Outbox {
   /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
   get isFull(): boolean {
     return this.bytes >= this.#options.bytesMax
+  }
+
+  /** Alerts that are not yet committed. */
+  get alerts(): number {
+    return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)
+  }
+
+  /**
+   * Whether only a further checkpoint knows what the sink has got: a job that went on from this one
+   * would send it again. A sink with a marker of its own knows better.
+   */
+  get isAheadOfSnapshot(): boolean {
+    return this.#queue !== null && this.#committed !== this.#savedCommitted
   }
 
   /**
@@ -128,6 +159,7 @@ export class Outbox {
     this.#prepared = checkpoint
     this.#completed = checkpoint
     this.#committed = done
+    this.#savedCommitted = done
     this.#startCommitting()
   }
 
@@ -147,6 +179,7 @@ export class Outbox {
     assert(checkpoint > this.#prepared, `checkpoint ${checkpoint} comes after ${this.#prepared}`)
     this.#prepared = checkpoint
     const committed = this.#committed
+    this.#savedCommitted = committed
     if (this.#staged.length === 0) return { staged: undefined, committed }
     const frozen = { checkpoint, alerts: this.#staged }
     this.#staged = []
@@ -173,18 +206,31 @@ export class Outbox {
    */
   notifyCheckpointComplete(checkpoint: number): Promise<void> {
     this.#completed = Math.max(this.#completed, checkpoint)
+    this.#queue?.wake()
     return this.#startCommitting()
   }
 
-  /** Resolves when everything that may be committed is. @throws as notifyCheckpointComplete */
+  /**
+   * Resolves when everything that may be committed is; digests wait for nothing more.
+   * @throws as notifyCheckpointComplete
+   */
   settled(): Promise<void> {
+    if (this.#frozen.length > 0) this.#queue?.hurry()
     return this.#startCommitting()
   }
 
-  /** Ends: a commit that is under way is waited for, a failing one is not tried again. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /**
+   * Ends: a commit that is under way is waited for, a failing one is not tried again. Closing twice
+   * is fine.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  async #end(): Promise<void> {
     this.#closing.resolve()
+    this.#queue?.wake()
     await this.#committing?.catch(() => undefined)
     await this.#options.delivery.sink.close()
   }
@@ -198,7 +244,8 @@ export class Outbox {
   #startCommitting(): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure)
     if (this.#committing === null) {
-      this.#committing = this.#commitAll()
+      const queue = this.#queue
+      this.#committing = queue === null ? this.#commitAll() : this.#deliverAll(queue)
       // A caller need not wait: a failure that nobody waits for is thrown by `prepareCommit`.
       this.#committing.catch((failure: unknown) => {
         this.#failure = failure
@@ -212,37 +259,61 @@ export class Outbox {
     await null
     for (;;) {
       const next = this.#frozen[0]
-      const due = next !== undefined && next.checkpoint <= this.#completed && !this.#closed
+      const due = next !== undefined && next.checkpoint <= this.#completed && this.#closed === null
       if (!due || !(await this.#retrying(() => this.#commit(next)))) break
-      this.#frozen.shift()
-      this.#frozenBytes -= next.bytes
-      this.#committed = next.checkpoint
+      this.#shift(next)
     }
     // In the same turn as the last look: what is completed from here on is looked at anew.
     this.#committing = null
   }
 
+  /** The same for a sink that takes alerts at least once. */
+  async #deliverAll(queue: DeliveryQueue): Promise<void> {
+    await null
+    let queued = 0
+    for (;;) {
+      for (const { checkpoint, alerts } of this.#frozen.slice(queued)) {
+        if (checkpoint > this.#completed) break
+        queue.add(checkpoint, alerts)
+        queued++
+      }
+      let waitMs = 0
+      while (queued > 0 && waitMs === 0) {
+        const frozen = this.#frozen[0] as FrozenAlerts
+        const undelivered = queue.doneWith(frozen.checkpoint)
+        if (undelivered === undefined) break
+        const isKept = undelivered.length === 0 || this.#options.onUndelivered?.(undelivered)
+        if (isKept === true) {
+          queue.remove(frozen.checkpoint)
+          this.#shift(frozen)
+          queued--
+        } else waitMs = this.#options.waitMsMax
+      }
+      if (this.#closed || queue.isEmpty) break
+      if (waitMs > 0) await queue.wait(waitMs)
+      else if (!this.#unsettled) await queue.step()
+      else await this.#retrying(() => this.#settle().then(() => undefined))
+    }
+    this.#committing = null
+  }
+
   async #commit({ checkpoint, alerts }: FrozenAlerts): Promise<void> {
     const { name, delivery } = this.#options
+    assert(delivery.kind === 'exactly_once', 'a sink without a marker gets its alerts by a queue')
     if (this.#unsettled) {
       const marker = await this.#settle()
-      if (delivery.kind === 'exactly_once') {
-        if (marker?.checkpoint === checkpoint) return
-        if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
-      }
+      if (marker?.checkpoint === checkpoint) return
+      if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
     }
-    this.#unsettled = delivery.kind === 'exactly_once'
-    switch (delivery.kind) {
-      case 'exactly_once':
-        await delivery.sink.commit(checkpoint, alerts)
-        break
-      case 'at_least_once':
-        await delivery.sink.write(
-          alerts.map(({ document }) => document),
-          alerts.map(({ id }) => id),
-        )
-    }
+    this.#unsettled = true
+    await delivery.sink.commit(checkpoint, alerts)
     this.#unsettled = false
+  }
+
+  #shift({ bytes, checkpoint }: FrozenAlerts): void {
+    this.#frozen.shift()
+    this.#frozenBytes -= bytes
+    this.#committed = checkpoint
   }
 
   async #settle(): Promise<Marker | undefined> {
@@ -262,14 +333,26 @@ export class Outbox {
         return true
       } catch (failure) {
         if (!(failure instanceof ConnectorError) || !failure.retryable) throw failure
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
         onRetry?.(failure, waitMs)
         await Promise.race([scheduler.sleep(waitMs), this.#closing.promise])
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
       }
     }
   }
 }
+
+function queueOf(options: Omit<OutboxOptions, 'random'> & DeliveryTimes): DeliveryQueue | null {
+  const { delivery, onUndelivered } = options
+  if (delivery.kind !== 'at_least_once') return null
+  return new DeliveryQueue({
+    ...options,
+    sink: delivery.sink,
+    givesUp: onUndelivered !== undefined,
+  })
+}
+
+type DeliveryTimes = Required<Pick<OutboxOptions, 'random' | 'firstWaitMs' | 'waitMsMax'>>
 
 function bytesOf({ id, document }: SinkAlert): number {
   return Buffer.byteLength(id) + Buffer.byteLength(document)

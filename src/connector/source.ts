@@ -19,6 +19,8 @@ export type PollResult =
       readonly batch: RecordBatch
       /** Where a reader goes on after this batch; left out by a source that is not replayable. */
       readonly next?: SourcePosition
+      /** What must be known of this batch after a crash: only where `receipts` are kept. */
+      readonly receipt?: Uint8Array
     }
   /** Nothing now, more may come. */
   | {
@@ -35,22 +37,45 @@ export type PollResult =
   | { readonly kind: 'splits'; readonly readers: readonly SourceReader[] }
   | { readonly kind: 'end' }
 
+/**
+ * What receipts say together: of a source that must know after a crash what it had taken, as one
+ * with packets half way through their handshake. Only what is durable is in it.
+ */
+export interface ReceiptLedger {
+  /** Takes the next receipt. */
+  add(receipt: Uint8Array): void
+  /** One receipt that says what all so far say; undefined: nothing. */
+  snapshot(): Uint8Array | undefined
+}
+
+/** How a reader's receipts are kept: by whoever makes its records durable, in the same step. */
+export interface ReceiptKeeping {
+  createLedger(): ReceiptLedger
+  /** Told before the first poll that receipts will be kept, and what those of earlier runs say. */
+  restore(kept: Uint8Array | undefined): void
+}
+
 /** Reads the records of one split, in offset order. */
 export interface SourceReader {
   readonly split: Split
+  /** Where it has receipts to be kept beside its records. */
+  readonly receipts?: ReceiptKeeping
   /** Where it starts: kept by checkpoints until it has given a position. Default: at the beginning. */
   readonly start?: SourcePosition
   /**
    * The next records. A batch is at most a few hundred KiB, so that one batch is processed within
-   * its time budget. Where nothing is at hand it waits some 50 ms for more before it says `idle`.
-   * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position.
+   * its time budget; one with a receipt may be without records. Where nothing is at hand it waits
+   * some 50 ms for more before it says `idle`.
+   * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position; a retryable
+   *   `ConnectorError`: it is polled again after a while, and must go on then where it was
    */
   pollBatch(): Promise<PollResult>
   /** Bytes read and bytes in all, for a progress bar; `total` is undefined where unknown. */
   progress(): { readonly read: number; readonly total: number | undefined }
   /**
-   * Told of each batch in order, once nothing of it can be lost any more: a source that takes
-   * receipts sends them now. Only where `replayable` is not set.
+   * Told of each batch in order, once nothing of it can be lost any more, or, where nothing is
+   * durable, once it has been processed: a source that must confirm what it takes does it now. Only
+   * where `replayable` is not set.
    */
   acknowledge?(batch: RecordBatch): Promise<void>
   /** Told that nothing more of it can count: a reader of a long history ends, others need not. */
@@ -90,10 +115,16 @@ export interface Source {
    * One reader a split of the stream.
    * @param positions by partition, where its reader goes on; a partition without one starts anew
    * @throws {TocsinError} INPUT_UNREADABLE; SOURCE_POSITION: the records after a position are no
-   *   longer there, or are others
+   *   longer there, or are others; a retryable `ConnectorError`: it is opened again after a while
    */
   open(
     stream: string,
     positions?: ReadonlyMap<number, SourcePosition>,
   ): Promise<readonly SourceReader[]>
+  /**
+   * Tries whether records could be read, and reads none: for `tocsin check --connect`. Default: it is
+   * opened and closed.
+   * @throws {ConnectorError} INPUT_UNREADABLE: why not, and what to do
+   */
+  checkConnection?(): Promise<void>
 }

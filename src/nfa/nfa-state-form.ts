@@ -69,6 +69,19 @@ export function deserializeNFAState(form: JsonValue, store: MatchStore): NFAStat
   return kind === 'one' ? (heap[0] as number) : { heap, completedMatches }
 }
 
+/** The form with the fields of its events as another operator carries them. */
+export function mapEventFields(
+  form: JsonValue,
+  map: (fields: readonly JsonValue[][], raw: string) => readonly JsonValue[][],
+): JsonValue {
+  const [version, kind, open, completed, links, events] = form as unknown as Form
+  assert(version === formVersion, `state of version ${version} can be read`)
+  const mapped = events.map(([stream, partition, offset, timestamp, raw, fields]): EventRow => {
+    return [stream, partition, offset, timestamp, raw, map(fields, raw)]
+  })
+  return [version, kind, open, completed, links, mapped] as unknown as JsonValue
+}
+
 /** Numbers links and events as they are first met; a link comes after the one before it. */
 class FormWriter {
   readonly links: LinkRow[] = []

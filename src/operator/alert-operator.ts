@@ -8,6 +8,7 @@ import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
 import type { LateFields } from './late-fields.ts'
+import type { StateMapping } from './state-mapping.ts'
 
 /** Gives a value for a match; `undefined` is CEL's error. */
 export type MatchExpression = (taken: TakenEvent, names: ReadonlyMap<string, unknown>) => unknown
@@ -74,13 +75,13 @@ const healthIntervalMs = 3_600_000
  * `plans[i]` belongs to its pattern i.
  */
 export class AlertOperator implements CepOutput {
-  readonly #plans: readonly AlertPlan[]
+  readonly #plans: AlertPlan[]
   readonly #output: AlertOutput
   readonly #clock: Clock
   readonly #eventText: EventText
   readonly #lateFields: LateFields
   /** By plan: dedupe key → end of the suppression, epoch ms. */
-  readonly #silencedUntil: readonly Map<string, number>[]
+  readonly #silencedUntil: Map<string, number>[]
   readonly #healthUntil = new Map<string, number>()
 
   constructor(
@@ -90,12 +91,21 @@ export class AlertOperator implements CepOutput {
     eventText: EventText,
     lateFields: LateFields,
   ) {
-    this.#plans = plans
+    this.#plans = [...plans]
     this.#output = output
     this.#clock = clock
     this.#eventText = eventText
     this.#lateFields = lateFields
     this.#silencedUntil = plans.map(() => new Map())
+  }
+
+  /**
+   * The plan of a pattern of this index from now on.
+   * @param keepsSilences whether what keeps its alerts back still means the same
+   */
+  setPlan(pattern: number, plan: AlertPlan, keepsSilences: boolean): void {
+    this.#plans[pattern] = plan
+    if (!keepsSilences) this.#silencedUntil[pattern] = new Map()
   }
 
   results(results: readonly CepResult[]): void {
@@ -223,6 +233,24 @@ export class AlertOperator implements CepOutput {
   #send(alert: Alert): void {
     this.#output.alert(alert, () => alertDocument(alert, this.#eventText))
   }
+}
+
+/** What `snapshot` gave, for an operator with other plans. */
+export function translateAlertState(
+  form: JsonValue,
+  { patterns, patternCount }: StateMapping,
+): JsonValue {
+  const [silenced, health] = form as unknown as [JsonValue[], [string, number][]]
+  const translated: JsonValue[] = Array.from({ length: patternCount }, () => [])
+  patterns.forEach(({ pattern, keepsSilences }, saved) => {
+    if (pattern !== undefined && keepsSilences) translated[pattern] = silenced[saved] ?? []
+  })
+  const slots = health.flatMap(([slot, end]): [string, number][] => {
+    const space = slot.indexOf(' ')
+    const pattern = patterns[Number(slot.slice(0, space))]?.pattern
+    return pattern === undefined ? [] : [[`${pattern}${slot.slice(space)}`, end]]
+  })
+  return [translated, slots]
 }
 
 function keyOf(plan: AlertPlan, key: string): Map<string, JsonValue> {

@@ -17,25 +17,30 @@ export interface OperatorState {
 }
 
 /** What an operator holds beside its keys and its sorter. */
-interface OperatorPart {
+export interface OperatorPart {
   readonly kind: 'operator'
   readonly ordinals: number
   readonly watermark: SavedTime
   readonly sorterWatermark: SavedTime
   readonly channels: readonly (readonly [string, number, SavedTime, isIdle: boolean])[]
   readonly alerts: JsonValue
+  /** Patterns that were added while the job ran, with the event time up to which they see nothing. */
+  readonly starts?: readonly (readonly [pattern: number, startsAfter: number])[]
 }
 
 /** Events of one split that wait for the watermark, in order. */
-interface SorterPart {
+export interface SorterPart {
   readonly kind: 'sorter'
   readonly stream: string
   readonly partition: number
   readonly events: readonly SavedEvent[]
 }
 
-/** `[time, offset, predicates, more predicates, fields, text, key]`; a missing field is `[]`. */
-type SavedEvent = readonly [
+/**
+ * `[time, offset, predicates, more predicates, fields, text, key, patterns that must not see it]`; a
+ * missing field is `[]`.
+ */
+export type SavedEvent = readonly [
   number,
   number,
   number,
@@ -43,6 +48,7 @@ type SavedEvent = readonly [
   readonly JsonValue[][],
   string,
   string,
+  (readonly number[])?,
 ]
 
 /** Epoch ms; JSON has no infinities. */
@@ -113,6 +119,7 @@ export function operatorParts({ operator, exchange, alerts }: OperatorState): Js
       valve.isIdle(channel),
     ]),
     alerts: alerts.snapshot(),
+    starts: operator.starts(),
   }
   const parts = splits.flatMap(({ split, sorterSplit }) =>
     sorterParts(operator, split, sorterSplit),
@@ -131,10 +138,15 @@ export function restoreParts(state: OperatorState, parts: readonly JsonValue[]):
   for (const part of parts as unknown as readonly (OperatorPart | SorterPart)[]) {
     if (part.kind === 'sorter') {
       const { split, sorterSplit } = splits[channelOf(part.stream, part.partition)] ?? {}
-      if (split !== undefined) runs.push([sorterSplit as number, runOf(split, part.events)])
+      if (split !== undefined) {
+        runs.push([sorterSplit as number, runOf(operator, split, part.events)])
+      }
       continue
     }
     operator.continueOrdinals(part.ordinals)
+    for (const [pattern, startsAfter] of part.starts ?? []) {
+      operator.startAfter(startsAfter, pattern)
+    }
     alerts.restore(part.alerts)
     sorterWatermark = timeOf(part.sorterWatermark)
     const channels = part.channels.map(
@@ -171,7 +183,10 @@ function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): 
     const event = run.events[index] as ArrivedEvent
     const key = run.arena.toString('latin1', run.keys[3 * index], run.keys[3 * index + 1])
     const { timestamp, offset, predicates, morePredicates, raw } = event
-    events.push([timestamp, offset, predicates, morePredicates, serializeFields(event), raw, key])
+    const fields = serializeFields(event)
+    const hidden = operator.hiddenFrom(event)
+    const saved = [timestamp, offset, predicates, morePredicates, fields, raw, key] as const
+    events.push(hidden.length === 0 ? saved : [...saved, hidden])
   }
   const parts: SorterPart[] = []
   for (let from = 0; from < events.length; from += eventsOfPart) {
@@ -182,12 +197,13 @@ function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): 
 }
 
 /** A run whose events have one text and one arena of keys together. */
-function runOf(split: Split, events: readonly SavedEvent[]): EventRun {
+function runOf(operator: CepOperator, split: Split, events: readonly SavedEvent[]): EventRun {
   const run = new EventRun(Buffer.from(events.map(([, , , , , raw]) => raw).join(''), 'latin1'))
   run.arena = Buffer.from(events.map((event) => event[6]).join(''), 'latin1')
   let textAt = 0
   let keyAt = 0
-  for (const [timestamp, offset, predicates, morePredicates, fields, raw, key] of events) {
+  for (const saved of events) {
+    const [timestamp, offset, predicates, morePredicates, fields, raw, key, hidden] = saved
     const values = deserializeFields(fields)
     const textEnd = textAt + raw.length
     const event = new ArrivedEvent(
@@ -201,6 +217,7 @@ function runOf(split: Split, events: readonly SavedEvent[]): EventRun {
       textAt,
       textEnd,
     )
+    if (hidden !== undefined) operator.hide(event, hidden)
     const keyEnd = keyAt + key.length
     run.add(event, keyAt, keyEnd, hashKey(run.arena, keyAt, keyEnd) | 0)
     textAt = textEnd

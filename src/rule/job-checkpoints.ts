@@ -1,10 +1,15 @@
-import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CompletedCheckpoint,
+  type FrozenJob,
+} from '../checkpoint/checkpoint-coordinator.ts'
 import {
   type CheckpointStore,
   type CheckpointStoreOptions,
   openCheckpointStore,
 } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
+import type { SideOutputLog } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import {
@@ -12,14 +17,18 @@ import {
   operatorParts,
   restoreEntry,
   restoreParts,
-  type SavedTime,
   savedTime,
   timeOf,
 } from '../operator/operator-checkpoint.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import type { StopSignal } from '../time/stop-signal.ts'
+import { stateNameOf } from './operator-layout.ts'
+import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
+import { type SavedJob, savedJobOf, savedJobVersion } from './saved-job.ts'
+import { type CarryOver, type CarryOverPlan, carryOver, planCarryOver } from './state-carry-over.ts'
 
 /** How a job survives its process. */
 export interface JobDurability extends CheckpointStoreOptions {
@@ -29,28 +38,16 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly intervalMs?: number
   /** Called before each checkpoint: what is kept elsewhere is to be written out. */
   readonly beforeCheckpoint?: () => void
+  /** Where what is left out is kept; it ends with each checkpoint where the job does. */
+  readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
-}
-
-/** The job's own part of a checkpoint. */
-interface SavedJob {
-  readonly isFinished: boolean
-  /** By operator. */
-  readonly fingerprints: Readonly<Record<string, readonly string[]>>
-  readonly splits: readonly SavedSplit[]
-  readonly counts: JsonValue
-}
-
-interface SavedSplit {
-  readonly stream: string
-  readonly partition: number
-  /** `null`: at the beginning. */
-  readonly position: SourcePosition | null
-  /** Its greatest event time. */
-  readonly greatest: SavedTime
+  /** Told what became of the state where rules or streams have changed since. */
+  readonly onCarriedOver?: (carryOver: CarryOver) => void
 }
 
 /** What a job counts, as plain data. */
@@ -60,7 +57,7 @@ export interface JobCounts {
 }
 
 /**
- * Opens the state of a job, checks that it is that of its rules, and gives the outboxes what their
+ * Opens the state of a job, carries it over to its rules as they are now, and gives the outboxes what their
  * sinks may lack.
  * @throws {TocsinError} STATE_MISMATCH, CHECKPOINT_CORRUPT, SINK_AHEAD, SINK_MARKER and what else
  *   stores and sinks throw
@@ -72,13 +69,15 @@ export async function openJobCheckpoints(
   const store = await openCheckpointStore(durability)
   try {
     const { head } = store
-    const job = head.number === 0 ? null : (head.job as unknown as SavedJob)
-    if (job !== null) checkRules(job, pipeline, durability.directory)
+    const job = savedJobOf(head)
+    const plan = job === null ? null : planCarryOver(job, pipeline)
     for (const [sink, { staged }] of Object.entries(head.outboxes)) {
       if (staged.length > 0 && !durability.outboxes.has(sink)) {
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
       }
     }
+    // Before the outboxes, which may add to it from then on.
+    await durability.sideOutput?.restore(job?.sideOutput ?? null)
     for (const [sink, outbox] of durability.outboxes) {
       const marker = await outbox.open()
       const committed = head.outboxes[sink]?.committed ?? undefined
@@ -86,7 +85,11 @@ export async function openJobCheckpoints(
       outbox.restore({ checkpoint: head.number, committed, staged }, marker)
     }
     durability.onRestored?.(head.number, job?.isFinished === true)
-    return new JobCheckpoints(durability, pipeline, store, job)
+    if (job !== null && plan !== null) {
+      const carried = await carryOver(store, job, plan)
+      if (carried !== null) durability.onCarriedOver?.(carried)
+    }
+    return new JobCheckpoints(durability, pipeline, store, job, plan)
   } catch (error) {
     await store.close()
     throw error
@@ -99,6 +102,8 @@ export class JobCheckpoints {
   readonly #pipeline: RulePipeline
   readonly #store: CheckpointStore
   readonly #saved: SavedJob | null
+  /** By operator, what its state lies under. */
+  readonly #names: Map<string, string>
   #coordinator: CheckpointCoordinator | null = null
 
   /** Use `openJobCheckpoints`. */
@@ -107,11 +112,17 @@ export class JobCheckpoints {
     pipeline: RulePipeline,
     store: CheckpointStore,
     saved: SavedJob | null,
+    plan: CarryOverPlan | null,
   ) {
     this.#durability = durability
     this.#pipeline = pipeline
     this.#store = store
     this.#saved = saved
+    this.#names = new Map(
+      plan === null
+        ? pipeline.operators.map(({ id, layout }) => [id, stateNameOf(id, layout)])
+        : plan.operators.map(({ id, name }) => [id, name]),
+    )
   }
 
   /** Whether the job had come to its end: nothing is to be read any more. */
@@ -141,8 +152,9 @@ export class JobCheckpoints {
       }
     }
     for (const state of operators) {
-      restoreParts(state, await this.#store.partsOf(state.id))
-      for await (const entries of this.#store.entriesOf(state.id)) {
+      const name = this.#nameOf(state)
+      restoreParts(state, await this.#store.partsOf(name))
+      for await (const entries of this.#store.entriesOf(name)) {
         for (const [key, form] of entries) restoreEntry(state, key, form)
       }
     }
@@ -152,23 +164,31 @@ export class JobCheckpoints {
   start(
     readers: readonly SplitReader[],
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
-      ...time,
+      ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
+      ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...(onCompleted === undefined ? {} : { onCompleted }),
     })
     return this.#coordinator
   }
 
-  /** Resolves when the sinks have all that checkpoints hold for them. */
-  async settled(): Promise<void> {
-    for (const outbox of this.#durability.outboxes.values()) await outbox.settled()
+  /** Resolves when the sinks of a job that has ended have all that checkpoints hold for them. */
+  async settle(
+    counts: JobCounts,
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
+  ): Promise<void> {
+    const outboxes = [...this.#durability.outboxes.values()]
+    for (const outbox of outboxes) await outbox.settled()
+    if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
+    await this.start([], counts, host).finish(true)
   }
 
   async close(): Promise<void> {
@@ -176,46 +196,51 @@ export class JobCheckpoints {
     await this.#store.close()
   }
 
+  #nameOf({ id, layout }: RuleOperator): string {
+    const known = this.#names.get(id)
+    if (known !== undefined) return known
+    // It came with rules that were added while the job runs.
+    const name = stateNameOf(id, layout)
+    this.#names.set(id, name)
+    return name
+  }
+
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
     this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
+    const sideOutput = this.#durability.sideOutput?.freeze()
+    const splits = readers.map(({ reader: { split }, position, operator, split: index }) => ({
+      ...split,
+      position: position ?? null,
+      greatest: savedTime(operator.greatestTimestampOf(index)),
+    }))
     const job: SavedJob = {
+      version: savedJobVersion,
       isFinished,
-      fingerprints: Object.fromEntries(operators.map(({ id, fingerprints }) => [id, fingerprints])),
-      splits: readers.map(({ reader: { split }, position, operator, split: index }) => ({
-        ...split,
-        position: position ?? null,
-        greatest: savedTime(operator.greatestTimestampOf(index)),
-      })),
+      operators: Object.fromEntries(
+        operators.map((state) => [state.id, { name: this.#nameOf(state), layout: state.layout }]),
+      ),
+      // A job that has ended opens no readers: what it knows of them stays.
+      splits: readers.length === 0 ? (this.#saved?.splits ?? []) : splits,
       counts: counts.save(),
+      ...(sideOutput === undefined ? {} : { sideOutput: sideOutput.position }),
     }
     const passed = readers.map(({ reader, position }) => ({ reader, position }))
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
-        operator: state.id,
+        operator: this.#nameOf(state),
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
+      ...(sideOutput === undefined ? {} : { write: sideOutput.write }),
       complete: async () => {
+        await sideOutput?.complete()
         for (const { reader, position } of passed) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }
       },
     }
-  }
-}
-
-function checkRules(
-  { fingerprints }: SavedJob,
-  { operators }: RulePipeline,
-  directory: string,
-): void {
-  const now = new Map(operators.map((each) => [each.id, each.fingerprints]))
-  const ids = new Set([...now.keys(), ...Object.keys(fingerprints)])
-  for (const id of ids) {
-    if (now.get(id)?.join() === fingerprints[id]?.join()) continue
-    throw mismatch(directory, 'rules were added, taken away, put in another order or changed')
   }
 }
 

@@ -9,6 +9,11 @@ export class PredicateRegistry {
   readonly users: PlaceErrors[][] = []
   readonly #indexes = new Map<string, number>()
 
+  /** By predicate: the same text for equal ones. */
+  get keys(): string[] {
+    return [...this.#indexes.keys()]
+  }
+
   /**
    * The index of the conjunction of the parts; `null` for none, which is always true.
    * @param user takes its errors; `null`: it is never evaluated

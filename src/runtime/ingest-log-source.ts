@@ -2,7 +2,7 @@ import { type IngestLog, openIngestLog } from '../checkpoint/ingest-log.ts'
 import type { IngestLogReader } from '../checkpoint/ingest-log-reader.ts'
 import type { FileSystem } from '../connector/file-system.ts'
 import type { PollResult, Source, SourcePosition, SourceReader } from '../connector/source.ts'
-import { assert, TocsinError } from '../errors.ts'
+import { assert, ConnectorError, TocsinError } from '../errors.ts'
 import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
@@ -24,7 +24,8 @@ export interface IngestLogSourceOptions {
 /**
  * Makes a source replayable that keeps nothing itself, as stdin or MQTT (D13): each batch is written
  * to a durable log before it is given on, gets its offsets there, and only then is acknowledged. A
- * position is a record's ordinal in the log; the log is cut where a checkpoint has passed.
+ * position is a record's ordinal in the log; the log is cut where a checkpoint has passed. Receipts
+ * are kept with the records that they are about.
  */
 export function ingestLogSource(source: Source, options: IngestLogSourceOptions): Source {
   return {
@@ -38,7 +39,10 @@ export function ingestLogSource(source: Source, options: IngestLogSourceOptions)
         for (const input of inputs) {
           const { partition } = input.split
           const directory = `${options.directory}/${encodeURIComponent(stream)}-${partition}`
-          const log = await openIngestLog({ ...options, directory })
+          const ledger = input.receipts?.createLedger()
+          const kept = ledger === undefined ? {} : { ledger }
+          const log = await openIngestLog({ ...options, ...kept, directory })
+          input.receipts?.restore(ledger?.snapshot())
           const from = startOf(log, input.split, positions.get(partition))
           readers.push(new IngestLogSplitReader(input, log, from, options))
         }
@@ -111,14 +115,17 @@ class IngestLogSplitReader implements SourceReader {
         const { idle, over } = { idle: this.#idle, over: this.#inputOver }
         this.#idle = null
         if (idle !== null) return idle
-        if (over !== null) return endOf(over.failure)
+        if (over !== null) return this.#endOf(over.failure)
         await this.#poll
         continue
       }
       // The input is read further while the head is made durable.
       const room = this.#poll === null ? [] : [this.#poll.then(() => null)]
       const first = await Promise.race([head.durable, ...room])
-      if (first !== null) return await this.#give(head, first)
+      if (first === null) continue
+      await this.#acknowledge(head)
+      const { batch, ingestTimes } = head
+      if (batch.count > 0) return resultOf({ ...batch, ingestTimes }, first)
     }
     return { kind: 'end' }
   }
@@ -144,7 +151,7 @@ class IngestLogSplitReader implements SourceReader {
       this.#replay = null
       return null
     }
-    const { first, ...batch } = records
+    const { first, receipts: _, ...batch } = records
     return resultOf({ split: this.split, ...batch }, first)
   }
 
@@ -175,12 +182,13 @@ class IngestLogSplitReader implements SourceReader {
         assert(false, 'a source that keeps nothing has the splits that it was opened with')
         return
       case 'batch': {
-        const { batch } = result
+        const { batch, receipt } = result
         assert(batch.timestamps === undefined, 'a logged record holds its own event time')
         const ingestTimes =
           batch.ingestTimes ?? new Float64Array(batch.count).fill(this.#clock.now())
-        const bytes = (batch.ends[batch.count - 1] as number) - (batch.starts[0] as number)
-        const durable = this.#log.append({ ...batch, ingestTimes })
+        const bytes = batch.count === 0 ? 0 : spanOf(batch)
+        const kept = receipt === undefined ? {} : { receipt }
+        const durable = this.#log.append({ ...batch, ...kept, ingestTimes })
         // Whoever polls is told; until then a failure must not be "unhandled".
         durable.catch(() => 0)
         this.#ahead.push({ batch, ingestTimes, bytes, durable })
@@ -189,19 +197,24 @@ class IngestLogSplitReader implements SourceReader {
     }
   }
 
-  async #give(head: Ahead, first: number): Promise<PollResult> {
+  /** @throws {unknown} what the input came to grief with; what may pass is asked for again then */
+  #endOf(failure: unknown): PollResult {
+    if (failure === null) return { kind: 'end' }
+    if (failure instanceof ConnectorError && failure.retryable) this.#inputOver = null
+    throw failure
+  }
+
+  /** What could not be acknowledged is still the head: it is given once it is. */
+  async #acknowledge(head: Ahead): Promise<void> {
+    await this.#input.acknowledge?.(head.batch)
     this.#ahead.shift()
     this.#aheadBytes -= head.bytes
     this.#idle = null
-    await this.#input.acknowledge?.(head.batch)
-    return resultOf({ ...head.batch, ingestTimes: head.ingestTimes }, first)
   }
 }
 
-/** @throws {unknown} what the input came to grief with */
-function endOf(failure: unknown): PollResult {
-  if (failure !== null) throw failure
-  return { kind: 'end' }
+function spanOf({ starts, ends, count }: RecordBatch): number {
+  return (ends[count - 1] as number) - (starts[0] as number)
 }
 
 /** A batch whose offsets are ordinals of the log. */

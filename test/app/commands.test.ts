@@ -273,7 +273,7 @@ sinks:
     const { code, err } = await tocsin('run', '--config', join(at, 'tocsin.yaml'))
     expect([code, err]).toEqual([
       3,
-      expect.stringMatching(/^error: cannot write .*OUTPUT_UNWRITABLE/),
+      expect.stringMatching(/^error: cannot lock the state folder .*STATE_IO/),
     ])
   })
 

@@ -86,17 +86,50 @@ describe('a run with checkpoints', () => {
     expect(alertsIn(at)).toEqual(alerts)
   })
 
-  it('refuses state of other rules', () => {
+  it('refuses a folder that another run has', async () => {
     const at = folderWith({
-      'payments.ndjson': payments(100),
+      'payments.ndjson': '',
       'rules/testing.yaml': rule,
-      'tocsin.yaml': durable,
-      'other.yaml': `${durable}rules: other/\n`,
-      'other/testing.yaml': rule.replace('10m', '11m'),
+      'tocsin.yaml': durable.replace('file: { path: payments.ndjson }', 'stdin: {}'),
     })
-    runBinary(at, ['run'])
+    const child = startBinary(at, ['run'])
+    const closed = once(child, 'close')
+    while (!existsSync(join(at, 'state/control'))) await turn()
+    const { code, err } = runBinary(at, ['run'])
+    expect([code, err]).toEqual([3, expect.stringContaining(`process ${child.pid} on `)])
+    child.kill('SIGKILL')
+    await closed
+    expect(runBinary(at, ['run']).code).toBe(0)
+    expect(existsSync(join(at, 'state/lock'))).toBe(false)
+  })
+
+  it('goes on with other rules, and says what became of the state of each', async () => {
+    const files = {
+      'payments.ndjson': payments(20_000),
+      'rules/testing.yaml': rule,
+      'rules/gone.yaml': rule.replace('id: testing', 'id: gone'),
+      'tocsin.yaml': durable,
+    }
+    const whole = folderWith(files)
+    runBinary(whole, ['run'])
+    const at = folderWith({
+      ...files,
+      'other.yaml': `${durable}rules: other/\n`,
+      'other/new.yaml': rule.replace('id: testing', 'id: new').replace('10m', '11m'),
+      'other/testing.yaml': rule,
+    })
+    await runUntilKilled(at, 1, 0)
     const { code, err } = runBinary(at, ['run', '--config', 'other.yaml'])
-    expect([code, err.includes('(STATE_MISMATCH)')]).toEqual([3, true])
+    expect([code, /rules or streams.*(?:\n {2}.*)*/.exec(err)?.[0].replace(/\d+/g, 'N')]).toEqual([
+      0,
+      'rules or streams are others than in the state:\n' +
+        '  - gone: removed, what it had open is dropped (N keys)\n' +
+        '  + new: starts anew\n' +
+        '  = testing: goes on (N keys)',
+    ])
+    const ofRule = (folder: string) => alertsIn(folder).filter((line) => line.includes('"testing"'))
+    expect(ofRule(whole).length).toBeGreaterThan(10)
+    expect(ofRule(at)).toEqual(ofRule(whole))
   })
 })
 
@@ -114,11 +147,14 @@ async function runUntilKilled(at: string, checkpoints: number, turns: number): P
     ended = true
     return signal === 'SIGKILL'
   })
-  const turn = () => new Promise((resolve) => setImmediate(resolve))
   while (!ended && checkpointOf(at) < before + checkpoints) await turn()
   for (let left = turns; left > 0 && !ended; left--) await turn()
   child.kill('SIGKILL')
   return await closed
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** The number of the last checkpoint that was acknowledged. */

@@ -3,6 +3,7 @@ import { Outbox, type OutboxOptions, type OutboxSnapshot } from '../../src/check
 import { decodeStagedAlerts } from '../../src/checkpoint/outbox-format.ts'
 import type { Sink } from '../../src/connector/sink.ts'
 import { ConnectorError } from '../../src/errors.ts'
+import { ManualClock } from '../../src/time/clock.ts'
 import { MarkedSink, unreachable } from '../harness/marked-sink.ts'
 
 const alert = (name: string) => ({ id: name, document: `{"${name}":1}` })
@@ -14,16 +15,18 @@ const documents = (...names: string[]) => names.map((name) => alert(name).docume
 /** Waits are noted and over at once. */
 function outboxOf(sink: MarkedSink | Sink, more: Partial<OutboxOptions> = {}) {
   const waits: number[] = []
+  const clock = new ManualClock()
   const scheduler = {
     sleep: async (milliseconds: number) => {
       waits.push(milliseconds)
+      clock.set(clock.now() + milliseconds)
     },
   }
   const delivery =
     sink instanceof MarkedSink
       ? ({ kind: 'exactly_once', sink } as const)
       : ({ kind: 'at_least_once', sink } as const)
-  return { waits, outbox: new Outbox({ name: 'oncall', delivery, scheduler, ...more }) }
+  return { waits, outbox: new Outbox({ name: 'oncall', delivery, clock, scheduler, ...more }) }
 }
 
 async function started(sink: MarkedSink | Sink, more?: Partial<OutboxOptions>) {
@@ -349,8 +352,14 @@ describe('a restored outbox', () => {
     expect(await outbox.open()).toBeUndefined()
     outbox.restore({ checkpoint: 6, committed: 2, staged: await staged() }, undefined)
     await outbox.settled()
-    const three = [of(3), ['of 3', 'also of 3']]
-    expect(written).toEqual([...three, ...three, of(5), ['of 5', 'also of 5']])
+    const ids = ['of 3', 'also of 3', 'of 5', 'also of 5']
+    expect(written).toEqual([
+      [...of(3), ...of(5)],
+      ids,
+      // One alert tries whether the sink is back.
+      ...[documents('of 3'), ['of 3']],
+      ...[[...of(3), ...of(5)].slice(1), ids.slice(1)],
+    ])
   })
 })
 

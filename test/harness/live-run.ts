@@ -27,7 +27,7 @@ export class LiveRun {
   /** What kept records from coming, and `over` when they came again. */
   readonly problems: string[] = []
   readonly #job: Promise<JobSummary>
-  #stopped = false
+  readonly #stop = new AbortController()
 
   constructor(options: LiveRunOptions) {
     const {
@@ -64,7 +64,7 @@ export class LiveRun {
       onExpressionError: () => undefined,
       onProgress: () => undefined,
       onSourceProblem: (_, problem = 'over') => this.problems.push(problem),
-      isStopped: () => this.#stopped,
+      stop: { asked: this.#stop.signal, overdue: this.#stop.signal },
       ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),
     })
     // Whoever stops the run is told; until then a failure must not be "unhandled".
@@ -84,7 +84,7 @@ export class LiveRun {
 
   /** Ends the job with time where it is. */
   async stop(): Promise<JobSummary> {
-    this.#stopped = true
+    this.#stop.abort()
     return await this.#job
   }
 }
