@@ -110,6 +110,18 @@ const state = keywords({
     'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
     '256MiB',
   ),
+  side_output: described(
+    keywords({
+      retention: described(duration, 'How long it is kept; default `7d`.', '7d'),
+      cap: described(
+        byteSize,
+        'Bytes of it; beyond them it is counted and not kept. Default `1GiB`.',
+        '1GiB',
+      ),
+    }),
+    'How late events, dead letters, suppressed and undelivered alerts are kept.',
+    { retention: '7d' },
+  ),
   cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
   checkpoint_interval: described(
     duration,
@@ -117,6 +129,14 @@ const state = keywords({
     '1s',
   ),
   retained: described(notYet(count), 'Older checkpoints that are kept.', 1),
+})
+
+const api = keywords({
+  listen: described(
+    text,
+    'Address and port; default `127.0.0.1:7474`. Others than this machine reach only what is said here.',
+    '127.0.0.1:7474',
+  ),
 })
 
 /** The JSON Schema (draft 2020-12) of `tocsin.yaml`, with the options of every connector. */
@@ -136,7 +156,9 @@ export const configSchema: SchemaNode = {
       state: described(state, 'How state is kept.', { backend: 'memory' }),
       parallelism: described(count, 'Slots of this process; only 1 is built yet.', 1),
       tables: described(notYet(anything), 'Tables that rules look rows up in.', {}),
-      api: described(notYet(anything), 'The HTTP interface.', { listen: '127.0.0.1:7474' }),
+      api: described(api, 'The HTTP interface of a run: health and metrics.', {
+        listen: '127.0.0.1:7474',
+      }),
     },
     ['streams'],
   ),

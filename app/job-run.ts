@@ -10,6 +10,7 @@ import {
   type JobStream,
   type JobSummary,
   type RejectedEvent,
+  type RunningJob,
   runRuleJob,
   type SorterCapExceeded,
   type StopSignal,
@@ -17,7 +18,7 @@ import {
 import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
+import type { SideOutputKeeper } from './side-output-store.ts'
 import { SourceProblems } from './source-problems.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -27,7 +28,9 @@ export interface JobRunOptions {
   readonly streams: ReadonlyMap<string, JobStream>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
-  readonly sideOutput: SideOutputFiles | null
+  readonly sideOutput: SideOutputKeeper | null
+  /** Called between batches of a run without checkpoints. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   readonly terminal: Terminal
   readonly stop: StopSignal
   /** Default: what is said goes to the terminal. */
@@ -37,6 +40,9 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  readonly onStarted?: (job: RunningJob) => void
+  /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
+  readonly onSourceProblem?: (split: string, problem: string | undefined) => void
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -85,15 +91,19 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       onExpressionError: (report) => {
         warn(expressionErrorText(report))
       },
-      onSourceProblem: ({ stream, partition }, problem) =>
-        sourceProblems.note(stream, partition, problem),
+      onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
+        sourceProblems.note(stream, partition, problem)
+      },
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
       },
       stop: options.stop,
+      onStarted: (job) => options.onStarted?.(job),
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
+      ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
@@ -103,7 +113,6 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     return { summary, elapsedMs: performance.now() - startedAt }
   } finally {
     progress.clear()
-    sideOutput?.close()
   }
 }
 

@@ -1,6 +1,12 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
 export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
+export type { UndeliveredAlert } from './checkpoint/delivery-queue.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
+export {
+  openSideOutputLog,
+  type SideOutputKind,
+  SideOutputLog,
+} from './checkpoint/side-output-log.ts'
 export { parseByteSize } from './connector/byte-size.ts'
 export type {
   CommitContext,
@@ -45,6 +51,7 @@ export type { CheckedRule } from './rule/expression-check.ts'
 export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
 export type { JobDurability } from './rule/job-checkpoints.ts'
+export type { JobMetrics, SplitMetrics } from './rule/job-metrics.ts'
 export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
@@ -55,6 +62,8 @@ export {
   type JobProgress,
   type JobStream,
   type JobSummary,
+  type RulesReplaced,
+  type RunningJob,
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
@@ -86,6 +95,8 @@ export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-l
 export { RestartStrategy, type RestartStrategyOptions } from './runtime/restart-strategy.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
+export { printable } from './stream/printable-text.ts'
+export { Redaction, redacted } from './stream/redaction.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
 export { doneBefore, type StopSignal } from './time/stop-signal.ts'

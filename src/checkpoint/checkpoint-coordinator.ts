@@ -91,7 +91,8 @@ export class CheckpointCoordinator {
     const flushed = this.#options.flush?.()
     if (flushed !== undefined) {
       flushed.catch(() => undefined)
-      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      const written = this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      if (!(await doneBefore(asked, written))) return
     }
     if (this.isDue()) this.#start(false)
   }
@@ -104,6 +105,11 @@ export class CheckpointCoordinator {
   get dueAt(): number {
     const { clock, minPauseMs } = this.#options
     return this.#writing === null ? this.#nextAt : clock.now() + minPauseMs
+  }
+
+  /** Has the next checkpoint taken as soon as may be. */
+  request(): void {
+    this.#nextAt = -Infinity
   }
 
   /**

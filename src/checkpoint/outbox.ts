@@ -110,9 +110,19 @@ export class Outbox {
     return this.bytes >= this.#options.bytesMax
   }
 
+  /** The newest checkpoint that the sink has committed; undefined: none. */
+  get committed(): number | undefined {
+    return this.#committed
+  }
+
   /** Alerts that are not yet committed. */
   get alerts(): number {
     return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)
+  }
+
+  /** Alerts that are not yet committed, in order; a sink may have some of them. */
+  unsent(): readonly SinkAlert[] {
+    return [...this.#frozen.flatMap(({ alerts }) => alerts), ...this.#staged]
   }
 
   /**
