@@ -274,6 +274,7 @@ class RuleJob {
   /** Also where nothing is read: time may have found something, a checkpoint may be due. */
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
+    for (const { reader } of this.#readers) this.#counters.noteLeftOut(reader)
     if (coordinator === null) await this.#options.betweenBatches?.()
     if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.
