@@ -23,6 +23,7 @@ import type {
 } from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
+import { defaultListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 
 /** A map of a configuration. */
 export type Section = Readonly<Record<string, unknown>>
@@ -63,7 +64,16 @@ export class ConfigBuilder {
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
       sideOutput: this.#sideOutput('state.side_output', sectionOf(state.side_output)),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
+      api: root.api === undefined ? null : this.#api(sectionOf(root.api)),
     }
+  }
+
+  #api({ listen }: Section): ListenAddress {
+    if (typeof listen !== 'string' || !this.#isSound('api.listen')) return defaultListenAddress
+    const parsed = parseListenAddress(listen)
+    if (!('problem' in parsed)) return parsed
+    this.#report('api.listen', parsed.problem)
+    return defaultListenAddress
   }
 
   #stream(name: string, value: Section): StreamConfig[] {
@@ -123,18 +133,37 @@ export class ConfigBuilder {
     if (sink === undefined || made === undefined) return []
     const { createTwoPhaseCommit } = connectors.get(sink.name)?.sink ?? {}
     const { options } = sink
+    const isImmediate = value.delivery === 'immediate'
+    this.#checkDelivery(joinPath('sinks', name), value.delivery, sink.name)
     return [
       {
         name,
         connector: sink.name,
         sink: made,
         createTwoPhaseCommit:
-          createTwoPhaseCommit === undefined
+          createTwoPhaseCommit === undefined || isImmediate
             ? null
             : (job) => createTwoPhaseCommit(options, { directory, job, sink: name }),
+        isImmediate,
         isDefault: value.default === true,
       },
     ]
+  }
+
+  #checkDelivery(path: string, delivery: unknown, connector: string): void {
+    const at = joinPath(path, 'delivery')
+    const { createTwoPhaseCommit, showsAtEnd } = connectors.get(connector)?.sink ?? {}
+    if (delivery === 'immediate' && showsAtEnd === true) {
+      this.#report(at, `\`${connector}\` has no immediate delivery; leave \`delivery\` out`)
+    }
+    if (delivery !== 'exactly_once') return
+    const { backend } = sectionOf(sectionOf(this.#document.value).state)
+    if (createTwoPhaseCommit === undefined) {
+      const message = `\`${connector}\` takes alerts at least once; leave \`delivery\` out`
+      this.#report(at, message)
+    } else if (backend !== 'rocksdb') {
+      this.#report(at, '`exactly_once` needs checkpoints: `state: { backend: rocksdb }`')
+    }
   }
 
   #sideOutput(path: string, section: Section): SideOutputConfig {
@@ -148,6 +177,7 @@ export class ConfigBuilder {
     return {
       job: this.#job,
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
+      outboxCapBytes: this.#byteSize('state', state, 'outbox_cap'),
     }
   }
 

@@ -24,7 +24,15 @@ export const metadataOption: OptionProperty = {
     'They stand for fields of the same names in the record.',
   type: 'object',
   properties: Object.fromEntries(
-    metadataNames.map((name) => [name, { type: 'string', minLength: 1 }]),
+    metadataNames.map((name) => [
+      name,
+      {
+        description: `The field for the record's ${name}.`,
+        type: 'string',
+        minLength: 1,
+        examples: [`kafka_${name}`],
+      },
+    ]),
   ),
   minProperties: 1,
   additionalProperties: false,

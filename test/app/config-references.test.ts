@@ -170,14 +170,12 @@ describe('the whole configuration', () => {
       'tables',
       'state.cache',
       'state.retained',
-      'api',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
       '9:13',
       '11:1',
       '13:41',
       '13:81',
-      '15:1',
     ])
   })
 
@@ -186,7 +184,6 @@ describe('the whole configuration', () => {
       .replace(/\{ kafka: \{ brokers.*\n/, '{ file: { path: p.ndjson } }\n')
       .replace('{ kafka: { topic: alerts }', '{ stdout: {}')
       .replace(/tables:.*\n/, '')
-      .replace(/api:.*\n/, '')
       .replace(' cache: 256MiB,', '')
       .replace(', retained: 1', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
