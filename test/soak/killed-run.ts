@@ -154,6 +154,6 @@ export function leftOutOf({ folder }: SoakJob): string[] {
   const rows = names.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
   return rows
     .filter((row) => row !== '')
-    .map((row) => row.replace(/"kept_at":\d+,/, '').replace(/"detected_at":"[^"]*",/, ''))
+    .map((row) => row.replace(/"kept_at":\d+,/, '').replace(/"detected_at":\d+,/, ''))
     .sort()
 }
