@@ -132,8 +132,8 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
-  readonly #counters: JobCounters
   readonly #steadyClock: Clock
+  readonly #counters: JobCounters
   readonly #pipeline: RulePipeline
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
