@@ -118,7 +118,9 @@ describe('a configuration', () => {
         rulesPath: '/home/ada/fraud',
         stateDirectory: '/home/ada/kept',
         sorterCapBytes: 67_108_864,
+        sideOutput: { retentionMs: 604_800_000, capBytes: 1_073_741_824 },
         checkpoints: null,
+        conceal: expect.any(Function),
       },
     })
   })
@@ -226,10 +228,10 @@ rulse: rules/
     expect(
       problemsOf(`streams:
   payments:
-    source: { kafka: { brokers: [localhost:9092], topic: payments } }
+    source: { stdin: {} }
     time: { field: ts, max_drift: 1m }
 sinks:
-  oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
+  oncall: { stdout: {} }
 tables: { devices: { file: devices.csv, key: id } }
 state: { backend: rocksdb, cache: 256MiB }
 parallelism: 4
