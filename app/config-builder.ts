@@ -133,6 +133,7 @@ export class ConfigBuilder {
     return {
       job: typeof state.job === 'string' ? state.job : 'tocsin',
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
+      retained: typeof state.retained === 'number' ? state.retained : 1,
     }
   }
 

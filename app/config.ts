@@ -72,6 +72,8 @@ export interface CheckpointConfig {
   /** The job's name. */
   readonly job: string
   readonly intervalMs: number
+  /** Checkpoints that are kept, the newest one included. */
+  readonly retained: number
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -162,7 +164,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'retained']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

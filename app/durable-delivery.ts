@@ -56,7 +56,7 @@ export class DurableDelivery {
 
   durability(
     { stateDirectory }: Config,
-    { intervalMs }: CheckpointConfig,
+    { intervalMs, retained }: CheckpointConfig,
     sideOutput: SideOutputFiles,
     say: Say,
   ): JobDurability {
@@ -65,6 +65,7 @@ export class DurableDelivery {
       directory: join(stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
+      retained,
       beforeCheckpoint: () => sideOutput.flush(),
       onStalled: ({ message }: TocsinError, waitMs) =>
         say(
@@ -79,6 +80,11 @@ export class DurableDelivery {
           )
         } else if (checkpoint > 0) say(`going on from checkpoint ${checkpoint}\n`)
       },
+      onFallBack: ({ checkpoint, reason, damaged }) =>
+        say(
+          `warning: ${reason}\nwarning: the job goes back to retained checkpoint ${checkpoint}, which ` +
+            `no sink has gone beyond; what was damaged lies in ${damaged}\n`,
+        ),
       onCarriedOver: (carryOver) =>
         say(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }

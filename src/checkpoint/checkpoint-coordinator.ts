@@ -8,7 +8,9 @@ import type { Outbox } from './outbox.ts'
 export interface FrozenJob {
   readonly job: JsonValue
   readonly operators: readonly OperatorChanges[]
-  /** Called once the checkpoint is durable. */
+  /** Called once the checkpoint is durable, and again while it finds no space. */
+  readonly keep: () => Promise<void>
+  /** Called after that. */
   readonly complete: () => Promise<void>
 }
 
@@ -68,6 +70,17 @@ export class CheckpointCoordinator {
     return this.#writing === null && this.#options.clock.now() >= this.#nextAt
   }
 
+  /** When `betweenBatches` is to be called at the latest, epoch ms. */
+  get dueAt(): number {
+    const { clock, minPauseMs } = this.#options
+    return this.#writing === null ? this.#nextAt : clock.now() + minPauseMs
+  }
+
+  /** Has the next checkpoint taken as soon as may be. */
+  request(): void {
+    this.#nextAt = -Infinity
+  }
+
   /**
    * The last checkpoint of a run; resolves when all sinks have what it stages.
    * @param isEnd whether the job has come to the end of its input
@@ -108,7 +121,7 @@ export class CheckpointCoordinator {
     const snapshots = new Map(
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
-    const { job, operators, complete } = freeze(isEnd)
+    const { job, operators, keep, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
     await this.#untilThereIsSpace(() => store.write(prepared))
@@ -116,6 +129,7 @@ export class CheckpointCoordinator {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
     }
+    await this.#untilThereIsSpace(keep)
     await complete()
   }
 

@@ -105,6 +105,11 @@ export class Outbox {
     return this.#stagedBytes + this.#frozenBytes
   }
 
+  /** The newest checkpoint whose alerts the sink is known to have; undefined: none. */
+  get committed(): number | undefined {
+    return this.#committed
+  }
+
   /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
   get isFull(): boolean {
     return this.bytes >= this.#options.bytesMax

@@ -1,11 +1,14 @@
 import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
-import {
-  type CheckpointStore,
-  type CheckpointStoreOptions,
-  openCheckpointStore,
-} from '../checkpoint/checkpoint-store.ts'
+import type { CheckpointStore, CheckpointStoreOptions } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
-import type { SourcePosition } from '../connector/source.ts'
+import {
+  type FallBack,
+  openNewestCheckpoint,
+  retainCheckpoint,
+  suspectCheckpoint,
+} from '../checkpoint/retained-checkpoints.ts'
+import type { SourcePosition, SourceReader } from '../connector/source.ts'
+import type { Marker } from '../connector/two-phase-commit-sink.ts'
 import { TocsinError } from '../errors.ts'
 import {
   FrozenEntries,
@@ -29,14 +32,37 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly outboxes: ReadonlyMap<string, Outbox>
   /** Time between checkpoints, ms; default 1,000. */
   readonly intervalMs?: number
+  /** Checkpoints that are kept, the newest one included; default 1. */
+  readonly retained?: number
   /** Called before each checkpoint: what is kept elsewhere is to be written out. */
   readonly beforeCheckpoint?: () => void
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
+  /** Told when the newest checkpoint is damaged and an older one has taken its place. */
+  readonly onFallBack?: (fallBack: FallBack) => void
+  /** Told how to copy checkpoints, once the job takes them. */
+  readonly onStarted?: (copier: CheckpointCopier) => void
   /** Told what became of the state where rules or streams have changed since. */
   readonly onCarriedOver?: (carryOver: CarryOver) => void
+}
+
+/** Copies checkpoints of a running job. */
+export interface CheckpointCopier {
+  /**
+   * Takes a checkpoint and makes a copy of it, of hard links, that can be opened as the state of a
+   * job; resolves when the sinks have its alerts too, or have not got them after a while.
+   * @param directory absolute, on the file system of the state, and not there
+   * @throws {TocsinError} as a checkpoint; STATE_IO: the job ends
+   */
+  copyTo(directory: string): Promise<CheckpointCopy>
+}
+
+export interface CheckpointCopy {
+  readonly checkpoint: number
+  /** By sink, the newest checkpoint that it is known to have committed. */
+  readonly committed: Readonly<Record<string, number>>
 }
 
 /** What a job counts, as plain data. */
@@ -55,7 +81,14 @@ export async function openJobCheckpoints(
   durability: JobDurability,
   pipeline: RulePipeline,
 ): Promise<JobCheckpoints> {
-  const store = await openCheckpointStore(durability)
+  const markers = new Map<string, Marker | undefined>()
+  const askSinks = async () => {
+    if (markers.size > 0) return markers
+    for (const [sink, outbox] of durability.outboxes) markers.set(sink, await outbox.open())
+    return markers
+  }
+  const { onFallBack = () => undefined } = durability
+  const store = await openNewestCheckpoint({ ...durability, markers: askSinks, onFallBack })
   try {
     const { head } = store
     const job = savedJobOf(head)
@@ -65,8 +98,9 @@ export async function openJobCheckpoints(
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
       }
     }
+    await askSinks()
     for (const [sink, outbox] of durability.outboxes) {
-      const marker = await outbox.open()
+      const marker = markers.get(sink)
       const committed = head.outboxes[sink]?.committed ?? undefined
       const staged = await store.stagedOf(sink)
       outbox.restore({ checkpoint: head.number, committed, staged }, marker)
@@ -92,6 +126,13 @@ export class JobCheckpoints {
   /** By operator, what its state lies under. */
   readonly #names: ReadonlyMap<string, string>
   #coordinator: CheckpointCoordinator | null = null
+  /** Copies that are to be made of the next checkpoint. */
+  #copies: RequestedCopy[] = []
+  /** By checkpoint that is kept, the oldest first: how far it has read. */
+  readonly #passed: {
+    readonly reader: SourceReader
+    readonly position: SourcePosition | undefined
+  }[][] = []
 
   /** Use `openJobCheckpoints`. */
   constructor(
@@ -153,7 +194,7 @@ export class JobCheckpoints {
     counts: JobCounts,
     time: { readonly clock: Clock; readonly scheduler: Scheduler },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled } = this.#durability
+    const { outboxes, intervalMs, onStalled, onStarted } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
       ...time,
       store: this.#store,
@@ -162,6 +203,8 @@ export class JobCheckpoints {
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
     })
+    const { scheduler } = time
+    onStarted?.({ copyTo: (directory) => this.#copyTo(directory, scheduler) })
     return this.#coordinator
   }
 
@@ -170,9 +213,31 @@ export class JobCheckpoints {
     for (const outbox of this.#durability.outboxes.values()) await outbox.settled()
   }
 
+  /** Has the next start look closely where a run has failed over damage. */
+  async suspect(failure: unknown): Promise<void> {
+    await suspectCheckpoint(this.#durability, failure)
+  }
+
   async close(): Promise<void> {
     await this.#coordinator?.close()
     await this.#store.close()
+    const message = 'the job has ended before a copy of its checkpoint was made'
+    for (const { reject } of this.#copies) reject(new TocsinError('STATE_IO', message))
+  }
+
+  async #copyTo(directory: string, scheduler: Scheduler): Promise<CheckpointCopy> {
+    const checkpoint = await new Promise<number>((resolve, reject) => {
+      this.#copies.push({ directory, resolve, reject })
+      this.#coordinator?.request()
+    })
+    const outboxes = [...this.#durability.outboxes]
+    const settled = Promise.all(outboxes.map(([, outbox]) => outbox.settled()))
+    // What it fails with is the job's matter.
+    await Promise.race([settled.catch(() => undefined), scheduler.sleep(settleMsMax)])
+    const committed = outboxes.flatMap(([sink, outbox]) => {
+      return outbox.committed === undefined ? [] : [[sink, Math.min(outbox.committed, checkpoint)]]
+    })
+    return { checkpoint, committed: Object.fromEntries(committed) }
   }
 
   #nameOf({ id }: KeyedPipelineOperator): string {
@@ -195,7 +260,10 @@ export class JobCheckpoints {
       })),
       counts: counts.save(),
     }
-    const passed = readers.map(({ reader, position }) => ({ reader, position }))
+    const { retained = 1 } = this.#durability
+    this.#passed.push(readers.map(({ reader, position }) => ({ reader, position })))
+    const copies = this.#copies
+    this.#copies = []
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
@@ -203,12 +271,34 @@ export class JobCheckpoints {
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
+      keep: async () => {
+        await makeCopies(this.#store, copies.splice(0))
+        await retainCheckpoint(this.#store, this.#durability, retained)
+      },
       complete: async () => {
-        for (const { reader, position } of passed) {
+        // What an older checkpoint goes on from must still be there.
+        if (this.#passed.length < retained) return
+        for (const { reader, position } of this.#passed.shift() ?? []) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }
       },
     }
+  }
+}
+
+interface RequestedCopy {
+  readonly directory: string
+  readonly resolve: (checkpoint: number) => void
+  readonly reject: (failure: unknown) => void
+}
+
+/** How long a copy waits for the sinks to have its alerts, ms: without those it is complete too. */
+const settleMsMax = 10_000
+
+async function makeCopies(store: CheckpointStore, copies: readonly RequestedCopy[]): Promise<void> {
+  for (const { directory, resolve, reject } of copies) {
+    // It is the copy that fails, and not the checkpoint.
+    await store.copyTo(directory).then(() => resolve(store.head.number), reject)
   }
 }
 

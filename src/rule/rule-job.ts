@@ -148,6 +148,9 @@ class RuleJob {
       await checkpoints.restore([], this.#counts)
       await checkpoints.settled()
       return this.#summary()
+    } catch (failure) {
+      await checkpoints.suspect(failure)
+      throw failure
     } finally {
       await checkpoints.close()
     }
@@ -163,6 +166,7 @@ class RuleJob {
       isStopped,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
+      nextTimer: () => coordinator?.dueAt ?? Infinity,
       beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
       ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })

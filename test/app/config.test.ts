@@ -127,10 +127,17 @@ describe('a configuration', () => {
       const result = parseConfig(file, `${stream}state: ${state}\n`)
       return result.kind === 'valid' ? result.config.checkpoints : null
     }
-    expect(checkpointsOf('{ backend: rocksdb }')).toEqual({ job: 'tocsin', intervalMs: 1000 })
-    expect(checkpointsOf('{ backend: rocksdb, job: fraud, checkpoint_interval: 250ms }')).toEqual({
+    expect(checkpointsOf('{ backend: rocksdb }')).toEqual({
+      job: 'tocsin',
+      intervalMs: 1000,
+      retained: 1,
+    })
+    expect(
+      checkpointsOf('{ backend: rocksdb, job: fraud, checkpoint_interval: 250ms, retained: 3 }'),
+    ).toEqual({
       job: 'fraud',
       intervalMs: 250,
+      retained: 3,
     })
     expect(checkpointsOf('{ dir: kept/ }')).toBe(null)
     expect(problemsOf(`${stream}state: { job: fraud, checkpoint_interval: 1s }\n`)).toEqual([
