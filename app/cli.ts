@@ -45,6 +45,7 @@ function commandLine(terminal: Terminal, run: Run): Command {
   addReplay(program, terminal, run)
   addChecking(program, terminal, run)
   addLooking(program, terminal, run)
+  addSavepoints(program, terminal, run)
   addLater(program, run)
   return program
 }
@@ -144,9 +145,53 @@ function addLooking(program: Command, terminal: Terminal, run: Run): void {
     )
 }
 
+function addSavepoints(program: Command, terminal: Terminal, run: Run): void {
+  const savepoint = program
+    .command('savepoint')
+    .description('keep the state of a job in a file, and go on from it elsewhere')
+  savepoint
+    .command('create')
+    .description('write the state of a job, running or not, to a file; prints its path')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml)')
+    .option('--output <path>', 'file, or folder (default: the current one)')
+    .action((options) =>
+      run(async () => {
+        const { savepointCreateCommand } = await import('./command-savepoint.ts')
+        return await savepointCreateCommand(options, terminal)
+      }),
+    )
+  savepoint
+    .command('restore')
+    .argument('<savepoint>', 'the file')
+    .description('make the state of a job that has none yet, from which the next run goes on')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml)')
+    .option(
+      '--reset <stream>',
+      'read this stream from its beginning; repeatable',
+      (value: string, before: string[] = []) => [...before, value],
+    )
+    .action((file, options) =>
+      run(async () => {
+        const { savepointRestoreCommand } = await import('./command-savepoint.ts')
+        return await savepointRestoreCommand(file, options, terminal)
+      }),
+    )
+  savepoint
+    .command('inspect')
+    .argument('<savepoint>', 'the file')
+    .description('say what a savepoint holds, and check it')
+    .addOption(formatOption('pretty', 'json'))
+    .action((file, options) =>
+      run(async () => {
+        const { savepointInspectCommand } = await import('./command-savepoint.ts')
+        return await savepointInspectCommand(file, options, terminal)
+      }),
+    )
+}
+
 /** Known names that come with later milestones. */
 function addLater(program: Command, run: Run): void {
-  for (const name of ['savepoint', 'dead-letters', 'tap']) {
+  for (const name of ['dead-letters', 'tap']) {
     program
       .command(name, { hidden: true })
       .argument('[argument...]')

@@ -3,6 +3,7 @@ import { AlertRouting } from './alert-routing.ts'
 import { AlertWriter } from './alert-writer.ts'
 import { type BoundedRun, runBounded } from './bounded-run.ts'
 import type { CheckpointConfig, Config } from './config.ts'
+import type { ControlSocket } from './control-socket.ts'
 import { DurableDelivery, replayableStream } from './durable-delivery.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { type Interrupt, withInterrupt } from './interrupt.ts'
@@ -41,7 +42,10 @@ async function runStreams(
   try {
     const isRaised = () => interrupt.isRaised() || folder.isLost()
     const job = { config, rules, routing, terminal, interrupt: { ...interrupt, isRaised } }
-    const running = checkpoints === null ? runPlainly(job) : runDurably(job, checkpoints)
+    const running =
+      checkpoints === null
+        ? runPlainly(job)
+        : runDurably({ ...job, control: folder.control }, checkpoints)
     run = await Promise.race([running, folder.lost])
   } finally {
     await folder.close()
@@ -88,7 +92,7 @@ async function runPlainly({ routing, ...job }: RunToDo): Promise<BoundedRun> {
 
 /** Alerts are shown with their checkpoints; the next run goes on from the last one. */
 async function runDurably(
-  { routing, ...job }: RunToDo,
+  { routing, control, ...job }: RunToDo & { readonly control: ControlSocket },
   checkpoints: CheckpointConfig,
 ): Promise<BoundedRun> {
   const { config, terminal } = job
@@ -106,7 +110,7 @@ async function runDurably(
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(config, checkpoints, sideOutput, say),
+      durability: delivery.durability(config, checkpoints, sideOutput, say, control),
     })
     if (run.summary === null) say('interrupted; the next run goes on from the last checkpoint\n')
     return run

@@ -11,7 +11,9 @@ import {
 } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
 import { carryOverText } from './carry-over-text.ts'
+import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
+import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostScheduler } from './host.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
 
@@ -59,10 +61,12 @@ export class DurableDelivery {
     { intervalMs, retained }: CheckpointConfig,
     sideOutput: SideOutputFiles,
     say: Say,
+    control: ControlSocket,
   ): JobDurability {
     return {
       ...durableState,
-      directory: join(stateDirectory, 'checkpoints'),
+      directory: checkpointsIn(stateDirectory),
+      onStarted: (copier) => serveCopies(control, copier, stateDirectory),
       outboxes: this.#outboxes,
       intervalMs,
       retained,

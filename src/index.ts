@@ -1,4 +1,5 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+export { openCheckpointStore } from './checkpoint/checkpoint-store.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
 export { parseByteSize } from './connector/byte-size.ts'
 export type {
@@ -55,6 +56,13 @@ export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-probl
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
 export {
+  inspectSavepoint,
+  type RestoredSavepoint,
+  restoreSavepoint,
+  type SavepointSummary,
+  writeSavepoint,
+} from './rule/savepoint.ts'
+export {
   byteSize,
   count,
   described,
@@ -70,7 +78,7 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
-export type { CarriedRule, CarryOver } from './rule/state-carry-over.ts'
+export { type CarriedRule, type CarryOver, previewCarryOver } from './rule/state-carry-over.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'

@@ -5,7 +5,7 @@ import type {
   StoreChange,
   StoreContent,
 } from '../connector/state-store.ts'
-import { TocsinError } from '../errors.ts'
+import { assert, TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import {
   corruptCheckpoint,
@@ -256,6 +256,30 @@ export class CheckpointStore {
     const head = { ...this.#head, job, parts }
     changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
     await this.write({ changes, head })
+  }
+
+  /** Makes a checkpoint of what `putEntries` has written and of the rest; the store has none yet. */
+  async create(
+    number: number,
+    job: JsonValue,
+    parts: ReadonlyMap<string, readonly JsonValue[]>,
+    sinks: ReadonlyMap<
+      string,
+      { readonly committed: number | null; readonly staged: ReadonlyMap<number, Buffer> }
+    >,
+  ): Promise<void> {
+    assert(this.#head.number === 0, 'a checkpoint is made where there is none')
+    const outboxes: Record<string, OutboxHead> = {}
+    const changes: StoreChange[] = []
+    for (const [sink, { committed, staged }] of sinks) {
+      outboxes[sink] = { committed, staged: [...staged.keys()].sort((a, b) => a - b) }
+      for (const [checkpoint, alerts] of staged) {
+        changes.push(put(stagedKey(sink, checkpoint), alerts))
+      }
+    }
+    if (changes.length > 0) await this.#store.write(changes)
+    this.#head = { number, job, outboxes, parts: {} }
+    await this.replaceJob(job, parts, [])
   }
 
   /**
