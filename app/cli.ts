@@ -46,6 +46,7 @@ function commandLine(terminal: Terminal, run: Run): Command {
   addChecking(program, terminal, run)
   addLooking(program, terminal, run)
   addSavepoints(program, terminal, run)
+  addDoctor(program, terminal, run)
   addLater(program, run)
   return program
 }
@@ -141,6 +142,20 @@ function addLooking(program: Command, terminal: Terminal, run: Run): void {
       run(async () => {
         const { schemaCommand } = await import('./command-schema.ts')
         return await schemaCommand(what, terminal)
+      }),
+    )
+}
+
+function addDoctor(program: Command, terminal: Terminal, run: Run): void {
+  program
+    .command('doctor')
+    .description('look at this machine, and read all of the state with its checksums')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml, if there)')
+    .addOption(formatOption('pretty', 'json'))
+    .action((options) =>
+      run(async () => {
+        const { doctorCommand } = await import('./command-doctor.ts')
+        return await doctorCommand(options, terminal)
       }),
     )
 }

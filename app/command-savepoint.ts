@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { durableState } from '../connectors/registry.ts'
 import {
+  type CarryOver,
   inspectSavepoint,
   openCheckpointStore,
   previewCarryOver,
@@ -84,8 +85,17 @@ export async function savepointRestoreCommand(
     refuseUsed(stateDirectory)
     const directory = checkpointsIn(stateDirectory)
     const path = resolve(savepoint)
-    const restored = await restoreSavepoint({ ...durableState, directory, path, job, resetStreams })
-    const { header, keys } = restored
+    let carryOver: CarryOver | null = null
+    const { header, keys } = await restoreSavepoint({
+      ...durableState,
+      directory,
+      path,
+      job,
+      resetStreams,
+      check: (saved) => {
+        carryOver = previewCarryOver(saved, rules, streams)
+      },
+    })
     terminal.say(
       `restored checkpoint ${header.checkpoint} of job ${header.job}, ${keys.toLocaleString('en-US')} ` +
         `keys, into ${stateDirectory}\n`,
@@ -93,7 +103,6 @@ export async function savepointRestoreCommand(
     if (header.job !== job) {
       terminal.say(`job ${job} is another one: its sinks are taken as new\n`)
     }
-    const carryOver = previewCarryOver(restored.job, rules, streams)
     if (carryOver !== null) {
       terminal.say(
         `rules or streams are others than in the savepoint:\n${carryOverText(carryOver)}`,

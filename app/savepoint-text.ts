@@ -12,7 +12,7 @@ export function savepointText(summary: SavepointSummary): string {
     `sha256      ${sha256}, fits`,
   ]
   for (const { id, keys, rules } of operators) {
-    lines.push('', `${number(keys)} keys of ${id}`)
+    lines.push('', `${number(keys)} keys of ${operatorText(id)}`)
     for (const rule of rules) {
       const name = rule.id === '' ? '(not known)' : rule.id
       lines.push(`  ${name}  ${rule.fingerprint}  ${number(rule.keys)} keys`)
@@ -30,6 +30,14 @@ export function savepointText(summary: SavepointSummary): string {
     lines.push(`  ${sink}  ${done}, ${number(stagedAlerts)} alerts to be sent`)
   }
   return lines.map((line) => `${line}\n`).join('')
+}
+
+/** An operator is known by its streams and by the fields of its key in each. */
+function operatorText(id: string): string {
+  const [streams, by] = JSON.parse(id) as [string[], [string, string[]][][]]
+  const keys = by.map((paths) => paths.map(([, path]) => path.join('.')))
+  const names = keys.map((fields) => [...new Set(fields)].join(' or '))
+  return `${streams.join(', ')} by ${names.join(', ')}`
 }
 
 function number(count: number): string {

@@ -2,6 +2,7 @@ import type { Connector } from '../src/connector/connector.ts'
 import { fileConnector } from './file/connector.ts'
 import { generatorConnector } from './generator/connector.ts'
 import { nodeFileSystem } from './node-file-system.ts'
+import { loadBinding } from './rocksdb/binding.ts'
 import { openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
 import { stdoutConnector } from './stdout/connector.ts'
@@ -18,4 +19,6 @@ export const connectors: ReadonlyMap<string, Connector> = new Map(
 export const durableState = {
   files: nodeFileSystem,
   openStateStore: openRocksDBStateStore,
+  /** Throws where the library of the state store cannot be loaded. */
+  loadBinding: () => loadBinding(),
 } as const

@@ -1,6 +1,7 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
 export { openCheckpointStore } from './checkpoint/checkpoint-store.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
+export { retainedCheckpoints } from './checkpoint/retained-checkpoints.ts'
 export { parseByteSize } from './connector/byte-size.ts'
 export type {
   CommitContext,

@@ -192,6 +192,8 @@ export interface SavepointToRestore extends CheckpointStoreOptions {
   readonly job: string
   /** Streams that are to be read from their beginning. */
   readonly resetStreams?: readonly string[]
+  /** Sees the job before anything is restored; what it throws ends that. */
+  readonly check?: (job: SavedJob) => void
 }
 
 export interface RestoredSavepoint {
@@ -230,7 +232,7 @@ const entriesOfBatch = 1000
 
 async function fill(
   store: CheckpointStore,
-  { files, path, job: name, resetStreams = [] }: SavepointToRestore,
+  { files, path, job: name, resetStreams = [], check }: SavepointToRestore,
 ): Promise<RestoredSavepoint> {
   const parts = new Map<string, JsonValue[]>()
   const outboxes = new Map<string, { committed: number | null; staged: Map<number, Buffer> }>()
@@ -250,6 +252,7 @@ async function fill(
         break
       case 'job':
         job = line.job as unknown as SavedJob
+        check?.(job)
         break
       case 'sink':
         // What was committed for another job says nothing of this one's marker.

@@ -321,7 +321,6 @@ describe('the command line', () => {
   })
 
   it.each([
-    ['savepoint', 'create'],
     ['dead-letters', 'list'],
     ['tap', 's', '--duration', '5s'],
   ])('says of %s that it is not built yet', async (...args) => {
