@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { connectors } from '../connectors/registry.ts'
 import { type Alert, defaultWatermarkStrategy, type JobStream } from '../src/index.ts'
-import { runBounded } from './bounded-run.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { withInterrupt } from './interrupt.ts'
+import { runJob } from './job-run.ts'
 import { loadRulesToRun } from './load-rules.ts'
 import { packageRoot } from './package-root.ts'
 import { runSummary, summaryText } from './summary.ts'
@@ -29,8 +29,8 @@ export async function demoCommand(terminal: Terminal): Promise<ExitCode> {
       terminal.print(`${alertLine(alert, terminal)}\n`)
     }
   }
-  const run = await withInterrupt(terminal, (interrupt) =>
-    runBounded({
+  const run = await withInterrupt(terminal, (stop) =>
+    runJob({
       rules,
       streams: new Map(names.map((name) => [name, generated(name)])),
       deliver: async (alerts) => {
@@ -40,14 +40,14 @@ export async function demoCommand(terminal: Terminal): Promise<ExitCode> {
       onProgress: ({ eventTime }) => printUntil(eventTime),
       sideOutput: null,
       terminal,
-      interrupt,
+      stop,
       showsProgress: false,
       // What is decided beyond the end would be that every sensor has fallen silent.
       to: startMs + lengthMs,
     }),
   )
   printUntil(Number.POSITIVE_INFINITY)
-  if (run.summary === null) return exitCodes.interrupted
+  if (run.summary.end !== 'ended') return exitCodes.interrupted
   terminal.print(`\n${summaryText(runSummary(run.summary, run.elapsedMs), terminal)}`)
   return exitCodes.fine
 }

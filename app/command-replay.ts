@@ -3,14 +3,15 @@ import {
   isoTimeExpected,
   type JobStream,
   parseISOTime,
+  type StopSignal,
   TocsinError,
 } from '../src/index.ts'
 import { AlertCollection, compareAlerts, comparisonText } from './alert-comparison.ts'
 import { alertFile } from './alert-writer.ts'
-import { type BoundedRun, type BoundedRunOptions, runBounded } from './bounded-run.ts'
 import type { Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
-import { type Interrupt, withInterrupt } from './interrupt.ts'
+import { withInterrupt } from './interrupt.ts'
+import { type JobRun, type JobRunOptions, runJob } from './job-run.ts'
 import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
 import { refuseToOverwrite } from './output-check.ts'
 import { readConfig } from './read-config.ts'
@@ -35,23 +36,23 @@ export interface ReplayOptions {
 
 /** `tocsin replay`: a bounded run whose alerts go to a file, closed by a summary. */
 export function replayCommand(options: ReplayOptions, terminal: Terminal): Promise<ExitCode> {
-  return withInterrupt(terminal, (interrupt) => runReplay(options, terminal, interrupt))
+  return withInterrupt(terminal, (stop) => runReplay(options, terminal, stop))
 }
 
 async function runReplay(
   options: ReplayOptions,
   terminal: Terminal,
-  interrupt: Interrupt,
+  stop: StopSignal,
 ): Promise<ExitCode> {
-  const replay = { ...prepare(options, terminal), interrupt }
+  const replay = { ...prepare(options, terminal), stop }
   const rulesPath = options.rules ?? replay.config?.rulesPath ?? 'rules/'
   refuseToOverwrite(options.output, options.input ?? [], rulesPath)
   const writer = options.output === undefined ? null : alertFile(options.output)
   await writer?.open()
   const found = options.against === undefined ? null : new AlertCollection()
-  let run: BoundedRun
+  let run: JobRun
   try {
-    run = await runBounded({
+    run = await runJob({
       ...replay,
       sideOutput: options.sideOutput === undefined ? null : new SideOutputFiles(options.sideOutput),
       deliver: async (alerts) => {
@@ -59,12 +60,12 @@ async function runReplay(
         await writer?.write(alerts)
       },
     })
-    if (run.summary !== null) await writer?.close()
+    if (run.summary.end === 'ended') await writer?.close()
   } catch (error) {
     await writer?.discard().catch(() => undefined)
     throw error
   }
-  if (run.summary === null) {
+  if (run.summary.end !== 'ended') {
     await writer?.discard()
     return sayInterrupted(options.output, terminal)
   }
@@ -81,11 +82,11 @@ async function runReplay(
   return exitCodes.fine
 }
 
-type Replay = Omit<BoundedRunOptions, 'deliver' | 'sideOutput'> & {
+type Replay = Omit<JobRunOptions, 'deliver' | 'sideOutput'> & {
   readonly config: Config | null
 }
 
-function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'interrupt'> {
+function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'stop'> {
   const inputs: ReplayInputs = {
     inputs: options.input ?? [],
     time: options.time,
@@ -166,14 +167,14 @@ async function compare(found: AlertCollection, options: ReplayOptions, replay: R
   const others = loadRulesToRun(options.against as string, surroundings(config))
   const rules = rulesOver(declared, others, terminal)
   const against = new AlertCollection()
-  const run = await runBounded({
+  const run = await runJob({
     ...replay,
     rules,
     streams: streamsOf(rules, declared),
     sideOutput: null,
     deliver: async (alerts) => against.add(alerts),
   })
-  return run.summary === null ? 'interrupted' : compareAlerts(found, against)
+  return run.summary.end !== 'ended' ? 'interrupted' : compareAlerts(found, against)
 }
 
 function sayInterrupted(output: string | undefined, terminal: Terminal): ExitCode {

@@ -64,9 +64,9 @@ export class ConfigBuilder {
     const schema = this.#schema(joinPath(path, 'schema'), value.schema)
     const sourcePath = joinPath(path, 'source')
     const source = this.#connector(sourcePath, sectionOf(value.source), sourceNames.built)
-    const { directory } = this.#surroundings
+    const context = { directory: this.#surroundings.directory, job: this.#job }
     const made = this.#attempt(source?.path, () =>
-      connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, { directory }),
+      connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, context),
     )
     if (source === undefined || made === undefined) return []
     return [
@@ -123,7 +123,7 @@ export class ConfigBuilder {
         createTwoPhaseCommit:
           createTwoPhaseCommit === undefined
             ? null
-            : (job) => createTwoPhaseCommit(options, { directory, job }),
+            : (job) => createTwoPhaseCommit(options, { directory, job, sink: name }),
         isDefault: value.default === true,
       },
     ]
@@ -131,10 +131,15 @@ export class ConfigBuilder {
 
   #checkpoints(state: Section): CheckpointConfig {
     return {
-      job: typeof state.job === 'string' ? state.job : 'tocsin',
+      job: this.#job,
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
       retained: typeof state.retained === 'number' ? state.retained : 1,
     }
+  }
+
+  get #job(): string {
+    const { job } = sectionOf(sectionOf(this.#document.value).state)
+    return typeof job === 'string' ? job : 'tocsin'
   }
 
   #connector(path: string, choice: Section, names: readonly string[]) {

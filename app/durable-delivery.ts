@@ -15,21 +15,20 @@ import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostScheduler } from './host.ts'
+import type { Log } from './log.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
-
-/** Says something in between, on a line of its own. */
-type Say = (text: string) => void
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #outboxes: ReadonlyMap<string, Outbox>
   readonly #routing: AlertRouting
+  #checkpoint = 0
 
   constructor(
     sinks: readonly SinkConfig[],
     { job }: CheckpointConfig,
     routing: AlertRouting,
-    say: Say,
+    log: Log,
   ) {
     this.#routing = routing
     this.#outboxes = new Map(
@@ -39,13 +38,22 @@ export class DurableDelivery {
             ? ({ kind: 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
-          say(`warning: ${message}; trying again in ${waitMs} ms\n`)
+          log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
         return [
           name,
           new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
         ]
       }),
     )
+  }
+
+  get outboxes(): ReadonlyMap<string, Outbox> {
+    return this.#outboxes
+  }
+
+  /** The newest checkpoint that is durable; 0: none is. */
+  get checkpoint(): number {
+    return this.#checkpoint
   }
 
   /** Stages alerts in the turn of the caller. */
@@ -60,7 +68,7 @@ export class DurableDelivery {
     { stateDirectory }: Config,
     { intervalMs, retained }: CheckpointConfig,
     sideOutput: SideOutputFiles,
-    say: Say,
+    log: Log,
     control: ControlSocket,
   ): JobDurability {
     return {
@@ -72,25 +80,33 @@ export class DurableDelivery {
       retained,
       beforeCheckpoint: () => sideOutput.flush(),
       onStalled: ({ message }: TocsinError, waitMs) =>
-        say(
-          `warning: no checkpoint can be taken, and nothing more is read: ${message}; ` +
-            `trying again in ${waitMs} ms\n`,
+        log.warn(
+          `no checkpoint can be taken, and nothing more is read: ${message}; ` +
+            `trying again in ${waitMs} ms`,
         ),
+      onCompleted: ({ number }) => {
+        this.#checkpoint = number
+      },
       onRestored: (checkpoint, isFinished) => {
+        this.#checkpoint = checkpoint
         if (isFinished) {
-          say(
+          log.info(
             `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
-              'state.dir and another state.job\n',
+              'state.dir and another state.job',
+            { checkpoint },
           )
-        } else if (checkpoint > 0) say(`going on from checkpoint ${checkpoint}\n`)
+        } else if (checkpoint > 0) {
+          log.info(`going on from checkpoint ${checkpoint}`, { checkpoint })
+        }
       },
       onFallBack: ({ checkpoint, reason, damaged }) =>
-        say(
-          `warning: ${reason}\nwarning: the job goes back to retained checkpoint ${checkpoint}, which ` +
-            `no sink has gone beyond; what was damaged lies in ${damaged}\n`,
+        log.warn(
+          `${reason}; the job goes back to retained checkpoint ${checkpoint}, which no sink has gone ` +
+            `beyond; what was damaged lies in ${damaged}`,
+          { checkpoint, damaged },
         ),
       onCarriedOver: (carryOver) =>
-        say(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
     }
   }
 

@@ -5,5 +5,10 @@ export const hostClock: Clock = { now: () => Date.now() }
 
 /** Timers of this machine. */
 export const hostScheduler: Scheduler = {
-  sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+  sleep: (milliseconds) =>
+    new Promise((resolve) => {
+      // A timer takes a millisecond at least.
+      if (milliseconds === 0) setImmediate(resolve)
+      else setTimeout(resolve, milliseconds)
+    }),
 }

@@ -1,51 +1,27 @@
+import type { StopSignal } from '../src/index.ts'
 import type { Terminal } from './terminal.ts'
-
-/** Whether the user has asked to stop: what a command watches from before its first output on. */
-export interface Interrupt {
-  isRaised(): boolean
-  /** Resolves some time after it is raised: a source that waits does not see it. */
-  readonly isOver: Promise<null>
-  /** Ends the watch: a signal has its usual effect again. */
-  end(): void
-}
-
-/** How long a batch that is under way may take after Ctrl-C, ms. */
-const graceMs = 500
 
 /**
  * Runs work that the user may ask to stop. It is watched before the work begins, so that no signal
  * finds an output that is open and nobody who discards it.
+ * @param graceMs how long what is under way may still wait for the outside then, ms
  */
 export async function withInterrupt<Result>(
   terminal: Terminal,
-  work: (interrupt: Interrupt) => Promise<Result>,
+  work: (stop: StopSignal) => Promise<Result>,
+  graceMs = 500,
 ): Promise<Result> {
-  const interrupt = watchInterrupt(terminal)
-  try {
-    return await work(interrupt)
-  } finally {
-    interrupt.end()
-  }
-}
-
-function watchInterrupt(terminal: Terminal): Interrupt {
-  let raised = false
+  const asked = new AbortController()
+  const overdue = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  let stop = () => {}
-  const isOver = new Promise<null>((resolve) => {
-    stop = terminal.onInterrupt(() => {
-      raised = true
-      // A second Ctrl-C ends the process at once.
-      stop()
-      timer = setTimeout(() => resolve(null), graceMs)
-    })
+  const unwatch = terminal.onInterrupt(() => {
+    timer = setTimeout(() => overdue.abort(), graceMs)
+    asked.abort()
   })
-  return {
-    isRaised: () => raised,
-    isOver,
-    end: () => {
-      stop()
-      clearTimeout(timer)
-    },
+  try {
+    return await work({ asked: asked.signal, overdue: overdue.signal })
+  } finally {
+    unwatch()
+    clearTimeout(timer)
   }
 }

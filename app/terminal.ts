@@ -1,3 +1,5 @@
+import { exitCodes } from './exit-code.ts'
+
 /** What a command sees of the outside: where it writes, and what it is told. */
 export interface Terminal {
   /** Data, to stdout. */
@@ -8,7 +10,10 @@ export interface Terminal {
   readonly colors: { readonly print: boolean; readonly say: boolean }
   /** Columns of a terminal that can show progress; `null` where stderr is none. */
   readonly progressColumns: number | null
-  /** Calls back when the user asks to stop; gives what ends that. */
+  /**
+   * Calls back when the user asks to stop, once; gives what ends that. Whoever asks again is obeyed
+   * at once: the process ends.
+   */
   onInterrupt(listener: () => void): () => void
 }
 
@@ -34,9 +39,15 @@ export function processTerminal(): Terminal {
     progressColumns: stderr.isTTY === true ? (stderr.columns ?? 80) : null,
     onInterrupt(listener) {
       const signals = ['SIGINT', 'SIGTERM'] as const
-      for (const signal of signals) process.on(signal, listener)
+      let asked = false
+      const onSignal = () => {
+        if (asked) process.exit(exitCodes.interrupted)
+        asked = true
+        listener()
+      }
+      for (const signal of signals) process.on(signal, onSignal)
       return () => {
-        for (const signal of signals) process.off(signal, listener)
+        for (const signal of signals) process.off(signal, onSignal)
       }
     },
   }

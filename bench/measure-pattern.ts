@@ -47,7 +47,6 @@ async function main(): Promise<void> {
     sideOutput: () => {},
     onExpressionError: () => {},
     onProgress: () => {},
-    isStopped: () => false,
   })
   await sink.close()
   const measurement: PatternMeasurement = {

@@ -163,6 +163,7 @@ function refusedInConnectors(file, target) {
   if (target.startsWith(`connectors/${folder}/`)) return
   if (/^src\/(connector|stream)\/|^src\/(errors|metrics)\.ts$/.test(target)) return
   if (file === 'connectors/registry.ts' && /^connectors\/[^/]+\/connector\.ts$/.test(target)) return
+  if (/^connectors\/format\//.test(target)) return
   if (/^connectors\/[^/]+\.ts$/.test(target) && target !== 'connectors/registry.ts') return
   return `a connector may import src/connector, src/stream and its own folder, not ${target}`
 }

@@ -1,4 +1,6 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+
+export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
 export { openCheckpointStore } from './checkpoint/checkpoint-store.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
 export { retainedCheckpoints } from './checkpoint/retained-checkpoints.ts'
@@ -46,6 +48,7 @@ export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'
 export { isRuleFile, type RuleFile } from './rule/rule-file.ts'
 export {
   type JobAlert,
+  type JobEnd,
   type JobProgress,
   type JobStream,
   type JobSummary,
@@ -84,8 +87,10 @@ export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'
 export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-log-source.ts'
+export { RestartStrategy, type RestartStrategyOptions } from './runtime/restart-strategy.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
+export { doneBefore, type StopSignal } from './time/stop-signal.ts'
 export { defaultWatermarkStrategy } from './time/watermark-strategy.ts'

@@ -27,6 +27,17 @@ export const generatorConnector: Connector = {
         },
         seed: { description: 'Chooses the traffic. Default 1.', ...wholeNumber },
         count: { description: 'Events in all. Default 10000.', ...wholeNumber },
+        unbounded: {
+          description: 'Whether it never ends; `count` means nothing then. Default false.',
+          type: 'boolean',
+        },
+        rate: {
+          description: 'Events made in a second; default: as many as are read.',
+          type: 'number',
+          exclusiveMinimum: 0,
+          maximum: 10_000_000,
+          'x-expected': 'a number above 0',
+        },
         start: {
           description: 'Event time of the first event. Default 2026-01-01T00:00:00Z.',
           type: 'string',
@@ -47,7 +58,9 @@ export const generatorConnector: Connector = {
       generatorSource({
         kind: options.kind as TrafficKind,
         seed: (options.seed as number | undefined) ?? 1,
-        count: (options.count as number | undefined) ?? 10_000,
+        count:
+          options.unbounded === true ? null : ((options.count as number | undefined) ?? 10_000),
+        rate: (options.rate as number | undefined) ?? null,
         startMs: startOf(options),
         eventsPerSecond: (options.events_per_second as number | undefined) ?? 5,
       }),

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Source, SourcePosition } from '../../src/connector/source.ts'
 import { TocsinError } from '../../src/errors.ts'
 import { type ByteInput, LineReader } from '../line-reader.ts'
@@ -14,16 +15,18 @@ import {
 /** What a generator makes; the same options give the same bytes. */
 export interface GeneratorOptions extends TrafficOptions {
   readonly kind: TrafficKind
-  /** Events in all. */
-  readonly count: number
+  /** Events in all; `null`: it never ends. */
+  readonly count: number | null
+  /** Events made in a second; `null`, the default: as many as are read. */
+  readonly rate?: number | null
 }
 
-/** A bounded source of made-up traffic in which fraud and faults are planted. */
+/** A source of made-up traffic in which fraud and faults are planted. */
 export function generatorSource(options: GeneratorOptions): Source {
   const { kind, seed, startMs, eventsPerSecond } = options
   const detail = { kind, seed, startMs, eventsPerSecond }
   return {
-    bounded: true,
+    bounded: options.count !== null,
     replayable: true,
     async open(stream, positions) {
       const position = positions?.get(0)
@@ -57,16 +60,28 @@ function checkPosition(
 /** The generated events as lines of JSON, from event `first` on. */
 function generatedInput(options: GeneratorOptions, first: number): ByteInput {
   const events = generateEvents(options)
-  const { count } = options
+  const { count, rate = null } = options
   let made = 0
   while (made < first && !events.next().done) made++
   let left: Buffer = Buffer.alloc(0)
+  const startedAt = performance.now()
+  /** How many may have been made by now. */
+  const allowed = () =>
+    rate === null
+      ? Number.POSITIVE_INFINITY
+      : first + Math.floor(((performance.now() - startedAt) * rate) / 1000)
   return {
     name: `generator of ${options.kind}`,
     async fill(buffer, start, end) {
       let at = start
+      if (left.length === 0 && made >= allowed()) {
+        await setTimeout(idleAfterMs)
+        if (made >= allowed()) return null
+      }
+      const limit = allowed()
       while (at < end) {
         if (left.length === 0) {
+          if (made >= limit) break
           const next = events.next()
           if (next.done) break
           made++
@@ -79,14 +94,18 @@ function generatedInput(options: GeneratorOptions, first: number): ByteInput {
       return at - start
     },
     // The unit of a generator's progress is the event.
-    progress: () => ({ read: made, total: count }),
+    progress: () => ({ read: made, total: count ?? undefined }),
     close: async () => undefined,
   }
 }
 
+/** How long a poll waits for events before it says that there are none, ms. */
+const idleAfterMs = 50
+
 /** Ordinary and planted events in order of time, `count` of them. */
 export function* generateEvents(options: GeneratorOptions): Generator<GeneratedEvent, void> {
-  const { kind, seed, count, startMs, eventsPerSecond } = options
+  const { kind, seed, startMs, eventsPerSecond } = options
+  const count = options.count ?? Number.POSITIVE_INFINITY
   const traffic = createTraffic(kind, options)
   const random = new Random(seed)
   const planted: PlantedEvent[] = []

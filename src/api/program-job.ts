@@ -1,9 +1,16 @@
 import type { Sink } from '../connector/sink.ts'
-import { openReaders } from '../runtime/open-readers.ts'
+import { type OpenReadersOptions, openReaders } from '../runtime/open-readers.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Scheduler } from '../time/clock.ts'
+import type { StopSignal } from '../time/stop-signal.ts'
 import type { Program, ProgramSummary } from './program.ts'
+
+export interface ProgramRunOptions {
+  readonly scheduler: Scheduler
+  readonly stop: StopSignal
+  readonly onSourceRetry: OpenReadersOptions['onRetry']
+}
 
 /**
  * Runs a program until its sources have ended, or until it is stopped. Sinks are written between
@@ -12,12 +19,13 @@ import type { Program, ProgramSummary } from './program.ts'
  */
 export async function runProgram(
   program: Program,
-  scheduler: Scheduler,
-  isStopped: () => boolean,
+  { scheduler, stop, onSourceRetry }: ProgramRunOptions,
 ): Promise<ProgramSummary> {
   program.start()
-  const readers = await openReaders(program.inputs, program.clock)
-  const task = streamTask(program, readers, scheduler, isStopped)
+  const host = { clock: program.clock, scheduler, stop, onRetry: onSourceRetry }
+  const readers = await openReaders(program.inputs, host)
+  if (readers === null) return program.summary()
+  const task = streamTask(program, readers, scheduler, stop)
   const opened: Sink[] = []
   let done = false
   try {
@@ -56,13 +64,13 @@ function streamTask(
   program: Program,
   readers: SplitReader[],
   scheduler: Scheduler,
-  isStopped: () => boolean,
+  stop: StopSignal,
 ): StreamTask {
   const { clock, keyedOperators, sorterCap } = program
   return new StreamTask(readers, {
     clock,
     scheduler,
-    isStopped,
+    isStopped: () => stop.asked.aborted,
     sorterCap,
     afterBatch: () => writeSinks(program),
     beforeTurn() {
@@ -70,7 +78,7 @@ function streamTask(
       for (const operator of keyedOperators) operator.advanceProcessingTime(now)
       return writeSinks(program)
     },
-    nextTimer: () =>
+    nextTurn: () =>
       keyedOperators.reduce(
         (next, operator) => Math.min(next, operator.nextProcessingTimer),
         Infinity,

@@ -1,6 +1,6 @@
 import type { Source } from '../connector/source.ts'
 import { createScannerDecoder } from '../decode/json-scanner.ts'
-import { TocsinError } from '../errors.ts'
+import { type ConnectorError, TocsinError } from '../errors.ts'
 import { ProgramInput } from '../operator/program-input.ts'
 import type { RejectedEvent } from '../operator/side-output.ts'
 import { SourceOperator, type SourceOperatorOptions } from '../operator/source-operator.ts'
@@ -9,6 +9,7 @@ import { defaultSorterCapBytes, type SorterCapExceeded } from '../runtime/sorter
 import type { ColumnBatch } from '../stream/column-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import { isTimestamp } from '../time/event-timestamp.ts'
+import { neverStopped } from '../time/stop-signal.ts'
 import { defaultWatermarkStrategy } from '../time/watermark-strategy.ts'
 import { type ElementOptions, elementOf, elementSource } from './element-source.ts'
 import { Program, type ProgramSummary } from './program.ts'
@@ -30,6 +31,8 @@ export interface EnvironmentOptions {
   readonly sorterCapBytes?: number
   /** Told once, when more had to wait though only the split furthest behind was read. */
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
+  readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
 }
 
 /**
@@ -41,7 +44,8 @@ export interface EnvironmentOptions {
 export class StreamExecutionEnvironment {
   readonly #program: Program
   readonly #scheduler: Scheduler
-  #stopped = false
+  readonly #stop = new AbortController()
+  readonly #onSourceRetry: NonNullable<EnvironmentOptions['onSourceRetry']>
 
   constructor(options: EnvironmentOptions) {
     const { clock, scheduler, onRejected = () => undefined } = options
@@ -50,6 +54,7 @@ export class StreamExecutionEnvironment {
       onExceeded: options.onSorterCapExceeded ?? (() => undefined),
     })
     this.#scheduler = scheduler
+    this.#onSourceRetry = options.onSourceRetry ?? (() => undefined)
   }
 
   /**
@@ -103,12 +108,16 @@ export class StreamExecutionEnvironment {
    * a function of the program throws is thrown on as it is
    */
   async execute(): Promise<ProgramSummary> {
-    return await runProgram(this.#program, this.#scheduler, () => this.#stopped)
+    return await runProgram(this.#program, {
+      scheduler: this.#scheduler,
+      stop: { ...neverStopped, asked: this.#stop.signal },
+      onSourceRetry: this.#onSourceRetry,
+    })
   }
 
   /** Ends the run before its next batch: time stays where it is, and no timer fires for it. */
   stop(): void {
-    this.#stopped = true
+    this.#stop.abort()
   }
 }
 

@@ -1,17 +1,29 @@
 import { TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
-import type { CheckpointStore, OperatorChanges } from './checkpoint-store.ts'
+import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
+import type { CheckpointStore, OperatorChanges, PreparedCheckpoint } from './checkpoint-store.ts'
 import type { Outbox } from './outbox.ts'
 
 /** A job at the barrier, without its outboxes. */
 export interface FrozenJob {
   readonly job: JsonValue
   readonly operators: readonly OperatorChanges[]
+  /** Makes durable what the checkpoint refers to and does not hold; may be repeated. */
+  readonly write?: () => Promise<void>
   /** Called once the checkpoint is durable, and again while it finds no space. */
   readonly keep: () => Promise<void>
   /** Called after that. */
   readonly complete: () => Promise<void>
+}
+
+/** A checkpoint that is durable. */
+export interface CompletedCheckpoint {
+  readonly number: number
+  /** From the barrier until it was durable, ms of processing time. */
+  readonly durationMs: number
+  /** Bytes of the keys and values that it wrote. */
+  readonly bytes: number
 }
 
 export interface CheckpointCoordinatorOptions {
@@ -25,17 +37,31 @@ export interface CheckpointCoordinatorOptions {
   readonly minPauseMs?: number
   /** Takes the changes since the last call; `isLast`: the job has ended. */
   readonly freeze: (isLast: boolean) => FrozenJob
+  /** Called between batches: writes what must not wait for the next checkpoint; undefined: nothing. */
+  readonly flush?: () => Promise<void> | undefined
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
+  /** Asked to stop, the job waits for its last checkpoint and its sinks only; default: never. */
+  readonly stop?: StopSignal
 }
+
+/**
+ * How the last checkpoint of a run went: all sinks have what it stages; some had not in time, and
+ * get it when the job is started again; or it was not taken in time, and the one before it counts.
+ */
+export type LastCheckpoint = 'settled' | 'unsent' | 'not_taken'
+
+type Optional = 'onStalled' | 'onCompleted' | 'flush'
 
 /**
  * Takes checkpoints of a job (D5): freezes it between two batches, and writes what was frozen beside
  * the stream. While there is no space for a checkpoint the job reads nothing.
  */
 export class CheckpointCoordinator {
-  readonly #options: Required<Omit<CheckpointCoordinatorOptions, 'onStalled'>> &
-    Pick<CheckpointCoordinatorOptions, 'onStalled'>
+  readonly #options: Required<Omit<CheckpointCoordinatorOptions, Optional>> &
+    Pick<CheckpointCoordinatorOptions, Optional>
   #number: number
   #nextAt: number
   #writing: Promise<void> | null = null
@@ -43,26 +69,32 @@ export class CheckpointCoordinator {
   #failure: unknown = null
 
   constructor(options: CheckpointCoordinatorOptions) {
-    this.#options = { intervalMs: 1000, minPauseMs: 50, ...options }
+    this.#options = { intervalMs: 1000, minPauseMs: 50, stop: neverStopped, ...options }
     this.#number = options.store.head.number
     this.#nextAt = options.clock.now() + this.#options.intervalMs
   }
 
   /**
    * To be called between batches, with all alerts staged: starts a checkpoint where one is due, and
-   * waits where the job may not read on.
+   * waits where the job may not read on, unless it is to stop.
    * @throws {unknown} what a checkpoint or a commit failed with for good: the job must fail
    */
   async betweenBatches(): Promise<void> {
+    const { asked } = this.#options.stop
     const outboxes = [...this.#options.outboxes.values()]
     while (this.#isStalled || outboxes.some(({ isFull }) => isFull)) {
       if (this.#writing === null) this.#start(false)
-      await this.#writing
+      if (!(await doneBefore(asked, this.#written()))) return
       this.#throwFailure()
       if (!outboxes.some(({ isFull }) => isFull)) break
-      await Promise.all(outboxes.map((outbox) => outbox.settled()))
+      if (!(await doneBefore(asked, allSettled(outboxes)))) return
     }
     this.#throwFailure()
+    const flushed = this.#options.flush?.()
+    if (flushed !== undefined) {
+      flushed.catch(() => undefined)
+      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+    }
     if (this.isDue()) this.#start(false)
   }
 
@@ -82,21 +114,36 @@ export class CheckpointCoordinator {
   }
 
   /**
-   * The last checkpoint of a run; resolves when all sinks have what it stages.
+   * Takes the last checkpoint of a run, and waits until all sinks have what it stages.
    * @param isEnd whether the job has come to the end of its input
+   * @throws {unknown} what the checkpoint or a commit failed with for good
    */
-  async finish(isEnd: boolean): Promise<void> {
-    await this.#writing
+  async finish(isEnd: boolean): Promise<LastCheckpoint> {
+    const { overdue } = this.#options.stop
+    if (!(await doneBefore(overdue, this.#written()))) return 'not_taken'
     this.#throwFailure()
     this.#start(isEnd)
-    await this.#writing
+    if (!(await doneBefore(overdue, this.#written()))) return 'not_taken'
     this.#throwFailure()
-    for (const outbox of this.#options.outboxes.values()) await outbox.settled()
+    const outboxes = [...this.#options.outboxes.values()]
+    if (!(await doneBefore(overdue, allSettled(outboxes)))) return 'unsent'
+    if (outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) {
+      // Else the next run would send again what such a sink has just taken.
+      this.#start(isEnd)
+      await doneBefore(overdue, this.#written())
+      this.#throwFailure()
+    }
+    return 'settled'
   }
 
   /** Waits for a checkpoint that is under way, unless it waits for space. Never rejects. */
   async close(): Promise<void> {
     if (!this.#isStalled) await this.#writing
+  }
+
+  /** Resolves when no checkpoint is under way. */
+  async #written(): Promise<void> {
+    await this.#writing
   }
 
   #start(isEnd: boolean): void {
@@ -116,15 +163,21 @@ export class CheckpointCoordinator {
 
   /** Freezes in the caller's turn. */
   async #take(isEnd: boolean): Promise<void> {
-    const { store, outboxes, freeze } = this.#options
+    const { store, outboxes, freeze, clock, onCompleted } = this.#options
     const number = ++this.#number
+    const startedAt = clock.now()
     const snapshots = new Map(
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
-    const { job, operators, keep, complete } = freeze(isEnd)
+    const { job, operators, write, keep, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
-    await this.#untilThereIsSpace(() => store.write(prepared))
+    await this.#untilThereIsSpace(async () => {
+      await write?.()
+      await store.write(prepared)
+    })
+    const durationMs = clock.now() - startedAt
+    onCompleted?.({ number, durationMs, bytes: bytesOf(prepared) })
     for (const outbox of outboxes.values()) {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
@@ -153,4 +206,16 @@ export class CheckpointCoordinator {
   #throwFailure(): void {
     if (this.#failure !== null) throw this.#failure
   }
+}
+
+async function allSettled(outboxes: readonly Outbox[]): Promise<void> {
+  await Promise.all(outboxes.map((outbox) => outbox.settled()))
+}
+
+function bytesOf({ changes }: PreparedCheckpoint): number {
+  let bytes = 0
+  for (const change of changes) {
+    if (change.kind === 'put') bytes += change.key.length + change.value.length
+  }
+  return bytes
 }

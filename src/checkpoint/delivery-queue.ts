@@ -48,6 +48,8 @@ interface CheckpointProgress {
   readonly undelivered: UndeliveredAlert[]
 }
 
+/** A write that failed as one. */
+const whole = { failures: undefined, untried: new Set<number>() }
 /** Alerts of one write, where they are no digest. */
 const writeMax = 100
 /** Nobody ends a sleep: who waits for hours does it in pieces, so that a process can end. */
@@ -204,17 +206,19 @@ export class DeliveryQueue {
 
   #fail(due: readonly Parcel[], failure: ConnectorError): void {
     const now = this.#options.clock.now()
-    const failures = failure instanceof PartialWriteError ? failure.failures : undefined
+    const { failures, untried } = failure instanceof PartialWriteError ? failure : whole
     if (failures === undefined && !failure.retryable) throw failure
     let waitMs = 0
     let index = 0
     for (const parcel of due) {
       const own = failures === undefined ? failure : failures.get(index)
+      const isUntried = untried.has(index)
       index += parcel.alerts.length
+      if (isUntried) continue
       if (own === undefined) this.#finish(parcel)
       else waitMs = Math.max(waitMs, this.#failOne(parcel, own, now))
     }
-    if (failures === undefined) {
+    if (failures === undefined || untried.size > 0) {
       this.#failuresInTurn++
       const restMs = this.#waitMs(this.#failuresInTurn, failure)
       this.#restsUntilMs = now + restMs

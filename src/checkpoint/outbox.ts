@@ -86,7 +86,7 @@ export class Outbox {
   #committing: Promise<void> | null = null
   #failure: unknown = null
   readonly #closing: { readonly promise: Promise<void>; readonly resolve: () => void }
-  #closed = false
+  #closed: Promise<void> | null = null
 
   constructor(options: OutboxOptions) {
     this.#options = {
@@ -113,6 +113,11 @@ export class Outbox {
   /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
   get isFull(): boolean {
     return this.bytes >= this.#options.bytesMax
+  }
+
+  /** Alerts that are not yet committed. */
+  get alerts(): number {
+    return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)
   }
 
   /**
@@ -219,9 +224,16 @@ export class Outbox {
     return this.#startCommitting()
   }
 
-  /** Ends: a commit that is under way is waited for, a failing one is not tried again. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /**
+   * Ends: a commit that is under way is waited for, a failing one is not tried again. Closing twice
+   * is fine.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  async #end(): Promise<void> {
     this.#closing.resolve()
     this.#queue?.wake()
     await this.#committing?.catch(() => undefined)
@@ -252,7 +264,7 @@ export class Outbox {
     await null
     for (;;) {
       const next = this.#frozen[0]
-      const due = next !== undefined && next.checkpoint <= this.#completed && !this.#closed
+      const due = next !== undefined && next.checkpoint <= this.#completed && this.#closed === null
       if (!due || !(await this.#retrying(() => this.#commit(next)))) break
       this.#shift(next)
     }
@@ -326,10 +338,10 @@ export class Outbox {
         return true
       } catch (failure) {
         if (!(failure instanceof ConnectorError) || !failure.retryable) throw failure
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
         onRetry?.(failure, waitMs)
         await Promise.race([scheduler.sleep(waitMs), this.#closing.promise])
-        if (this.#closed) return false
+        if (this.#closed !== null) return false
       }
     }
   }

@@ -6,12 +6,16 @@ import type { TwoPhaseCommitSink } from './two-phase-commit-sink.ts'
 export interface ConnectorContext {
   /** The folder that relative paths in the options start from. */
   readonly directory: string
+  /** The job that it works for, where that has a name. */
+  readonly job?: string
 }
 
 /** What a sink is told that commits with checkpoints. */
 export interface CommitContext extends ConnectorContext {
   /** The job whose alerts it takes: what one job has committed is no other's. */
   readonly job: string
+  /** The sink's name in the configuration: what one sink has committed is no other's. */
+  readonly sink: string
 }
 
 /** A JSON Schema of one option; `x-expected` is the end of "expected …" in messages. */

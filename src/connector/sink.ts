@@ -56,11 +56,18 @@ export interface DeliveryPolicy {
 export class PartialWriteError extends ConnectorError {
   /** By their index in the write. One that is not retryable will never be taken. */
   readonly failures: ReadonlyMap<number, ConnectorError>
+  /** Those that were not tried, since the sink is away. */
+  readonly untried: ReadonlySet<number>
 
-  constructor(message: string, failures: ReadonlyMap<number, ConnectorError>) {
+  constructor(
+    message: string,
+    failures: ReadonlyMap<number, ConnectorError>,
+    untried: ReadonlySet<number> = new Set(),
+  ) {
     const retryable = [...failures.values()].some((failure) => failure.retryable)
     super('OUTPUT_UNWRITABLE', message, { retryable })
     this.name = 'PartialWriteError'
     this.failures = failures
+    this.untried = untried
   }
 }

@@ -66,7 +66,8 @@ export interface SourceReader {
    * The next records. A batch is at most a few hundred KiB, so that one batch is processed within
    * its time budget; one with a receipt may be without records. Where nothing is at hand it waits
    * some 50 ms for more before it says `idle`.
-   * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position.
+   * @throws {TocsinError} INPUT_UNREADABLE, naming the input and the position; a retryable
+   *   `ConnectorError`: it is polled again after a while, and must go on then where it was
    */
   pollBatch(): Promise<PollResult>
   /** Bytes read and bytes in all, for a progress bar; `total` is undefined where unknown. */
@@ -114,7 +115,7 @@ export interface Source {
    * One reader a split of the stream.
    * @param positions by partition, where its reader goes on; a partition without one starts anew
    * @throws {TocsinError} INPUT_UNREADABLE; SOURCE_POSITION: the records after a position are no
-   *   longer there, or are others
+   *   longer there, or are others; a retryable `ConnectorError`: it is opened again after a while
    */
   open(
     stream: string,

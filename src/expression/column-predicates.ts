@@ -7,14 +7,54 @@ import { sizeOf } from './expression-analysis.ts'
 import type { ExpressionEnvironment } from './expression-environment.ts'
 import { Timestamp } from './value.ts'
 
-/** Unary predicates compiled over a batch: one pass over the rows for all of them. */
-export interface ColumnPredicates {
+/** Unary predicates compiled over a batch: one pass over the rows for each few hundred of them. */
+export class ColumnPredicates {
+  readonly #columnIndexOf: (path: FieldPath) => number
+  readonly #environment: ExpressionEnvironment
+  readonly #parts: PredicatePart[] = []
+  #count = 0
+
+  /**
+   * @param columnIndexOf gives the batch column of a path. What predicates may not read (steps,
+   *   names) is CEL's error.
+   */
+  constructor(
+    predicates: readonly Expression[],
+    columnIndexOf: (path: FieldPath) => number,
+    environment: ExpressionEnvironment,
+  ) {
+    this.#columnIndexOf = columnIndexOf
+    this.#environment = environment
+    this.add(predicates)
+  }
+
   /** 32-bit words a row: ceil(predicates / 32). */
-  readonly wordsPerRow: number
-  /** By predicate: how often its value was CEL's error (or neither true nor false). */
-  readonly errors: Float64Array
-  /** By predicate: the row of its first error in the last batch; -1 without one. */
-  readonly firstErrorRows: Int32Array
+  get wordsPerRow(): number {
+    return Math.ceil(this.#count / 32)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Adds predicates behind those that are there, which are not compiled anew. */
+  add(predicates: readonly Expression[]): void {
+    const from = this.#count
+    this.#count += predicates.length
+    if (predicates.length === 0) return
+    const errors = new Float64Array(predicates.length)
+    const firstErrorRows = new Int32Array(predicates.length).fill(-1)
+    const place = columnPlace(this.#columnIndexOf)
+    const closures = new ClosureCompiler<RowContext>(place, this.#environment)
+    const scan = { closures, columnIndexOf: this.#columnIndexOf, from, errors, firstErrorRows }
+    const loops = chunksOf(predicates, from).map(
+      (chunk) =>
+        (this.#environment.codegen === false ? undefined : generateLoop(chunk, scan)) ??
+        closureLoop(chunk, scan),
+    )
+    this.#parts.push({ from, errors, firstErrorRows, loops })
+  }
+
   /**
    * For each row with `selected[row] === 1`: sets bit (i & 31) of
    * `words[row * wordsPerRow + (i >> 5)]` for each predicate i that is true. `words` must come
@@ -25,45 +65,51 @@ export interface ColumnPredicates {
     timestamps: Float64Array,
     selected: Uint8Array,
     words: Int32Array,
-  ): void
+  ): void {
+    const { stream } = batch.batch.split
+    const { wordsPerRow } = this
+    const context = {
+      columns: batch.columns,
+      timestamps,
+      stream,
+      wordsPerRow,
+      row: 0,
+      variables: [],
+    }
+    for (const { firstErrorRows, loops } of this.#parts) {
+      firstErrorRows.fill(-1)
+      for (const loop of loops) loop(context, batch.batch.count, selected, words)
+    }
+  }
+
+  /**
+   * Tells of the predicates that have had errors: a value that was CEL's error, or neither true nor
+   * false; how often, and the row of the first one in the last batch (-1: it had none).
+   */
+  forEachError(tell: (predicate: number, errors: number, firstErrorRow: number) => void): void {
+    for (const { from, errors, firstErrorRows } of this.#parts) {
+      for (let index = 0; index < errors.length; index++) {
+        const count = errors[index] as number
+        if (count > 0) tell(from + index, count, firstErrorRows[index] as number)
+      }
+    }
+  }
 }
 
-/**
- * Compiles unary predicates; `columnIndexOf` gives the batch column of a path. What they may not
- * read (steps, names) is CEL's error.
- */
-export function compileColumnPredicates(
-  predicates: readonly Expression[],
-  columnIndexOf: (path: FieldPath) => number,
-  environment: ExpressionEnvironment,
-): ColumnPredicates {
-  const wordsPerRow = Math.ceil(predicates.length / 32)
-  const errors = new Float64Array(predicates.length)
-  const firstErrorRows = new Int32Array(predicates.length).fill(-1)
-  const closures = new ClosureCompiler<RowContext>(columnPlace(columnIndexOf), environment)
-  const scan = { closures, columnIndexOf, wordsPerRow, errors, firstErrorRows }
-  const loops = chunksOf(predicates).map(
-    (chunk) =>
-      (environment.codegen === false ? undefined : generateLoop(chunk, scan)) ??
-      closureLoop(chunk, scan),
-  )
-  return {
-    wordsPerRow,
-    errors,
-    firstErrorRows,
-    evaluate(batch, timestamps, selected, words) {
-      firstErrorRows.fill(-1)
-      const { stream } = batch.batch.split
-      const context = { columns: batch.columns, timestamps, stream, row: 0, variables: [] }
-      for (const loop of loops) loop(context, batch.batch.count, selected, words)
-    },
-  }
+/** Predicates that were added together. */
+interface PredicatePart {
+  /** Index of the first one. */
+  readonly from: number
+  readonly errors: Float64Array
+  readonly firstErrorRows: Int32Array
+  readonly loops: readonly RowLoop[]
 }
 
 interface RowContext {
   readonly columns: readonly Column[]
   readonly timestamps: Float64Array
   readonly stream: string
+  readonly wordsPerRow: number
   row: number
   readonly variables: unknown[]
 }
@@ -71,6 +117,7 @@ interface RowContext {
 type RowLoop = (context: RowContext, count: number, selected: Uint8Array, words: Int32Array) => void
 
 interface NumberedPredicate {
+  /** Among all predicates. */
   readonly index: number
   readonly expression: Expression
 }
@@ -78,7 +125,8 @@ interface NumberedPredicate {
 interface Scan {
   readonly closures: ClosureCompiler<RowContext>
   readonly columnIndexOf: (path: FieldPath) => number
-  readonly wordsPerRow: number
+  /** Index of the first predicate: `errors` and `firstErrorRows` count from there. */
+  readonly from: number
   readonly errors: Float64Array
   readonly firstErrorRows: Int32Array
 }
@@ -89,10 +137,11 @@ interface Scan {
  */
 const nodesPerLoop = 400
 
-function chunksOf(predicates: readonly Expression[]): NumberedPredicate[][] {
+function chunksOf(predicates: readonly Expression[], from: number): NumberedPredicate[][] {
   const chunks: NumberedPredicate[][] = []
   let nodes = 0
-  for (const [index, expression] of predicates.entries()) {
+  for (const [at, expression] of predicates.entries()) {
+    const index = from + at
     const size = sizeOf(expression)
     const last = chunks.at(-1)
     if (last === undefined || nodes + size > nodesPerLoop) {
@@ -124,12 +173,13 @@ function columnPlace(columnIndexOf: Scan['columnIndexOf']): EvaluationPlace<RowC
 }
 
 function closureLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop {
-  const { wordsPerRow, errors, firstErrorRows } = scan
+  const { from, errors, firstErrorRows } = scan
   const tests = chunk.map(({ index, expression }) => ({
     index,
     evaluate: scan.closures.compile(expression),
   }))
   return (context, count, selected, words) => {
+    const { wordsPerRow } = context
     for (let row = 0; row < count; row++) {
       if (selected[row] !== 1) continue
       context.row = row
@@ -139,8 +189,8 @@ function closureLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop {
           const word = row * wordsPerRow + (index >> 5)
           words[word] = (words[word] ?? 0) | (1 << (index & 31))
         } else if (outcome !== false) {
-          errors[index] = (errors[index] ?? 0) + 1
-          if (firstErrorRows[index] === -1) firstErrorRows[index] = row
+          errors[index - from] = (errors[index - from] ?? 0) + 1
+          if (firstErrorRows[index - from] === -1) firstErrorRows[index - from] = row
         }
       }
     }
@@ -168,7 +218,8 @@ function generateLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop 
   )
   const body = chunk.map(({ index, expression }) => {
     const value = code.write(expression)
-    const failed = `E[${index}]++; if (F[${index}] === -1) F[${index}] = r`
+    const at = index - scan.from
+    const failed = `E[${at}]++; if (F[${at}] === -1) F[${at}] = r`
     return `{\n${code.takeLines()}
       if (${value} === true) w${index >> 5} |= ${1 << (index & 31)}
       else if (${value} !== false) { ${failed} }\n}`
@@ -180,12 +231,13 @@ function generateLoop(chunk: readonly NumberedPredicate[], scan: Scan): RowLoop 
   )
   const source = `return (x, n, S, W) => {
     ${heads.join('\n')}
+    const width = x.wordsPerRow
     for (let r = 0; r < n; r++) {
       if (S[r] !== 1) continue
       ${code.usesContext ? 'x.row = r' : ''}
       ${words.map((word) => `let w${word} = 0`).join('\n')}
       ${body.join('\n')}
-      ${words.map((word) => `if (w${word} !== 0) W[r * ${scan.wordsPerRow} + ${word}] |= w${word}`).join('\n')}
+      ${words.map((word) => `if (w${word} !== 0) W[r * width + ${word}] |= w${word}`).join('\n')}
     }
   }`
   return code.build(source, { E: scan.errors, F: scan.firstErrorRows }) as RowLoop | undefined

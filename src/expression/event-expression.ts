@@ -131,5 +131,6 @@ function generate(
 
 /** Reads a slot of an event, without a call where the event holds it itself. */
 function slotCode(event: string, slot: number, access = '.'): string {
-  return slot < inlineFields ? `${event}${access}f${slot}` : `${event}${access}field(${slot})`
+  const isInline = slot >= 0 && slot < inlineFields
+  return isInline ? `${event}${access}f${slot}` : `${event}${access}field(${slot})`
 }

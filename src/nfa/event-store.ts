@@ -163,7 +163,8 @@ class EventCopy implements Event {
   readonly offset: number
   readonly f0: unknown
   readonly f1: unknown
-  moreFields: readonly unknown[]
+  readonly moreFields: readonly unknown[]
+  lateFields?: readonly unknown[]
   readonly raw: string
   /** Predicates are asked of events as they come. */
   readonly predicates = 0
@@ -188,6 +189,7 @@ class EventCopy implements Event {
   }
 
   field(slot: number): unknown {
+    if (slot < 0) return this.lateFields?.[-1 - slot]
     if (slot === 0) return this.f0
     return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
   }

@@ -25,6 +25,8 @@ export class NFAOutput {
   readonly timeouts: { readonly taken: TakenEvent; readonly at: number }[] = []
   /** Whether partial matches whose time ran out are wanted: making them objects costs. */
   keepsTimeouts = true
+  /** Whether events may open partial matches: those of a rule that is gone only end. */
+  opensMatches = true
   /** First events refused because of `limit`. */
   refused = 0
   /** Matches dropped because of `maxMatches`. */
@@ -155,7 +157,7 @@ export class NFA {
     const { store } = this
     const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
-    for (let index = 0; index < edges.length; index++) {
+    for (let index = 0; index < edges.length && output.opensMatches; index++) {
       const edge = edges[index] as CompiledEdge
       if (edge.targetKind === 'stop' || !edge.test(event, null)) continue
       refused ??= this.#isFull(state)

@@ -75,13 +75,13 @@ const healthIntervalMs = 3_600_000
  * `plans[i]` belongs to its pattern i.
  */
 export class AlertOperator implements CepOutput {
-  readonly #plans: readonly AlertPlan[]
+  readonly #plans: AlertPlan[]
   readonly #output: AlertOutput
   readonly #clock: Clock
   readonly #eventText: EventText
   readonly #lateFields: LateFields
   /** By plan: dedupe key → end of the suppression, epoch ms. */
-  readonly #silencedUntil: readonly Map<string, number>[]
+  readonly #silencedUntil: Map<string, number>[]
   readonly #healthUntil = new Map<string, number>()
 
   constructor(
@@ -91,12 +91,21 @@ export class AlertOperator implements CepOutput {
     eventText: EventText,
     lateFields: LateFields,
   ) {
-    this.#plans = plans
+    this.#plans = [...plans]
     this.#output = output
     this.#clock = clock
     this.#eventText = eventText
     this.#lateFields = lateFields
     this.#silencedUntil = plans.map(() => new Map())
+  }
+
+  /**
+   * The plan of a pattern of this index from now on.
+   * @param keepsSilences whether what keeps its alerts back still means the same
+   */
+  setPlan(pattern: number, plan: AlertPlan, keepsSilences: boolean): void {
+    this.#plans[pattern] = plan
+    if (!keepsSilences) this.#silencedUntil[pattern] = new Map()
   }
 
   results(results: readonly CepResult[]): void {

@@ -1,6 +1,5 @@
 import { assert } from '../errors.ts'
 import { type MatchStore, none, notStarted } from '../nfa/match-store.ts'
-import type { NFA } from '../nfa/nfa.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
@@ -9,19 +8,14 @@ import type { JsonValue } from '../stream/alert.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
-
-/** A rule's pattern as a CepOperator runs it. */
-export interface CepPattern {
-  readonly nfa: NFA
-  /** Predicate that an event must fit to exist for this pattern; `null`: every event does. */
-  readonly filter: number | null
-  /** Predicate of events that kill the open partial matches of their key; `null`: none. */
-  readonly cancelledBy: number | null
-  /** Predicates of the steps: an event that fits none of them is skipped where that is the same. */
-  readonly predicates: readonly number[]
-  /** Whether partial matches whose time ran out are wanted. */
-  readonly timeouts: boolean
-}
+import {
+  type CepPattern,
+  fits,
+  fitsAny,
+  leastLimitOf,
+  type RunningPattern,
+  runningPattern,
+} from './running-pattern.ts'
 
 /** A match, or a partial match whose time ran out. */
 export interface CepResult {
@@ -80,7 +74,7 @@ export class CepOperator {
   #hidden: Map<Event, readonly number[]> | null = null
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
-  readonly #patterns: readonly RunningPattern[]
+  readonly #patterns: RunningPattern[]
   /** Where the partial matches of all patterns lie. */
   readonly #store: MatchStore
   readonly #backend: KeyedStateBackend
@@ -89,7 +83,7 @@ export class CepOperator {
   readonly #timers = new TimerQueue<KeyEntry>()
   readonly #step = new NFAOutput()
   /** The shortest time limit of all patterns, ms; infinity: there is none. */
-  readonly #leastLimitMs: number
+  #leastLimitMs: number
   #results: CepResult[] = []
   /** Keys that had events since the last watermark; kept in mode `watermark` only. */
   readonly #touched = new Set<KeyEntry>()
@@ -112,6 +106,59 @@ export class CepOperator {
     this.#output = output
     this.#mode = mode
     this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
+  }
+
+  /**
+   * Adds a pattern between two batches.
+   * @param index behind the patterns that there are, or that of one that is over
+   * @param startsAfter event time, epoch ms, up to which it sees nothing
+   */
+  setPattern(index: number, pattern: CepPattern, startsAfter: number): void {
+    assert(pattern.nfa.store === this.#store, 'the patterns of an operator share a store')
+    this.#patterns[index] = { ...runningPattern(pattern), startsAfter }
+    this.#leastLimitMs = Math.min(this.#leastLimitMs, leastLimitOf(pattern.nfa))
+  }
+
+  /** A pattern sees nothing up to this event time, epoch ms; default: all patterns. */
+  startAfter(startsAfter: number, pattern?: number): void {
+    for (const [index, running] of this.#patterns.entries()) {
+      if (pattern === undefined || pattern === index) running.startsAfter = startsAfter
+    }
+  }
+
+  /** Patterns that do not see all that is to come, with the event time, epoch ms, from which they do. */
+  starts(): [pattern: number, startsAfter: number][] {
+    const { watermark } = this.sorter
+    return this.#patterns.flatMap(({ startsAfter }, pattern): [number, number][] =>
+      startsAfter > watermark && startsAfter < Infinity ? [[pattern, startsAfter]] : [],
+    )
+  }
+
+  /**
+   * The pattern opens nothing more; what is open goes on to its end. Without a time limit for the
+   * whole it ends at once.
+   * @returns event time, epoch ms, after which no key has anything of it; infinity: not known
+   */
+  retirePattern(index: number): number {
+    const pattern = this.#patterns[index] as RunningPattern
+    const { withinMs } = pattern.nfa.compiled
+    pattern.startsAfter = Infinity
+    pattern.isDropped = withinMs === 0
+    // A time limit that nobody sees may be looked at one time limit later.
+    return withinMs === 0 ? Infinity : this.sorter.watermark + 2 * withinMs
+  }
+
+  /** The pattern opens partial matches again: with events that come from now on. */
+  revivePattern(index: number, startsAfter: number): void {
+    const pattern = this.#patterns[index] as RunningPattern
+    pattern.startsAfter = startsAfter
+  }
+
+  /** Whether partial matches of the pattern whose time runs out are wanted from now on. */
+  wantTimeouts(index: number, timeouts: boolean): void {
+    const pattern = this.#patterns[index] as RunningPattern
+    const { startsAfter } = pattern
+    this.#patterns[index] = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
   }
 
   /** Number of keys with something open. */
@@ -239,6 +286,10 @@ export class CepOperator {
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
       if (hidden?.includes(slot)) continue
       const state = (entry?.get(slot) ?? none) as NFAState
+      if (pattern.startsAfter >= event.timestamp) {
+        if (pattern.isDropped && entry !== undefined) this.#drop(entry, slot, pattern, state)
+        if (pattern.isDropped || state === none) continue
+      }
       if (!fitsAny(event, pattern)) {
         const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
@@ -294,10 +345,19 @@ export class CepOperator {
         state = none
       }
     }
+    this.#step.opensMatches = event.timestamp > pattern.startsAfter
     state = nfa.process(state, event, this.#step)
     if (state !== known) entry.set(index, state)
     if (this.#tracksChanges && (state !== none || known !== none)) this.#backend.markChanged(entry)
     this.#collect(entry, index, event.timestamp, event)
+  }
+
+  #drop(entry: KeyEntry, index: number, { nfa }: RunningPattern, state: NFAState): void {
+    if (state === none) return
+    if (this.#tracksChanges && entry.frozen) this.#beforeChange(entry)
+    nfa.release(state)
+    entry.set(index, none)
+    this.#backend.markChanged(entry)
   }
 
   /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
@@ -434,59 +494,4 @@ function oneOf(entry: KeyEntry | undefined): number {
 /** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
 function byMoment(a: CepResult, b: CepResult): number {
   return a.moment - b.moment
-}
-
-interface RunningPattern extends CepPattern {
-  /** The predicates that concern the pattern as bits, and the words past the first. */
-  readonly mask: number
-  readonly moreMasks: readonly number[]
-  readonly startInert: boolean
-  /**
-   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
-   * of that but room: a key with regular events seldom needs a timer then.
-   */
-  readonly slackMs: number
-}
-
-function runningPattern(pattern: CepPattern): RunningPattern {
-  const { compiled } = pattern.nfa
-  const concerned =
-    pattern.cancelledBy === null ? pattern.predicates : [...pattern.predicates, pattern.cancelledBy]
-  const words: number[] = []
-  for (const predicate of concerned) {
-    const word = predicate >> 5
-    while (words.length <= word) words.push(0)
-    words[word] = (words[word] as number) | (1 << (predicate & 31))
-  }
-  return {
-    ...pattern,
-    mask: words[0] ?? 0,
-    moreMasks: words.slice(1),
-    startInert: compiled.states[compiled.start]?.inert ?? false,
-    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
-  }
-}
-
-/** Whether something comes out when a time limit runs out, but for matches that wait. */
-function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
-  return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
-}
-
-function leastLimitOf({ compiled }: NFA): number {
-  const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
-  return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
-}
-
-function fits(event: Event, predicate: number): boolean {
-  const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
-  return (word & (1 << (predicate & 31))) !== 0
-}
-
-function fitsAny(event: Event, pattern: RunningPattern): boolean {
-  if ((event.predicates & pattern.mask) !== 0) return true
-  const { moreMasks } = pattern
-  for (let word = 0; word < moreMasks.length; word++) {
-    if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
-  }
-  return false
 }

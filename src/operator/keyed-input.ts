@@ -1,4 +1,5 @@
 import type { ColumnPredicates } from '../expression/column-predicates.ts'
+import type { Expression } from '../expression/expression.ts'
 import type { Column } from '../stream/column-batch.ts'
 import { ArrivedEvent, type Event, type EventBytes, isBefore, type Split } from '../stream/event.ts'
 import type { KeyEncoder } from '../stream/key.ts'
@@ -19,11 +20,12 @@ export interface EventNeed {
 /** How a stream's events go to a keyed operator. */
 export interface KeyedInputOptions {
   readonly predicates: ColumnPredicates
+  /** By pattern; may become more. */
   readonly needs: readonly EventNeed[]
   readonly keyEncoder: KeyEncoder
   /** Names of the key's parts, for messages. */
   readonly keyNames: readonly string[]
-  /** Batch column of each field slot; -1 where the stream's events lack the field. */
+  /** Batch column of each field slot, -1 where the stream's events lack the field; may become more. */
   readonly fieldColumns: readonly number[]
   /** Told after a batch in which a predicate's value was CEL's error: how often, and for which first. */
   readonly onPredicateErrors: (predicate: number, count: number, first: Event) => void
@@ -75,11 +77,11 @@ export class KeyedInput implements TimedBatchReceiver {
   readonly #options: KeyedInputOptions
   readonly #sideOutput: SideOutput
   readonly #splits: { split: Split; channel: number; sorterSplit: number }[] = []
-  readonly #needsEvery: boolean
-  readonly #anyMasks: Int32Array
+  #needsEvery = false
+  #anyMasks: Int32Array = new Int32Array(0)
   readonly #errorsSeen: number[] = []
   /** The fields of the event that is being made; an event copies them. */
-  readonly #fields: unknown[]
+  readonly #fields: unknown[] = []
   #words = new Int32Array(0)
   /** Whether the batch at hand has brought events to the sorter. */
   #hasNewRun = false
@@ -88,12 +90,22 @@ export class KeyedInput implements TimedBatchReceiver {
     this.#exchange = exchange
     this.#options = options
     this.#sideOutput = sideOutput
-    this.#fields = options.fieldColumns.map(() => undefined)
-    const unfiltered = options.needs.filter((need) => need.filter === null)
+    this.readNeeds()
+  }
+
+  /** Adds predicates behind those that are there. */
+  addPredicates(predicates: readonly Expression[]): void {
+    this.#options.predicates.add(predicates)
+  }
+
+  /** Sees to it that needs that have changed count from the next batch on. */
+  readNeeds(): void {
+    const { needs, predicates } = this.#options
+    const unfiltered = needs.filter((need) => need.filter === null)
     this.#needsEvery = unfiltered.some((need) => need.anyOf === null)
     this.#anyMasks = masksOf(
       unfiltered.flatMap((need) => need.anyOf ?? []),
-      options.predicates.wordsPerRow,
+      predicates.wordsPerRow,
     )
   }
 
@@ -220,16 +232,14 @@ export class KeyedInput implements TimedBatchReceiver {
   }
 
   #reportErrors(timed: TimedBatch, split: Split): void {
-    const { errors, firstErrorRows } = this.#options.predicates
     const text = { bytes: timed.columns.batch.bytes }
-    for (let predicate = 0; predicate < errors.length; predicate++) {
-      const count = (errors[predicate] as number) - (this.#errorsSeen[predicate] ?? 0)
-      if (count === 0) continue
-      this.#errorsSeen[predicate] = errors[predicate] as number
-      const row = firstErrorRows[predicate] as number
+    this.#options.predicates.forEachError((predicate, errors, row) => {
+      const count = errors - (this.#errorsSeen[predicate] ?? 0)
+      if (count === 0) return
+      this.#errorsSeen[predicate] = errors
       const first = this.#eventOf(row, timed.timestamps[row] as number, timed, split, text)
       this.#options.onPredicateErrors(predicate, count, first)
-    }
+    })
   }
 
   #clearWords(length: number): Int32Array {

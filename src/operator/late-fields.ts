@@ -1,7 +1,7 @@
 import { valueAt } from '../expression/value.ts'
 import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import { type Event, inlineFields, type TakenEvent, textOf } from '../stream/event.ts'
+import { type Event, type TakenEvent, textOf } from '../stream/event.ts'
 
 /** A field that only alerts read. */
 export interface LateField {
@@ -12,22 +12,15 @@ export interface LateField {
 
 /**
  * Fields that only alerts read. Most events never see one, so these slots are filled from the
- * event's text when a match comes out, and not carried from arrival on.
+ * event's text when a match comes out, and not carried from arrival on. They are the slots from -1
+ * down, so that the fields that events carry may become more.
  */
 export class LateFields {
   readonly #fields: readonly LateField[]
-  readonly #anyShown: boolean
-  /** How many of `Event.moreFields` are carried. */
-  readonly #carried: number
 
-  /**
-   * @param carried number of slots that events carry from arrival on
-   * @param fields those of the slots from `firstLateSlot(carried)` on
-   */
-  constructor(carried: number, fields: readonly LateField[]) {
-    this.#carried = Math.max(carried - inlineFields, 0)
+  /** @param fields may become more */
+  constructor(fields: readonly LateField[]) {
     this.#fields = fields
-    this.#anyShown = fields.some(({ isShown }) => isShown)
   }
 
   /** Completes all events of a match; `eventText` gives them as alerts show them. */
@@ -39,18 +32,21 @@ export class LateFields {
   }
 
   #completeEvent(event: Event, eventText: EventText): void {
-    const { moreFields, raw } = event
-    if (moreFields.length > this.#carried) return
-    const value: unknown = JSON.parse(textOf(raw))
-    const shown: unknown = this.#anyShown ? JSON.parse(eventText(event)) : null
-    const fields = moreFields.slice()
-    for (const { path, isShown } of this.#fields)
-      fields.push(valueAt(isShown ? shown : value, path))
-    event.moreFields = fields
+    const known = event.lateFields ?? noFields
+    if (known.length === this.#fields.length) return
+    const value: unknown = JSON.parse(textOf(event.raw))
+    let shown: unknown
+    event.lateFields = this.#fields.map(({ path, isShown }) => {
+      if (!isShown) return valueAt(value, path)
+      shown ??= JSON.parse(eventText(event))
+      return valueAt(shown, path)
+    })
   }
 }
 
-/** The first slot of fields that only alerts read: behind all that an event holds itself. */
-export function firstLateSlot(carried: number): number {
-  return Math.max(carried, inlineFields)
+/** The slot of the late field of this index. */
+export function lateSlot(index: number): number {
+  return -1 - index
 }
+
+const noFields: readonly unknown[] = []

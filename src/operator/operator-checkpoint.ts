@@ -24,6 +24,8 @@ export interface OperatorPart {
   readonly sorterWatermark: SavedTime
   readonly channels: readonly (readonly [string, number, SavedTime, isIdle: boolean])[]
   readonly alerts: JsonValue
+  /** Patterns that were added while the job ran, with the event time up to which they see nothing. */
+  readonly starts?: readonly (readonly [pattern: number, startsAfter: number])[]
 }
 
 /** Events of one split that wait for the watermark, in order. */
@@ -117,6 +119,7 @@ export function operatorParts({ operator, exchange, alerts }: OperatorState): Js
       valve.isIdle(channel),
     ]),
     alerts: alerts.snapshot(),
+    starts: operator.starts(),
   }
   const parts = splits.flatMap(({ split, sorterSplit }) =>
     sorterParts(operator, split, sorterSplit),
@@ -141,6 +144,9 @@ export function restoreParts(state: OperatorState, parts: readonly JsonValue[]):
       continue
     }
     operator.continueOrdinals(part.ordinals)
+    for (const [pattern, startsAfter] of part.starts ?? []) {
+      operator.startAfter(startsAfter, pattern)
+    }
     alerts.restore(part.alerts)
     sorterWatermark = timeOf(part.sorterWatermark)
     const channels = part.channels.map(

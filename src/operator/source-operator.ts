@@ -31,6 +31,7 @@ export interface TimedBatchReceiver {
 }
 
 export interface SourceOperatorOptions {
+  /** The first one: see `replaceDecoder`. */
   readonly decoder: Decoder
   /** Index of the time field among the decoder's columns. */
   readonly timeColumn: number
@@ -70,7 +71,8 @@ export class SourceOperator {
     outOfRange: 0,
   }
   readonly #options: SourceOperatorOptions
-  readonly #receivers: readonly TimedBatchReceiver[]
+  readonly #receivers: TimedBatchReceiver[]
+  #decoder: Decoder
   readonly #sideOutput: SideOutput
   readonly #readTimestamp: (column: Column, row: number) => number | string
   readonly #splits: SourceSplit[] = []
@@ -83,7 +85,8 @@ export class SourceOperator {
     sideOutput: SideOutput,
   ) {
     this.#options = options
-    this.#receivers = receivers
+    this.#receivers = [...receivers]
+    this.#decoder = options.decoder
     this.#sideOutput = sideOutput
     this.#readTimestamp = timestampReader(options.timeUnit, options.timeField)
   }
@@ -92,7 +95,32 @@ export class SourceOperator {
   addSplit(split: Split): number {
     const watermark = new SplitWatermark(this.#options.watermarks.outOfOrdernessMs)
     const channels = this.#receivers.map((receiver) => receiver.addSplit(split))
-    return this.#splits.push({ split, watermark, channels }) - 1
+    return this.#splits.push({ split, watermark, channels, isIdle: false, hasEnded: false }) - 1
+  }
+
+  /** Adds a hop between two batches: it gets what comes from now on. */
+  addReceiver(receiver: TimedBatchReceiver): void {
+    this.#receivers.push(receiver)
+    for (const [
+      index,
+      { split, watermark, channels, isIdle, hasEnded },
+    ] of this.#splits.entries()) {
+      const channel = receiver.addSplit(split)
+      channels.push(channel)
+      receiver.advanceWatermark(channel, watermark.current)
+      if (isIdle) receiver.markIdle(channel)
+      if (hasEnded) this.endSplit(index)
+    }
+  }
+
+  /** Reads with another decoder from the next batch on: the columns that there were, and more. */
+  replaceDecoder(decoder: Decoder): void {
+    this.#decoder = decoder
+  }
+
+  /** The greatest event time of all splits, epoch ms; minus infinity before the first event. */
+  get greatestTimestamp(): number {
+    return Math.max(-Infinity, ...this.#splits.map(({ watermark }) => watermark.greatest))
   }
 
   /** The split's watermark, epoch ms; minus infinity before its first event. */
@@ -118,7 +146,8 @@ export class SourceOperator {
   processBatch(splitIndex: number, batch: RecordBatch): void {
     const state = this.#splits[splitIndex]
     assert(state !== undefined, 'a batch comes from a split that was added')
-    const columns = this.#options.decoder.decode(batch)
+    state.isIdle = false
+    const columns = this.#decoder.decode(batch)
     this.#reserve(batch.count)
     const timed = {
       columns,
@@ -146,6 +175,7 @@ export class SourceOperator {
   /** The split no longer holds time. */
   markIdle(splitIndex: number): void {
     const state = this.#splits[splitIndex]
+    if (state !== undefined) state.isIdle = true
     this.#receivers.forEach((receiver, i) => {
       receiver.markIdle(state?.channels[i] as number)
     })
@@ -154,6 +184,8 @@ export class SourceOperator {
   /** The split has ended: time goes to infinity, or to the end of the stretch that is replayed. */
   endSplit(splitIndex: number): void {
     const { to } = this.#options
+    const state = this.#splits[splitIndex]
+    if (state !== undefined) state.hasEnded = true
     this.advanceSplit(splitIndex, to === Infinity ? Infinity : to - 1)
   }
 
@@ -241,7 +273,10 @@ interface SourceSplit {
   readonly split: Split
   readonly watermark: SplitWatermark
   /** The split's index at each receiver. */
-  readonly channels: readonly number[]
+  readonly channels: number[]
+  /** Whether it no longer holds time, as far as it has brought nothing since. */
+  isIdle: boolean
+  hasEnded: boolean
 }
 
 function isSkewed(batch: RecordBatch, row: number, timestamp: number, maxSkewMs: number): boolean {

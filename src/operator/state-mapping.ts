@@ -38,7 +38,11 @@ export function mapEntry(form: JsonValue, mapping: StateMapping): JsonValue | un
 export function mapParts(parts: readonly JsonValue[], mapping: StateMapping): JsonValue[] {
   const mapped = (parts as unknown as readonly (OperatorPart | SorterPart)[]).map((part) => {
     if (part.kind === 'operator') {
-      return { ...part, alerts: translateAlertState(part.alerts, mapping) }
+      const starts = (part.starts ?? []).flatMap(([saved, startsAfter]) => {
+        const pattern = mapping.patterns[saved]?.pattern
+        return pattern === undefined ? [] : [[pattern, startsAfter] as const]
+      })
+      return { ...part, starts, alerts: translateAlertState(part.alerts, mapping) }
     }
     return { ...part, events: part.events.map((event) => mapEvent(event, mapping)) }
   })

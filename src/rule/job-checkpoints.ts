@@ -1,4 +1,8 @@
-import { CheckpointCoordinator, type FrozenJob } from '../checkpoint/checkpoint-coordinator.ts'
+import {
+  CheckpointCoordinator,
+  type CompletedCheckpoint,
+  type FrozenJob,
+} from '../checkpoint/checkpoint-coordinator.ts'
 import type { CheckpointStore, CheckpointStoreOptions } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
 import {
@@ -7,6 +11,7 @@ import {
   retainCheckpoint,
   suspectCheckpoint,
 } from '../checkpoint/retained-checkpoints.ts'
+import type { SideOutputLog } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition, SourceReader } from '../connector/source.ts'
 import type { Marker } from '../connector/two-phase-commit-sink.ts'
 import { TocsinError } from '../errors.ts'
@@ -21,8 +26,10 @@ import {
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { doneBefore, type StopSignal } from '../time/stop-signal.ts'
 import { stateNameOf } from './operator-layout.ts'
-import type { KeyedPipelineOperator, RulePipeline } from './rule-pipeline.ts'
+import type { RuleOperator } from './rule-operator.ts'
+import type { RulePipeline } from './rule-pipeline.ts'
 import { type SavedJob, savedJobOf, savedJobVersion } from './saved-job.ts'
 import { type CarryOver, type CarryOverPlan, carryOver, planCarryOver } from './state-carry-over.ts'
 
@@ -36,8 +43,12 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly retained?: number
   /** Called before each checkpoint: what is kept elsewhere is to be written out. */
   readonly beforeCheckpoint?: () => void
+  /** Where what is left out is kept; it ends with each checkpoint where the job does. */
+  readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
   readonly onStalled?: (failure: TocsinError, waitMs: number) => void
+  /** Told of each checkpoint that is durable. */
+  readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
   /** Told when the newest checkpoint is damaged and an older one has taken its place. */
@@ -99,6 +110,8 @@ export async function openJobCheckpoints(
       }
     }
     await askSinks()
+    // Before the outboxes, which may add to it from then on.
+    await durability.sideOutput?.restore(job?.sideOutput ?? null)
     for (const [sink, outbox] of durability.outboxes) {
       const marker = markers.get(sink)
       const committed = head.outboxes[sink]?.committed ?? undefined
@@ -124,10 +137,11 @@ export class JobCheckpoints {
   readonly #store: CheckpointStore
   readonly #saved: SavedJob | null
   /** By operator, what its state lies under. */
-  readonly #names: ReadonlyMap<string, string>
+  readonly #names: Map<string, string>
   #coordinator: CheckpointCoordinator | null = null
-  /** Copies that are to be made of the next checkpoint. */
-  #copies: RequestedCopy[] = []
+  /** Copies that are asked for and not made yet. */
+  readonly #copies = new Set<RequestedCopy>()
+  readonly #closed = new AbortController()
   /** By checkpoint that is kept, the oldest first: how far it has read. */
   readonly #passed: {
     readonly reader: SourceReader
@@ -192,25 +206,33 @@ export class JobCheckpoints {
   start(
     readers: readonly SplitReader[],
     counts: JobCounts,
-    time: { readonly clock: Clock; readonly scheduler: Scheduler },
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled, onStarted } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted, onStarted, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
-      ...time,
+      ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
+      ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onStalled === undefined ? {} : { onStalled }),
+      ...(onCompleted === undefined ? {} : { onCompleted }),
     })
-    const { scheduler } = time
+    const { scheduler } = host
     onStarted?.({ copyTo: (directory) => this.#copyTo(directory, scheduler) })
     return this.#coordinator
   }
 
-  /** Resolves when the sinks have all that checkpoints hold for them. */
-  async settled(): Promise<void> {
-    for (const outbox of this.#durability.outboxes.values()) await outbox.settled()
+  /** Resolves when the sinks of a job that has ended have all that checkpoints hold for them. */
+  async settle(
+    counts: JobCounts,
+    host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
+  ): Promise<void> {
+    const outboxes = [...this.#durability.outboxes.values()]
+    for (const outbox of outboxes) await outbox.settled()
+    if (!outboxes.some(({ isAheadOfSnapshot }) => isAheadOfSnapshot)) return
+    await this.start([], counts, host).finish(true)
   }
 
   /** Has the next start look closely where a run has failed over damage. */
@@ -223,47 +245,65 @@ export class JobCheckpoints {
     await this.#store.close()
     const message = 'the job has ended before a copy of its checkpoint was made'
     for (const { reject } of this.#copies) reject(new TocsinError('STATE_IO', message))
+    this.#closed.abort()
   }
 
   async #copyTo(directory: string, scheduler: Scheduler): Promise<CheckpointCopy> {
     const checkpoint = await new Promise<number>((resolve, reject) => {
-      this.#copies.push({ directory, resolve, reject })
+      this.#copies.add({ directory, resolve, reject })
       this.#coordinator?.request()
     })
     const outboxes = [...this.#durability.outboxes]
     const settled = Promise.all(outboxes.map(([, outbox]) => outbox.settled()))
     // What it fails with is the job's matter.
-    await Promise.race([settled.catch(() => undefined), scheduler.sleep(settleMsMax)])
+    const over = Promise.race([settled.catch(() => undefined), scheduler.sleep(settleMsMax)])
+    await doneBefore(this.#closed.signal, over)
     const committed = outboxes.flatMap(([sink, outbox]) => {
       return outbox.committed === undefined ? [] : [[sink, Math.min(outbox.committed, checkpoint)]]
     })
     return { checkpoint, committed: Object.fromEntries(committed) }
   }
 
-  #nameOf({ id }: KeyedPipelineOperator): string {
-    return this.#names.get(id) as string
+  async #makeCopy(copy: RequestedCopy): Promise<void> {
+    // It is the copy that fails, and not the checkpoint.
+    await this.#store
+      .copyTo(copy.directory)
+      .then(() => copy.resolve(this.#store.head.number), copy.reject)
+    this.#copies.delete(copy)
+  }
+
+  #nameOf({ id, layout }: RuleOperator): string {
+    const known = this.#names.get(id)
+    if (known !== undefined) return known
+    // It came with rules that were added while the job runs.
+    const name = stateNameOf(id, layout)
+    this.#names.set(id, name)
+    return name
   }
 
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
     this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
+    const sideOutput = this.#durability.sideOutput?.freeze()
+    const splits = readers.map(({ reader: { split }, position, operator, split: index }) => ({
+      ...split,
+      position: position ?? null,
+      greatest: savedTime(operator.greatestTimestampOf(index)),
+    }))
     const job: SavedJob = {
       version: savedJobVersion,
       isFinished,
       operators: Object.fromEntries(
         operators.map((state) => [state.id, { name: this.#nameOf(state), layout: state.layout }]),
       ),
-      splits: readers.map(({ reader: { split }, position, operator, split: index }) => ({
-        ...split,
-        position: position ?? null,
-        greatest: savedTime(operator.greatestTimestampOf(index)),
-      })),
+      // A job that has ended opens no readers: what it knows of them stays.
+      splits: readers.length === 0 ? (this.#saved?.splits ?? []) : splits,
       counts: counts.save(),
+      ...(sideOutput === undefined ? {} : { sideOutput: sideOutput.position }),
     }
     const { retained = 1 } = this.#durability
     this.#passed.push(readers.map(({ reader, position }) => ({ reader, position })))
-    const copies = this.#copies
-    this.#copies = []
+    const copies = [...this.#copies]
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
@@ -271,11 +311,13 @@ export class JobCheckpoints {
         entries: new FrozenEntries(state),
         parts: operatorParts(state),
       })),
+      ...(sideOutput === undefined ? {} : { write: sideOutput.write }),
       keep: async () => {
-        await makeCopies(this.#store, copies.splice(0))
+        for (const copy of copies.splice(0)) await this.#makeCopy(copy)
         await retainCheckpoint(this.#store, this.#durability, retained)
       },
       complete: async () => {
+        await sideOutput?.complete()
         // What an older checkpoint goes on from must still be there.
         if (this.#passed.length < retained) return
         for (const { reader, position } of this.#passed.shift() ?? []) {
@@ -294,13 +336,6 @@ interface RequestedCopy {
 
 /** How long a copy waits for the sinks to have its alerts, ms: without those it is complete too. */
 const settleMsMax = 10_000
-
-async function makeCopies(store: CheckpointStore, copies: readonly RequestedCopy[]): Promise<void> {
-  for (const { directory, resolve, reject } of copies) {
-    // It is the copy that fails, and not the checkpoint.
-    await store.copyTo(directory).then(() => resolve(store.head.number), reject)
-  }
-}
 
 function mismatch(directory: string, reason: string): TocsinError {
   const message =

@@ -8,9 +8,9 @@ import { MatchStore } from '../nfa/match-store.ts'
 import { NFA } from '../nfa/nfa.ts'
 import { compileNFA } from '../nfa/nfa-compiler.ts'
 import type { AlertBlockPlan, AlertPlan, MatchExpression } from '../operator/alert-operator.ts'
-import type { CepPattern } from '../operator/cep-operator.ts'
 import type { EventNeed } from '../operator/keyed-input.ts'
-import { firstLateSlot, LateFields } from '../operator/late-fields.ts'
+import { LateFields, lateSlot } from '../operator/late-fields.ts'
+import type { CepPattern } from '../operator/running-pattern.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { TakenEvent } from '../stream/event.ts'
 import { type CheckedRule, expressionOf } from './expression-check.ts'
@@ -34,18 +34,6 @@ import {
   type TemplateText,
 } from './rule.ts'
 
-/** Rules that share an operator, compiled: index i is the same rule everywhere. */
-export interface RuleGroup {
-  readonly patterns: readonly CepPattern[]
-  readonly plans: readonly AlertPlan[]
-  readonly needs: readonly EventNeed[]
-  readonly predicates: PredicateRegistry
-  /** Fields that events carry from arrival on, by slot. */
-  readonly carriedFields: readonly FieldPath[]
-  /** Fields that only alerts read. */
-  readonly lateFields: LateFields
-}
-
 export interface CompileOptions {
   readonly environment: ExpressionEnvironment
   readonly metrics: MetricGroup
@@ -53,32 +41,81 @@ export interface CompileOptions {
   readonly throwOnMiss?: boolean
 }
 
-/** Compiles the rules of one operator. */
-export function compileGroup(rules: readonly CheckedRule[], options: CompileOptions): RuleGroup {
-  const predicates = new PredicateRegistry()
-  const fields = new FieldSlots()
-  const store = new MatchStore()
-  const compilers = rules.map(
-    (checked) => new RuleCompiler(checked, predicates, fields, store, options),
-  )
-  // Fields that conditions read come first: those are carried, the alerts' own are filled in late.
-  const compiled = compilers.map((compiler) => compiler.compilePattern())
-  const carried = fields.paths.length
-  const late = new LateSlots()
-  const slots = {
-    read: (path: FieldPath) =>
-      fields.find(path) ?? firstLateSlot(carried) + late.indexOf(path, false),
-    // What conditions read is not redacted: that has slots of its own.
-    show: (path: FieldPath) => firstLateSlot(carried) + late.indexOf(path, true),
+/**
+ * Rules that share an operator, compiled: index i is the same rule everywhere. Rules may be added:
+ * what has an index keeps it, so that what was made of events before stays right.
+ */
+export class RuleGroup {
+  readonly patterns: CepPattern[] = []
+  readonly plans: AlertPlan[] = []
+  readonly needs: EventNeed[] = []
+  readonly predicates = new PredicateRegistry()
+  /** Fields that only alerts read. */
+  readonly lateFields: LateFields
+  readonly #options: CompileOptions
+  readonly #fields = new FieldSlots()
+  readonly #late = new LateSlots()
+  readonly #store = new MatchStore()
+  /** By rule: how many fields its events carry at least. */
+  readonly #carried: number[] = []
+
+  constructor(options: CompileOptions) {
+    this.#options = options
+    this.lateFields = new LateFields(this.#late.fields)
   }
-  const plans = compilers.map((compiler) => compiler.compilePlan(slots))
-  return {
-    patterns: compiled.map(({ pattern }) => pattern),
-    needs: compiled.map(({ need }) => need),
-    plans,
-    predicates,
-    carriedFields: fields.paths,
-    lateFields: new LateFields(carried, late.fields),
+
+  /** Fields that events carry from arrival on, by slot. */
+  get carriedFields(): readonly FieldPath[] {
+    return this.#fields.paths
+  }
+
+  /**
+   * @param indexes one a rule: behind those that there are, or of a rule that is over
+   * @throws {TocsinError} RULE_PATTERN for a pattern that means nothing
+   */
+  add(rules: readonly CheckedRule[], indexes: readonly number[]): void {
+    const compilers = rules.map((checked) => this.#compilerOf(checked))
+    const compiled = compilers.map((compiler) => compiler.compilePattern())
+    // Alerts read what conditions of all of them carry.
+    const carried = this.#fields.paths.length
+    const plans = compilers.map((compiler) => compiler.compilePlan(this.#slots(carried)))
+    for (const [at, { pattern, need }] of compiled.entries()) {
+      const index = indexes[at] as number
+      this.patterns[index] = pattern
+      this.needs[index] = need
+      this.plans[index] = plans[at] as AlertPlan
+      this.#carried[index] = carried
+    }
+  }
+
+  /** No event is needed for a rule that is over. */
+  needNothing(index: number): void {
+    this.needs[index] = { filter: null, anyOf: [] }
+  }
+
+  /** The alerts of a rule whose pattern has not changed. */
+  recompilePlan(index: number, rule: CheckedRule): AlertPlan {
+    const slots = this.#slots(this.#carried[index] as number)
+    const plan = this.#compilerOf(rule).compilePlan(slots)
+    this.plans[index] = plan
+    return plan
+  }
+
+  #compilerOf(checked: CheckedRule): RuleCompiler {
+    return new RuleCompiler(checked, this.predicates, this.#fields, this.#store, this.#options)
+  }
+
+  /** What conditions read is not redacted: what is shown has slots of its own. */
+  #slots(carried: number): AlertSlots {
+    return {
+      read: (path) => {
+        const slot = this.#fields.find(path)
+        return slot !== undefined && slot < carried
+          ? slot
+          : lateSlot(this.#late.indexOf(path, false))
+      },
+      show: (path) => lateSlot(this.#late.indexOf(path, true)),
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
+import type { ConnectorError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
@@ -13,6 +14,7 @@ import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
 import type { Split } from '../stream/event.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
+import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
 import {
@@ -45,7 +47,12 @@ export interface RuleJobOptions {
   readonly onSourceProblem?: (split: Split, problem: string | undefined) => void
   /** Called after each batch. */
   readonly onProgress: (progress: JobProgress) => void
-  readonly isStopped: () => boolean
+  /** Default: it runs until all streams have ended. */
+  readonly stop?: StopSignal
+  /** Called between batches of a job without checkpoints; what it gives is waited for. */
+  readonly betweenBatches?: () => Promise<void> | undefined
+  /** Told of each failure to open a source that may pass, and after how long, ms, it is tried again. */
+  readonly onSourceRetry?: (failure: ConnectorError, waitMs: number) => void
   /** What the sorters may hold together, bytes; default 256 MiB. */
   readonly sorterCapBytes?: number
   /** Told once, when more had to be held; default: only the summary tells. */
@@ -73,8 +80,16 @@ export interface JobProgress {
   readonly eventTime: number
 }
 
+/**
+ * How a run of a job came to its end: all streams have ended; it was stopped, and with durability
+ * goes on from a last checkpoint; or it was stopped and could not finish in time: alerts still wait
+ * for their sinks (in the last checkpoint, if there are checkpoints), or that was not taken.
+ */
+export type JobEnd = 'ended' | 'stopped' | 'unsent' | 'not_taken'
+
 /** What became of everything that a job read. */
 export interface JobSummary {
+  readonly end: JobEnd
   /** Events that were offered to the rules: those without the key of one are dead letters. */
   readonly events: number
   readonly late: number
@@ -95,7 +110,8 @@ export interface JobSummary {
 }
 
 /**
- * Runs rules over their streams until all of them have ended.
+ * Runs rules over their streams until all of them have ended, or it is stopped. A stopped job reads
+ * no further, and time stays where it is; what it found is delivered.
  * @throws {TocsinError} what a source or `deliver` throws
  */
 export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
@@ -141,13 +157,16 @@ class RuleJob {
 
   async run(): Promise<JobSummary> {
     const { durability } = this.#options
-    if (durability === undefined) return await this.#runOnce(null)
-    const checkpoints = await openJobCheckpoints(durability, this.#pipeline)
+    if (durability === undefined) return this.#summary(await this.#runOnce(null))
+    const checkpoints = await this.#open(durability)
+    if (checkpoints === null) return this.#summary('stopped')
     try {
-      if (!checkpoints.isFinished) return await this.#runOnce(checkpoints)
+      if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
       await checkpoints.restore([], this.#counts)
-      await checkpoints.settled()
-      return this.#summary()
+      const { clock, scheduler } = this.#options
+      const settled = checkpoints.settle(this.#counts, { clock, scheduler, stop: this.#stop })
+      const isSettled = await doneBefore(this.#stop.overdue, settled)
+      return this.#summary(isSettled ? 'ended' : 'unsent')
     } catch (failure) {
       await checkpoints.suspect(failure)
       throw failure
@@ -156,37 +175,81 @@ class RuleJob {
     }
   }
 
-  async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobSummary> {
-    const { clock, scheduler, isStopped, onSourceProblem } = this.#options
-    this.#readers = await openReaders(this.#inputs(checkpoints), clock)
+  get #stop(): StopSignal {
+    return this.#options.stop ?? neverStopped
+  }
+
+  /** `null`: it was stopped while a sink was waited for. */
+  async #open(durability: JobDurability): Promise<JobCheckpoints | null> {
+    const opening = openJobCheckpoints(durability, this.#pipeline)
+    if (await doneBefore(this.#stop.asked, opening)) return await opening
+    const closed = opening.then(
+      (checkpoints) => checkpoints.close(),
+      () => undefined,
+    )
+    // A closed outbox waits for its sink no longer.
+    for (const outbox of durability.outboxes.values()) outbox.close().catch(() => undefined)
+    await doneBefore(this.#stop.overdue, closed)
+    return null
+  }
+
+  async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobEnd> {
+    const { clock, scheduler, onSourceRetry, onSourceProblem } = this.#options
+    const host = { clock, scheduler, stop: this.#stop }
+    const onRetry = onSourceRetry ?? (() => undefined)
+    const readers = await openReaders(this.#inputs(checkpoints), { ...host, onRetry })
+    if (readers === null) return 'stopped'
+    this.#readers = readers
     let coordinator: CheckpointCoordinator | null = null
-    const task = new StreamTask(this.#readers, {
+    const task = new StreamTask(readers, {
       clock,
       scheduler,
-      isStopped,
+      isStopped: () => this.#stop.asked.aborted,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
-      nextTimer: () => coordinator?.dueAt ?? Infinity,
-      beforeTurn: () => (coordinator === null ? undefined : this.#checkpoint(coordinator)),
+      beforeTurn: () => this.#beforeTurn(coordinator),
+      nextTurn: () => coordinator?.dueAt ?? this.#nextLook(),
       ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
-      await checkpoints?.restore(this.#readers, this.#counts)
-      coordinator = checkpoints?.start(this.#readers, this.#counts, { clock, scheduler }) ?? null
+      await checkpoints?.restore(readers, this.#counts)
+      coordinator = checkpoints?.start(readers, this.#counts, host) ?? null
       await task.run()
-      await this.#flush()
-      await this.#delivery
-      await coordinator?.finish(this.#readers.every(({ ended }) => ended))
+      return await this.#finish(coordinator)
     } finally {
-      await this.#delivery.catch(() => {})
-      await task.close()
+      await doneBefore(this.#stop.overdue, this.#close(task))
     }
-    return this.#summary()
   }
 
-  async #checkpoint(coordinator: CheckpointCoordinator): Promise<void> {
-    // The end of a split, too, may have found something: a checkpoint must not go past it.
-    await this.#flush()
+  /** By when it looks whether it is to stop, epoch ms. */
+  #nextLook(): number {
+    const { clock, stop } = this.#options
+    return stop === undefined ? Infinity : clock.now() + lookMs
+  }
+
+  /** Delivers what is left, and takes the last checkpoint. */
+  async #finish(coordinator: CheckpointCoordinator | null): Promise<JobEnd> {
+    const { overdue } = this.#stop
+    await this.#flush(overdue)
+    const isDelivered = await doneBefore(overdue, this.#delivery)
+    if (!isDelivered || this.#pending.length > 0) return 'unsent'
+    const isEnd = this.#readers.every(({ ended }) => ended)
+    const last = (await coordinator?.finish(isEnd)) ?? 'settled'
+    if (last !== 'settled') return last
+    return isEnd ? 'ended' : 'stopped'
+  }
+
+  async #close(task: StreamTask): Promise<void> {
+    await this.#delivery.catch(() => {})
+    await task.close()
+  }
+
+  /** Also where nothing is read: time may have found something, a checkpoint may be due. */
+  async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
+    await this.#flush(this.#stop.asked)
+    if (coordinator === null) await this.#options.betweenBatches?.()
+    // A checkpoint must not go past what was found.
+    if (coordinator === null || this.#pending.length > 0) return
     await this.#delivery
     await coordinator.betweenBatches()
   }
@@ -245,14 +308,16 @@ class RuleJob {
   }
 
   async #afterBatch(): Promise<void> {
-    await this.#flush()
+    await this.#flush(this.#stop.asked)
     this.#options.onProgress(this.#progress())
   }
 
-  /** Hands alerts over when those before have been taken: one batch is under way at most. */
-  async #flush(): Promise<void> {
-    if (this.#pending.length === 0) return
-    await this.#delivery
+  /**
+   * Hands alerts over when those before have been taken: one batch is under way at most. Waits for
+   * that only until the signal is aborted.
+   */
+  async #flush(until: AbortSignal): Promise<void> {
+    if (this.#pending.length === 0 || !(await doneBefore(until, this.#delivery))) return
     const alerts = this.#pending
     this.#pending = []
     this.#delivery = this.#options.deliver(alerts)
@@ -277,9 +342,10 @@ class RuleJob {
     return sumOf(this.#pipeline.sources, (source) => source.counts.events)
   }
 
-  #summary(): JobSummary {
+  #summary(end: JobEnd): JobSummary {
     const { sources } = this.#pipeline
     return {
+      end,
       events: this.#events(),
       late: sumOf(sources, (source) => source.counts.late),
       lateAfterIdle: sumOf(sources, (source) => source.counts.lateAfterIdle),
@@ -295,6 +361,9 @@ class RuleJob {
     }
   }
 }
+
+/** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
+const lookMs = 100
 
 interface SavedCounts {
   readonly alerts: number

@@ -1,4 +1,5 @@
 import type { CheckpointHead } from '../checkpoint/checkpoint-store.ts'
+import type { SideOutputPosition } from '../checkpoint/side-output-log.ts'
 import type { SourcePosition } from '../connector/source.ts'
 import { TocsinError } from '../errors.ts'
 import type { SavedTime } from '../operator/operator-checkpoint.ts'
@@ -14,6 +15,8 @@ export interface SavedJob {
   readonly operators: Readonly<Record<string, SavedOperator>>
   readonly splits: readonly SavedSplit[]
   readonly counts: JsonValue
+  /** Where the side output ends; left out where there is none. */
+  readonly sideOutput?: SideOutputPosition
 }
 
 export interface SavedOperator {

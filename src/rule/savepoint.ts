@@ -39,7 +39,7 @@ export interface SavepointToWrite {
  */
 export async function writeSavepoint(
   store: CheckpointStore,
-  { files, path, job, createdAt, createdBy, committed = {} }: SavepointToWrite,
+  { files, path, job: name, createdAt, createdBy, committed = {} }: SavepointToWrite,
 ): Promise<number> {
   const { head } = store
   const saved = savedJobOf(head)
@@ -49,12 +49,14 @@ export async function writeSavepoint(
     await writer.write({
       kind: 'savepoint',
       version: savepointVersion,
-      job,
+      job: name,
       checkpoint: head.number,
       created_at: createdAt,
       created_by: createdBy,
     })
-    await writer.write({ kind: 'job', job: saved as unknown as JsonValue })
+    // What was left out lies in the state folder, and stays there.
+    const { sideOutput: _, ...job } = saved
+    await writer.write({ kind: 'job', job: job as unknown as JsonValue })
     for (const [sink, known] of Object.entries(head.outboxes)) {
       const done = Math.max(known.committed ?? 0, committed[sink] ?? 0)
       await writer.write({ kind: 'sink', sink, committed: done === 0 ? null : done })

@@ -65,7 +65,9 @@ export function planCarryOver(job: SavedJob, pipeline: RulePipeline): CarryOverP
     if (saved !== undefined && isSameLayout(saved.layout, layout)) {
       return { id, saved, mapping: null, name: saved.name, layout }
     }
-    const name = stateNameOf(id, layout)
+    const fresh = stateNameOf(id, layout)
+    // State that has changed its layout while its job ran still has its first name.
+    const name = fresh === saved?.name ? `${fresh} again` : fresh
     const mapping = saved === undefined ? null : mappingOf(saved.layout, layout, patternPredicates)
     return { id, saved, mapping, name, layout }
   })

@@ -1,12 +1,8 @@
 import { none } from '../nfa/match-store.ts'
 import { type NFA, NFAOutput } from '../nfa/nfa.ts'
 import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
-import {
-  CepOperator,
-  type CepOutput,
-  type CepPattern,
-  type CepResult,
-} from '../operator/cep-operator.ts'
+import { CepOperator, type CepOutput, type CepResult } from '../operator/cep-operator.ts'
+import type { CepPattern } from '../operator/running-pattern.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { ReleasedEvents } from '../time/event-time-sorter.ts'

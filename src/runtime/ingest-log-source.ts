@@ -2,7 +2,7 @@ import { type IngestLog, openIngestLog } from '../checkpoint/ingest-log.ts'
 import type { IngestLogReader } from '../checkpoint/ingest-log-reader.ts'
 import type { FileSystem } from '../connector/file-system.ts'
 import type { PollResult, Source, SourcePosition, SourceReader } from '../connector/source.ts'
-import { assert, TocsinError } from '../errors.ts'
+import { assert, ConnectorError, TocsinError } from '../errors.ts'
 import type { Split } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
@@ -115,7 +115,7 @@ class IngestLogSplitReader implements SourceReader {
         const { idle, over } = { idle: this.#idle, over: this.#inputOver }
         this.#idle = null
         if (idle !== null) return idle
-        if (over !== null) return endOf(over.failure)
+        if (over !== null) return this.#endOf(over.failure)
         await this.#poll
         continue
       }
@@ -197,18 +197,20 @@ class IngestLogSplitReader implements SourceReader {
     }
   }
 
+  /** @throws {unknown} what the input came to grief with; what may pass is asked for again then */
+  #endOf(failure: unknown): PollResult {
+    if (failure === null) return { kind: 'end' }
+    if (failure instanceof ConnectorError && failure.retryable) this.#inputOver = null
+    throw failure
+  }
+
+  /** What could not be acknowledged is still the head: it is given once it is. */
   async #acknowledge(head: Ahead): Promise<void> {
+    await this.#input.acknowledge?.(head.batch)
     this.#ahead.shift()
     this.#aheadBytes -= head.bytes
     this.#idle = null
-    await this.#input.acknowledge?.(head.batch)
   }
-}
-
-/** @throws {unknown} what the input came to grief with */
-function endOf(failure: unknown): PollResult {
-  if (failure !== null) throw failure
-  return { kind: 'end' }
 }
 
 function spanOf({ starts, ends, count }: RecordBatch): number {

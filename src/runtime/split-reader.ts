@@ -1,6 +1,8 @@
 import type { PollResult, SourcePosition, SourceReader } from '../connector/source.ts'
+import { ConnectorError } from '../errors.ts'
 import type { SourceOperator } from '../operator/source-operator.ts'
-import type { Clock } from '../time/clock.ts'
+import { backoffMs } from '../time/backoff.ts'
+import type { Clock, Scheduler } from '../time/clock.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 
 export interface SplitReaderOptions {
@@ -13,7 +15,17 @@ export interface SplitReaderOptions {
   readonly ingestClock: Clock | null
   /** Where the reader goes on; undefined: it starts anew. */
   readonly position?: SourcePosition | undefined
+  readonly host: ReaderHost
 }
+
+/** What it takes to wait out failures of the outside that may pass. */
+export interface ReaderHost {
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+}
+
+/** The longest that a poll waits before it says that nothing has come, ms. */
+const pollWaitMs = 50
 
 /**
  * A reader with the poll that is under way: the next batch is read while this one is processed.
@@ -35,25 +47,32 @@ export class SplitReader {
   /** What keeps records from coming, as its last poll says; undefined: nothing. */
   problem: string | undefined
   readonly #ingestClock: Clock | null
+  readonly #host: ReaderHost
+  /** Failures in a row that may pass, and when the reader is asked again, epoch ms. */
+  #failures = 0
+  #retryAt = -Infinity
+  #retryProblem = ''
   #poll: Promise<void> | null = null
   #result: PollResult | null = null
   #failure: unknown = null
 
   constructor(options: SplitReaderOptions) {
-    const { reader, operator, split, watermarks, ingestClock, position } = options
+    const { reader, operator, split, watermarks, ingestClock, position, host } = options
     this.reader = reader
     this.operator = operator
     this.split = split
     this.watermarks = watermarks
     this.position = position ?? reader.start
     this.#ingestClock = ingestClock
+    this.#host = host
   }
 
   /** A reader of a split that has come to be beside this one, of the same stream. */
   forNewSplit(reader: SourceReader): SplitReader {
     const { operator, watermarks } = this
     const split = operator.addSplit(reader.split)
-    return new SplitReader({ reader, operator, split, watermarks, ingestClock: this.#ingestClock })
+    const [ingestClock, host] = [this.#ingestClock, this.#host]
+    return new SplitReader({ reader, operator, split, watermarks, ingestClock, host })
   }
 
   /** Epoch ms; minus infinity before the first event. */
@@ -73,14 +92,7 @@ export class SplitReader {
 
   /** Resolves when `ready`; starts a poll if none is under way. Never rejects. */
   fetch(): Promise<void> {
-    this.#poll ??= this.reader.pollBatch().then(
-      (result) => {
-        this.#result = this.#withIngestTimes(result)
-      },
-      (failure: unknown) => {
-        this.#failure = failure
-      },
-    )
+    this.#poll ??= this.#startPoll()
     return this.#poll
   }
 
@@ -94,6 +106,39 @@ export class SplitReader {
     if (result?.kind === 'idle') this.position = result.next ?? this.position
     this.problem = result?.kind === 'idle' ? result.problem : undefined
     return result as PollResult
+  }
+
+  #startPoll(): Promise<void> {
+    const { clock, scheduler } = this.#host
+    const waitMs = this.#retryAt - clock.now()
+    if (waitMs > 0) {
+      return scheduler.sleep(Math.min(waitMs, pollWaitMs)).then(() => {
+        this.#result = this.#nothingYet()
+      })
+    }
+    return this.reader.pollBatch().then(
+      (result) => {
+        this.#failures = 0
+        this.#result = this.#withIngestTimes(result)
+      },
+      (failure: unknown) => this.#noteFailure(failure),
+    )
+  }
+
+  #noteFailure(failure: unknown): void {
+    if (!(failure instanceof ConnectorError) || !failure.retryable) {
+      this.#failure = failure
+      return
+    }
+    const waitMs = backoffMs(++this.#failures)
+    this.#retryAt = this.#host.clock.now() + waitMs
+    this.#retryProblem = `${failure.message}; trying again in ${waitMs} ms`
+    this.#result = this.#nothingYet()
+  }
+
+  /** What may pass is waited out; nobody knows what is outside meanwhile: the split holds time. */
+  #nothingYet(): PollResult {
+    return { kind: 'idle', untilMs: 0, backlog: true, problem: this.#retryProblem }
   }
 
   /** A batch may wait here while its split is paused: its time of ingest is that of the poll. */

@@ -13,16 +13,22 @@ export interface StreamTaskOptions {
   readonly isStopped: () => boolean
   /** Called before each turn, also where nothing was read: fires timers of processing time. */
   readonly beforeTurn?: () => Promise<void> | void
-  /** Processing time of the next timer, epoch ms; infinity, the default: there is none. */
-  readonly nextTimer?: () => number
+  /**
+   * Processing time by which a turn must come, epoch ms, though nothing is read: that of a timer.
+   * Infinity, the default: there is none.
+   */
+  readonly nextTurn?: () => number
   /** Told when something new keeps a split's records from coming, and, by undefined, that they come. */
   readonly onProblem?: (split: Split, problem: string | undefined) => void
   /** Default: sorters hold what they must. */
   readonly sorterCap?: SorterCap
 }
 
-/** How long to wait for a split that has nothing, ms. */
+/** How long a turn waits for splits that have nothing, ms. */
 const emptyWaitMs = 20
+
+/** How long it may run before others get their turn, ms. */
+const turnMsMax = 10
 
 /**
  * Reads splits and drives their operators, one batch at a time. The split that is furthest behind
@@ -33,6 +39,8 @@ export class StreamTask {
   readonly #readers: SplitReader[]
   readonly #options: StreamTaskOptions
   #sortersAreFull = false
+  /** When all others had their last turn, processing time, epoch ms. */
+  #yieldedAt = -Infinity
 
   /** @param readers those of splits that come to be while it runs are added */
   constructor(readers: SplitReader[], options: StreamTaskOptions) {
@@ -49,10 +57,19 @@ export class StreamTask {
       if (this.#options.isStopped()) return
       const active = this.#readers.filter((reader) => !reader.ended)
       if (active.length === 0) return
+      await this.#yield()
       await this.#options.beforeTurn?.()
       const next = await this.#nextReady(active)
       if (next !== null) await this.#consume(next)
     }
+  }
+
+  /** A source that always has something must not keep signals, timers and requests waiting. */
+  async #yield(): Promise<void> {
+    const { clock, scheduler } = this.#options
+    if (clock.now() - this.#yieldedAt < turnMsMax) return
+    await scheduler.sleep(0)
+    this.#yieldedAt = clock.now()
   }
 
   async close(): Promise<void> {
@@ -65,7 +82,7 @@ export class StreamTask {
     const polls = eligible.map((reader) => reader.fetch())
     const first = eligible[0] as SplitReader
     if (eligible.every(({ empty }) => !empty)) {
-      return await this.#fetchBeforeTimer(first)
+      return await this.#fetchBeforeTurn(first)
     }
     await Promise.race([...polls, this.#options.scheduler.sleep(emptyWaitMs)])
     // Who has nothing is noted in every turn: else a busy split would hide that another is idle.
@@ -74,10 +91,10 @@ export class StreamTask {
     return ready.find((reader) => reader.ready) ?? null
   }
 
-  /** The reader once it has something; `null` where a timer may be due before. */
-  async #fetchBeforeTimer(reader: SplitReader): Promise<SplitReader | null> {
-    const { clock, scheduler, nextTimer } = this.#options
-    const due = nextTimer?.() ?? Infinity
+  /** The reader once it has something; `null` where a turn must come before. */
+  async #fetchBeforeTurn(reader: SplitReader): Promise<SplitReader | null> {
+    const { clock, scheduler, nextTurn } = this.#options
+    const due = nextTurn?.() ?? Infinity
     const fetched = reader.fetch()
     if (due === Infinity || reader.ready) await fetched
     else {

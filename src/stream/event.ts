@@ -33,8 +33,10 @@ export interface Event {
   /** The first field slots: read by generated code. */
   readonly f0: unknown
   readonly f1: unknown
-  /** Field slots from `inlineFields` on; those that only alerts read are added for an alert. */
-  moreFields: readonly unknown[]
+  /** Field slots from `inlineFields` on. */
+  readonly moreFields: readonly unknown[]
+  /** Fields that only alerts read, filled in for an alert: slots below zero, from -1 on. */
+  lateFields?: readonly unknown[]
   /** The value of a field slot; `undefined` is a missing field. */
   field(slot: number): unknown
 }
@@ -56,7 +58,8 @@ export class ArrivedEvent implements Event {
   readonly morePredicates: readonly number[]
   readonly f0: unknown
   readonly f1: unknown
-  moreFields: readonly unknown[]
+  readonly moreFields: readonly unknown[]
+  lateFields?: readonly unknown[]
   readonly text: EventBytes
   textStart: number
   textEnd: number
@@ -91,6 +94,7 @@ export class ArrivedEvent implements Event {
   }
 
   field(slot: number): unknown {
+    if (slot < 0) return this.lateFields?.[-1 - slot]
     if (slot === 0) return this.f0
     return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
   }

@@ -24,6 +24,6 @@ export class ManualClock implements Clock {
 
 /** Waiting as a port (D9). */
 export interface Scheduler {
-  /** Resolves after that many milliseconds of processing time. */
+  /** Resolves after that many milliseconds of processing time; 0: once all others had their turn. */
   sleep(milliseconds: number): Promise<void>
 }

@@ -21,6 +21,10 @@ describe('the registry', () => {
       ['stdin', true, false],
       ['stdout', false, true],
       ['generator', true, false],
+      ['kafka', true, true],
+      ['mqtt', true, true],
+      ['email', false, true],
+      ['webhook', false, true],
     ])
   })
 

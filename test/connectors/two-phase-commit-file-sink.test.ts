@@ -36,7 +36,7 @@ describe('a file sink that commits with checkpoints', () => {
 
   it('is what the file connector makes', async () => {
     const target = freshPath()
-    const context = { directory: folder, job: 'job' }
+    const context = { directory: folder, job: 'job', sink: 'alerts' }
     const options = { path: target.slice(folder.length + 1) }
     const sink = connectors.get('file')!.sink!.createTwoPhaseCommit!(options, context)
     await sink.init()

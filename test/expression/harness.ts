@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { parseExpression } from '../../src/expression/cel-parser.ts'
-import { compileColumnPredicates } from '../../src/expression/column-predicates.ts'
+import { ColumnPredicates } from '../../src/expression/column-predicates.ts'
 import { compileEventExpression } from '../../src/expression/event-expression.ts'
 import type { Expression } from '../../src/expression/expression.ts'
 import { readsOf } from '../../src/expression/expression-analysis.ts'
@@ -101,11 +101,9 @@ export function rowOutcomes(
   stream = 's',
 ): { bits: boolean[][]; errors: number[] } {
   const paths = predicates.flatMap(pathsOf)
-  const compiled = compileColumnPredicates(
-    predicates,
-    (path) => paths.findIndex((other) => isDeepSame(other, path)),
-    environment,
-  )
+  const columnIndexOf = (path: FieldPath) => paths.findIndex((other) => isDeepSame(other, path))
+  const compiled = new ColumnPredicates(predicates.slice(0, 1), columnIndexOf, environment)
+  compiled.add(predicates.slice(1))
   const words = new Int32Array(rows.length * compiled.wordsPerRow)
   const timestamps = new Float64Array(rows.length).fill(at)
   const selected = new Uint8Array(rows.length).fill(1)
@@ -116,7 +114,11 @@ export function rowOutcomes(
       return ((word >>> (i & 31)) & 1) === 1
     }),
   )
-  return { bits, errors: [...compiled.errors] }
+  const errors = predicates.map(() => 0)
+  compiled.forEachError((predicate, count) => {
+    errors[predicate] = count
+  })
+  return { bits, errors }
 }
 
 export function batchOf(

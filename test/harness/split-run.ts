@@ -80,7 +80,6 @@ export async function runSplits(
     onSourceProblem: ({ stream, partition }, problem = '') =>
       problems.push(`${stream}/${partition}: ${problem}`),
     onSorterCapExceeded: (each) => exceeded.push(each),
-    isStopped: () => false,
     ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),
     ...(to === undefined ? {} : { to }),
   })

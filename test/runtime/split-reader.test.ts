@@ -12,6 +12,11 @@ const source = generatorSource({
   eventsPerSecond: 5,
 })
 
+const host = {
+  clock: new ManualClock(),
+  scheduler: { sleep: async () => undefined },
+}
+
 describe('a split reader', () => {
   it.each([
     ['live', new ManualClock()],
@@ -22,6 +27,7 @@ describe('a split reader', () => {
       split: 0,
       watermarks: defaultWatermarkStrategy,
       ingestClock: clock,
+      host,
     }
     const [reader] = await source.open('s')
     const first = new SplitReader({ reader: reader!, ...options })

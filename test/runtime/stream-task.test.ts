@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { hostClock, hostScheduler } from '../../app/host.ts'
+import type { SourceOperator } from '../../src/operator/source-operator.ts'
+import { SplitReader } from '../../src/runtime/split-reader.ts'
+import { StreamTask } from '../../src/runtime/stream-task.ts'
 import { ManualClock } from '../../src/time/clock.ts'
+import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
 import { type MemoryPoll, memorySource } from '../harness/memory-source.ts'
 import { checked, positions, runSplits } from '../harness/split-run.ts'
 
@@ -285,5 +290,40 @@ describe('a live source', () => {
     const source = memorySource([[[at(9_000_000_000_000)]]])
     const { summary } = await runSplits({ s: { source } }, { clock: new ManualClock(0) })
     expect(summary).toMatchObject({ events: 1, deadLetters: 0 })
+  })
+})
+
+describe('a source that always has something', () => {
+  it('keeps nobody else waiting', async () => {
+    const times = Array.from({ length: 300_000 }, (_, i) => i)
+    const [reader] = await memorySource([times.map(() => [])]).open('s')
+    const operator = {
+      watermarkOf: () => 0,
+      isPast: () => false,
+      processBatch: () => undefined,
+      endSplit: () => undefined,
+    } as unknown as SourceOperator
+    const host = { clock: hostClock, scheduler: hostScheduler }
+    const watermarks = defaultWatermarkStrategy
+    const split = new SplitReader({
+      reader: reader!,
+      operator,
+      split: 0,
+      watermarks,
+      ingestClock: null,
+      host,
+    })
+    let isStopped = false
+    const task = new StreamTask([split], {
+      ...host,
+      isStopped: () => isStopped,
+      afterBatch: () => undefined,
+    })
+    // Only another turn of the event loop can stop it before its end.
+    setImmediate(() => {
+      isStopped = true
+    })
+    await task.run()
+    expect(split.ended).toBe(false)
   })
 })

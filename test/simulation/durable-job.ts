@@ -1,6 +1,8 @@
 import { TwoPhaseCommitFileSink } from '../../connectors/file/two-phase-commit-sink.ts'
 import { Random } from '../../connectors/generator/random.ts'
 import { Outbox } from '../../src/checkpoint/outbox.ts'
+import type { SideOutputLog } from '../../src/checkpoint/side-output-log.ts'
+import type { Sink } from '../../src/connector/sink.ts'
 import type { Source } from '../../src/connector/source.ts'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { CheckedRule } from '../../src/index.ts'
@@ -54,6 +56,10 @@ export interface DurableJobHooks {
   readonly onStalled?: () => void
   /** Called before each batch is given. */
   readonly onBatch?: () => void
+  /** Gets the alerts too, at least once. */
+  readonly secondSink?: Sink
+  /** Keeps what is left out, and what the second sink refuses. */
+  readonly sideOutput?: SideOutputLog
   /** Default: `stateful`. */
   readonly rules?: readonly CheckedRule[]
   readonly isStopped?: () => boolean
@@ -66,15 +72,34 @@ export async function runDurableJob(
   partitions: readonly (readonly string[])[],
   hooks: DurableJobHooks = {},
 ): Promise<JobSummary> {
-  const { onStalled, onBatch, rules = stateful, isStopped = () => false, durability } = hooks
+  const { onStalled, onBatch, secondSink, sideOutput } = hooks
+  const { rules = stateful, isStopped = () => false, durability } = hooks
   const { files, openStateStore, time } = machine
   const sink = new TwoPhaseCommitFileSink(files, '/data/alerts.ndjson', 'job')
   const delivery = { kind: 'exactly_once', sink } as const
-  const outbox = new Outbox({ name: 'alerts', delivery, clock: time, scheduler: time })
+  const outboxes = new Map([
+    ['alerts', new Outbox({ name: 'alerts', delivery, clock: time, scheduler: time })],
+  ])
+  if (secondSink !== undefined) {
+    const second = new Outbox({
+      name: 'second',
+      delivery: { kind: 'at_least_once', sink: secondSink },
+      clock: time,
+      scheduler: time,
+      onUndelivered: (undelivered) =>
+        undelivered.every(
+          ({ alert }) =>
+            sideOutput?.append('undelivered', withoutDetection(alert.document)) === true,
+        ),
+    })
+    outboxes.set('second', second)
+  }
+  const asked = new AbortController()
   const watermarks = { ...defaultWatermarkStrategy, outOfOrdernessMs: 3000 }
   const source = listSource(partitions, async () => {
     await time.sleep(10)
     onBatch?.()
+    if (isStopped()) asked.abort()
   })
   const job = runRuleJob({
     rules,
@@ -85,25 +110,38 @@ export async function runDurableJob(
     // Between two slices of a checkpoint there are batches.
     scheduler: { sleep: (milliseconds) => time.sleep(Math.max(7, milliseconds)) },
     deliver: async (alerts) => {
-      for (const { alert, document } of alerts) outbox.stage({ id: alert.id, document: document() })
+      for (const { alert, document } of alerts) {
+        for (const outbox of outboxes.values()) {
+          outbox.stage({ id: alert.id, document: document() })
+        }
+      }
     },
-    onSuppressed: () => undefined,
-    sideOutput: () => undefined,
+    onSuppressed: ({ alert: { id }, by }) => {
+      sideOutput?.append('suppressed', JSON.stringify({ id, by }))
+    },
+    sideOutput: ({ kind, offset, partition }) => {
+      sideOutput?.append(kind, JSON.stringify({ kind, partition, offset }))
+    },
     onExpressionError: () => undefined,
     onProgress: () => undefined,
-    isStopped,
+    stop: { asked: asked.signal, overdue: new AbortController().signal },
     durability: {
       files,
       openStateStore,
       directory: '/data/state',
-      outboxes: new Map([['alerts', outbox]]),
+      outboxes,
       intervalMs: 60,
       entriesOfSlice: 2,
+      ...(sideOutput === undefined ? {} : { sideOutput }),
       ...(onStalled === undefined ? {} : { onStalled }),
       ...durability,
     },
   })
-  return await time.run(job.finally(() => outbox.close()))
+  const closed = job.finally(async () => {
+    for (const outbox of outboxes.values()) await outbox.close()
+    await sideOutput?.close()
+  })
+  return await time.run(closed)
 }
 
 /** The alerts that the job has shown, without when they were detected, sorted. */
@@ -114,7 +152,7 @@ export async function shownAlerts({ files }: SimulatedMachine): Promise<string[]
   return lines.map(withoutDetection).sort()
 }
 
-function withoutDetection(line: string): string {
+export function withoutDetection(line: string): string {
   const { detected_at: _, ...rest } = JSON.parse(line)
   return JSON.stringify(rest)
 }

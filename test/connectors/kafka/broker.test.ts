@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, describe, expect, it } from 'vitest'
-import { KafkaBroker } from '../harness/kafka-broker.ts'
-import { consoleConsume, createTopic, transactionsTool } from '../harness/kafka-tools.ts'
-import { hasOwnKafka, ownKafka, sharedKafka, uniqueName } from '../harness/shared-kafka.ts'
+import { KafkaBroker } from '../../harness/kafka-broker.ts'
+import { consoleConsume, createTopic, transactionsTool } from '../../harness/kafka-tools.ts'
+import { hasOwnKafka, ownKafka, sharedKafka, uniqueName } from '../../harness/shared-kafka.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tocsin-kafka-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -12,14 +12,15 @@ import {
   type RejectedEvent,
   runRuleJob,
   type SorterCapExceeded,
+  type StopSignal,
 } from '../src/index.ts'
 import { hostClock, hostScheduler } from './host.ts'
-import type { Interrupt } from './interrupt.ts'
+import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputFiles } from './side-output-files.ts'
-import { paint, type Terminal } from './terminal.ts'
+import type { Terminal } from './terminal.ts'
 
-export interface BoundedRunOptions {
+export interface JobRunOptions {
   /** Disabled ones are left out. */
   readonly rules: readonly CheckedRule[]
   readonly streams: ReadonlyMap<string, JobStream>
@@ -27,7 +28,9 @@ export interface BoundedRunOptions {
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
   readonly sideOutput: SideOutputFiles | null
   readonly terminal: Terminal
-  readonly interrupt: Interrupt
+  readonly stop: StopSignal
+  /** Default: what is said goes to the terminal. */
+  readonly log?: Log
   readonly showsProgress: boolean
   /** What sorters may hold, bytes; `null`, the default: 256 MiB. */
   readonly sorterCapBytes?: number | null
@@ -40,29 +43,29 @@ export interface BoundedRunOptions {
   readonly to?: number
 }
 
-export interface BoundedRun {
-  /** `null`: the user asked to stop. */
-  readonly summary: JobSummary | null
+export interface JobRun {
+  readonly summary: JobSummary
   readonly elapsedMs: number
 }
 
 /**
- * Runs rules over streams to their end, or until the user asks to stop.
+ * Runs rules over streams to their end, or until the user asks to stop: the summary says which.
  * @throws {TocsinError} what a source or `deliver` throws
  */
-export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun> {
-  const { rules, streams, sideOutput, terminal, interrupt, from, to } = options
+export async function runJob(options: JobRunOptions): Promise<JobRun> {
+  const { rules, streams, sideOutput, terminal, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
   const eventText = eventTextOf(rules)
   const progress = new ProgressBar(terminal)
   let firstDeadLetter: RejectedEvent | null = null
+  const log = options.log ?? talkLog(terminal)
   const warn = (text: string) => {
     progress.clear()
-    terminal.say(`${paint('warning:', 'yellow', terminal.colors.say)} ${text}\n`)
+    log.warn(text)
   }
   const startedAt = performance.now()
   try {
-    const job = runRuleJob({
+    const summary = await runRuleJob({
       rules: rules.filter(({ rule }) => rule.mode !== 'disabled'),
       streams,
       createDecoder: createScannerDecoder,
@@ -85,18 +88,19 @@ export async function runBounded(options: BoundedRunOptions): Promise<BoundedRun
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
       },
-      isStopped: interrupt.isRaised,
+      stop: options.stop,
+      onSourceProblem: ({ stream, partition }, problem) => {
+        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
+        else log.info(`${stream}/${partition} is read again`, { stream, partition })
+      },
+      onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
       ...(sorterCapBytes === null ? {} : { sorterCapBytes }),
     })
-    const summary = await Promise.race([job, interrupt.isOver])
-    if (summary?.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
-    return {
-      summary: interrupt.isRaised() ? null : summary,
-      elapsedMs: performance.now() - startedAt,
-    }
+    if (summary.events === 0 && firstDeadLetter !== null) warn(onlyDeadLetters(firstDeadLetter))
+    return { summary, elapsedMs: performance.now() - startedAt }
   } finally {
     progress.clear()
     sideOutput?.close()

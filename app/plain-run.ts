@@ -1,0 +1,64 @@
+import { doneBefore } from '../src/index.ts'
+import { type ExitCode, exitCodes } from './exit-code.ts'
+import { type JobRun, runJob } from './job-run.ts'
+import { PlainDelivery } from './plain-delivery.ts'
+import { isBounded, jobRunOptions, type RunDone, type RunToDo } from './run-to-do.ts'
+import { SideOutputFiles } from './side-output-files.ts'
+
+/**
+ * Runs without checkpoints: alerts are written as they come, and what the run knows ends with its
+ * process. A file of alerts is shown at the end; by a run that was to come to one and has not, never.
+ */
+export async function runPlainly(todo: RunToDo): Promise<RunDone> {
+  const { config, log, routing, stop } = todo
+  warnOfLoss(todo)
+  const delivery = new PlainDelivery(config.sinks, routing, ({ message }, waitMs) =>
+    log.warn(`${message}; trying again in ${waitMs} ms`),
+  )
+  // Opened first: sinks may lie in the folder of the state.
+  const sideOutput = new SideOutputFiles(config.stateDirectory)
+  try {
+    await doneBefore(stop.asked, delivery.open())
+    const run = await runJob({
+      ...jobRunOptions(todo),
+      deliver: (alerts) => delivery.write(alerts),
+      sideOutput,
+    })
+    return { run, exitCode: await end(run, delivery, todo) }
+  } catch (error) {
+    await delivery.discard().catch(() => undefined)
+    throw error
+  }
+}
+
+function warnOfLoss({ config, log }: RunToDo): void {
+  const endless = config.streams.find(({ source }) => !source.bounded)
+  if (endless === undefined) return
+  log.warn(
+    `the stream ${endless.name} never ends, and \`state.backend\` is \`memory\`: what this run knows ` +
+      'is lost with its process; `state: { backend: rocksdb }` keeps it, and gives alerts exactly once',
+  )
+}
+
+async function end(
+  { summary }: JobRun,
+  delivery: PlainDelivery,
+  { config, log, stop }: RunToDo,
+): Promise<ExitCode> {
+  if (summary.end !== 'ended' && isBounded(config)) {
+    await delivery.discard()
+    log.info('interrupted; files of alerts are as they were')
+    return exitCodes.interrupted
+  }
+  const isSettled = await doneBefore(stop.overdue, delivery.settled())
+  if (isSettled) {
+    await delivery.close()
+    if (summary.end !== 'ended') log.info('stopped')
+    return exitCodes.fine
+  }
+  for (const [sink, { alerts }] of delivery.outboxes) {
+    if (alerts > 0)
+      log.warn(`${alerts} alerts are lost: the sink ${sink} was away`, { sink, alerts })
+  }
+  return exitCodes.failed
+}

@@ -1,0 +1,80 @@
+import type { NFA } from '../nfa/nfa.ts'
+import type { Event } from '../stream/event.ts'
+
+/** A rule's pattern as a CepOperator runs it. */
+export interface CepPattern {
+  readonly nfa: NFA
+  /** Predicate that an event must fit to exist for this pattern; `null`: every event does. */
+  readonly filter: number | null
+  /** Predicate of events that kill the open partial matches of their key; `null`: none. */
+  readonly cancelledBy: number | null
+  /** Predicates of the steps: an event that fits none of them is skipped where that is the same. */
+  readonly predicates: readonly number[]
+  /** Whether partial matches whose time ran out are wanted. */
+  readonly timeouts: boolean
+}
+
+/** A pattern with what its operator asks of it for each event. */
+export interface RunningPattern extends CepPattern {
+  /** The predicates that concern the pattern as bits, and the words past the first. */
+  readonly mask: number
+  readonly moreMasks: readonly number[]
+  readonly startInert: boolean
+  /**
+   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
+   * of that but room: a key with regular events seldom needs a timer then.
+   */
+  readonly slackMs: number
+  /** Event time, epoch ms, up to which it opens nothing; infinity: its rule is gone. */
+  startsAfter: number
+  /** Whether what keys have open of it is to be let go of when they are met. */
+  isDropped: boolean
+}
+
+export function runningPattern(pattern: CepPattern): RunningPattern {
+  const { compiled } = pattern.nfa
+  const concerned =
+    pattern.cancelledBy === null ? pattern.predicates : [...pattern.predicates, pattern.cancelledBy]
+  const words: number[] = []
+  for (const predicate of concerned) {
+    const word = predicate >> 5
+    while (words.length <= word) words.push(0)
+    words[word] = (words[word] as number) | (1 << (predicate & 31))
+  }
+  return {
+    ...pattern,
+    mask: words[0] ?? 0,
+    moreMasks: words.slice(1),
+    startInert: compiled.states[compiled.start]?.inert ?? false,
+    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
+    startsAfter: -Infinity,
+    isDropped: false,
+  }
+}
+
+/** Whether something comes out when a time limit runs out, but for matches that wait. */
+function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
+  return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
+}
+
+/** The shortest time limit of an automaton, ms; infinity: it has none. */
+export function leastLimitOf({ compiled }: NFA): number {
+  const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
+  return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
+}
+
+/** Whether the event fits a unary predicate. */
+export function fits(event: Event, predicate: number): boolean {
+  const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
+  return (word & (1 << (predicate & 31))) !== 0
+}
+
+/** Whether the event fits one of the predicates that concern the pattern. */
+export function fitsAny(event: Event, pattern: RunningPattern): boolean {
+  if ((event.predicates & pattern.mask) !== 0) return true
+  const { moreMasks } = pattern
+  for (let word = 0; word < moreMasks.length; word++) {
+    if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
+  }
+  return false
+}
