@@ -1,7 +1,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
 import { packageVersion } from './package-root.ts'
-import { paint, processTerminal, type Terminal } from './terminal.ts'
+import { discreet, paint, processTerminal, type Terminal } from './terminal.ts'
 
 /**
  * Runs a command line; gives the exit code. Commands are loaded when they are called, so that a
@@ -9,8 +9,9 @@ import { paint, processTerminal, type Terminal } from './terminal.ts'
  */
 export async function main(
   args: readonly string[],
-  terminal: Terminal = processTerminal(),
+  given: Terminal = processTerminal(),
 ): Promise<ExitCode> {
+  const terminal = discreet(given)
   let exitCode: ExitCode = exitCodes.fine
   const program = commandLine(terminal, async (command) => {
     exitCode = await command()
@@ -47,6 +48,7 @@ function commandLine(terminal: Terminal, run: Run): Command {
   addLooking(program, terminal, run)
   addSavepoints(program, terminal, run)
   addDoctor(program, terminal, run)
+  addDeadLetters(program, terminal, run)
   addLater(program, run)
   return program
 }
@@ -204,9 +206,55 @@ function addSavepoints(program: Command, terminal: Terminal, run: Run): void {
     )
 }
 
+function addDeadLetters(program: Command, terminal: Terminal, run: Run): void {
+  const deadLetters = program
+    .command('dead-letters')
+    .description('what a job has left out: late events, dead letters, suppressed and lost alerts')
+  const kinds = ['late', 'dead_letter', 'suppressed', 'undelivered']
+  const kind = () => new Option('--kind <kind>', 'only of this kind').choices(kinds)
+  deadLetters
+    .command('list')
+    .description('show what is kept, the oldest first')
+    .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .addOption(kind())
+    .option('--stream <name>', 'only of this stream')
+    .option('--limit <n>', 'only the newest n (default: 100 where the format is pretty)')
+    .addOption(formatOption('pretty', 'json', 'ndjson'))
+    .action((options) =>
+      run(async () => {
+        const { listDeadLetters } = await import('./command-dead-letters.ts')
+        return await listDeadLetters(options, terminal)
+      }),
+    )
+  deadLetters
+    .command('retry')
+    .description('give undelivered alerts to their sinks again')
+    .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .option('--sink <name>', 'only those of this sink')
+    .action((options) =>
+      run(async () => {
+        const { retryDeadLetters } = await import('./dead-letter-retry.ts')
+        return await retryDeadLetters(options, terminal)
+      }),
+    )
+  deadLetters
+    .command('export')
+    .description('write records that were left out as they came, one file each')
+    .requiredOption('--output <folder>', 'where to; a new folder')
+    .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .addOption(kind())
+    .option('--stream <name>', 'only of this stream')
+    .action((options) =>
+      run(async () => {
+        const { exportDeadLetters } = await import('./command-dead-letters.ts')
+        return await exportDeadLetters(options, terminal)
+      }),
+    )
+}
+
 /** Known names that come with later milestones. */
 function addLater(program: Command, run: Run): void {
-  for (const name of ['dead-letters', 'tap']) {
+  for (const name of ['tap']) {
     program
       .command(name, { hidden: true })
       .argument('[argument...]')

@@ -8,6 +8,7 @@ import {
   TocsinError,
 } from '../src/index.ts'
 import { type Config, parseConfig } from './config.ts'
+import { tryConnections } from './connection-check.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { surroundingsOf } from './load-rules.ts'
 import { packageVersion } from './package-root.ts'
@@ -47,7 +48,10 @@ export async function checkCommand(
   } else if (configPath === undefined) checkRules(['rules/'], null, findings)
   report(findings, options.format, terminal)
   if (findings.problems.length > 0) return exitCodes.invalid
-  if (options.connect === true && config !== null) await tryConnections(config, terminal)
+  if (options.connect === true && config !== null) {
+    terminal.conceal?.(config.conceal)
+    if ((await tryConnections(config, terminal)) > 0) return exitCodes.failed
+  }
   return findings.warnings.length > 0 ? exitCodes.findings : exitCodes.fine
 }
 
@@ -82,14 +86,6 @@ function checkRules(paths: readonly string[], config: Config | null, findings: F
   findings.rules += rules.length
   findings.problems.push(...problems)
   findings.warnings.push(...warnings)
-}
-
-async function tryConnections({ streams }: Config, terminal: Terminal): Promise<void> {
-  for (const { name, source } of streams) {
-    const readers = await source.open(name)
-    await Promise.all(readers.map((reader) => reader.close()))
-    terminal.say(`stream ${name}: connected, ${readers.length} partition(s)\n`)
-  }
 }
 
 function report(

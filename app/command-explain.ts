@@ -38,7 +38,7 @@ export async function explainCommand(
   options: ExplainOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const config = readConfigOutline(options.config)
+  const config = readConfigOutline(options.config, terminal)
   const rules = rulesCalled(rule, options, config)
   if (options.event !== undefined) {
     if (options.format !== 'text' && options.format !== 'json') {

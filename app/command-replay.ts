@@ -50,11 +50,13 @@ async function runReplay(
   const writer = options.output === undefined ? null : alertFile(options.output)
   await writer?.open()
   const found = options.against === undefined ? null : new AlertCollection()
+  const sideOutput =
+    options.sideOutput === undefined ? null : new SideOutputFiles(options.sideOutput)
   let run: JobRun
   try {
     run = await runJob({
       ...replay,
-      sideOutput: options.sideOutput === undefined ? null : new SideOutputFiles(options.sideOutput),
+      sideOutput,
       deliver: async (alerts) => {
         found?.add(alerts)
         await writer?.write(alerts)
@@ -64,6 +66,8 @@ async function runReplay(
   } catch (error) {
     await writer?.discard().catch(() => undefined)
     throw error
+  } finally {
+    sideOutput?.close()
   }
   if (run.summary.end !== 'ended') {
     await writer?.discard()

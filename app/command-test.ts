@@ -29,7 +29,7 @@ export async function testCommand(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const wanted = options.run === undefined ? null : expressionOf(options.run)
-  const config = readConfigOutline(options.config)
+  const config = readConfigOutline(options.config, terminal)
   const rules = rulesToTest(paths.length > 0 ? paths : [config.rulesPath], config)
   const startedAt = performance.now()
   const results = rules.flatMap((checked) =>

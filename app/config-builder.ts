@@ -13,7 +13,14 @@ import {
   TocsinError,
   type YAMLDocument,
 } from '../src/index.ts'
-import type { CheckpointConfig, Config, EventSchema, SinkConfig, StreamConfig } from './config.ts'
+import type {
+  CheckpointConfig,
+  Config,
+  EventSchema,
+  SideOutputConfig,
+  SinkConfig,
+  StreamConfig,
+} from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
 
@@ -43,7 +50,7 @@ export class ConfigBuilder {
     this.#surroundings = surroundings
   }
 
-  build(): Config {
+  build(): Omit<Config, 'conceal'> {
     const root = sectionOf(this.#document.value)
     const streams = Object.entries(sectionOf(root.streams))
     const sinks = Object.entries(sectionOf(root.sinks))
@@ -54,6 +61,7 @@ export class ConfigBuilder {
       rulesPath: this.#path(root.rules, 'rules/'),
       stateDirectory: this.#path(state.dir, 'state/'),
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
+      sideOutput: this.#sideOutput('state.side_output', sectionOf(state.side_output)),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
     }
   }
@@ -127,6 +135,13 @@ export class ConfigBuilder {
         isDefault: value.default === true,
       },
     ]
+  }
+
+  #sideOutput(path: string, section: Section): SideOutputConfig {
+    return {
+      retentionMs: this.#duration(path, section, 'retention') ?? 7 * 86_400_000,
+      capBytes: this.#byteSize(path, section, 'cap') ?? 2 ** 30,
+    }
   }
 
   #checkpoints(state: Section): CheckpointConfig {

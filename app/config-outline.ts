@@ -8,7 +8,10 @@ import { type ConfigSources, hostConfigSources } from './config-sources.ts'
 export interface ConfigOutline {
   /** Path of the rules' folder or file. */
   readonly rulesPath: string
+  readonly stateDirectory: string
   readonly streams: ReadonlyMap<string, StreamOutline>
+  /** Takes secrets out of what is said. */
+  readonly conceal: (text: string) => string
 }
 
 export interface StreamOutline {
@@ -19,7 +22,7 @@ export interface StreamOutline {
 }
 
 /** Places that an outline is made of: what is wrong there counts. */
-const outlined = /^(?:rules$|streams\.\w+\.(?:time|redact)\b)/
+const outlined = /^(?:rules$|state\.dir$|streams\.\w+\.(?:time|redact)\b)/
 
 /**
  * The outline of a configuration. What it names that is not built yet makes no difference, nor do
@@ -37,10 +40,13 @@ export function parseConfigOutline(
     ...read.checked.filter(({ code }) => code !== 'RULE_NOT_YET'),
   ]
   if (mistakes.length > 0) return { problems: read.hide(mistakes) }
-  const { rules, streams } = sectionOf(read.document.value)
+  const { rules, streams, state } = sectionOf(read.document.value)
+  const { dir } = sectionOf(state)
   const rulesPath = typeof rules === 'string' ? rules : 'rules/'
   return {
     rulesPath: resolve(dirname(resolve(file)), rulesPath),
+    stateDirectory: resolve(dirname(resolve(file)), typeof dir === 'string' ? dir : 'state/'),
+    conceal: read.conceal,
     streams: new Map(
       Object.entries(sectionOf(streams)).map(([name, value]) => [
         name,

@@ -8,6 +8,8 @@ export interface ResolvedDocument {
   readonly problems: readonly RuleProblem[]
   /** Puts references back in place of what they refer to: that may be secret. */
   hide(message: string): string
+  /** The same for all that is said while the configuration is used: leaves short words alone. */
+  conceal(text: string): string
 }
 
 /**
@@ -22,19 +24,22 @@ export function resolveReferences(
 ): ResolvedDocument {
   const resolver = new ReferenceResolver(document, sources)
   const value = resolver.resolve(document.value, schema, '')
-  const { problems, written, secrets } = resolver
+  const { problems, written, secrets, ownSecrets } = resolver
+  const all = [...secrets, ...ownSecrets].sort(byLength)
+  const telling = all.filter(([secret]) => ownSecrets.has(secret) || secret.length >= wordLengthMax)
   return {
     document: { ...document, value, writtenAs: (path) => written.get(path) ?? null },
     problems,
-    hide(message) {
-      let hidden = message
-      // The longest first: one secret may be part of another.
-      for (const [secret, reference] of [...secrets].sort(byLength)) {
-        hidden = hidden.replaceAll(secret, () => reference)
-      }
-      return hidden
-    },
+    hide: (message) => replaced(message, all),
+    conceal: (text) => replaced(text, telling),
   }
+}
+
+/** @param secrets the longest first: one may be part of another */
+function replaced(text: string, secrets: readonly (readonly [string, string])[]): string {
+  let hidden = text
+  for (const [secret, reference] of secrets) hidden = hidden.replaceAll(secret, () => reference)
+  return hidden
 }
 
 function byLength([a]: readonly [string, string], [b]: readonly [string, string]): number {
@@ -44,6 +49,9 @@ function byLength([a]: readonly [string, string], [b]: readonly [string, string]
 /** What is shorter is no secret, and may stand in any message. */
 const secretLengthMin = 3
 
+/** What a reference refers to and is shorter may be any word or number: it is hidden in problems only. */
+const wordLengthMax = 8
+
 const fileScheme = 'file:'
 
 class ReferenceResolver {
@@ -52,6 +60,8 @@ class ReferenceResolver {
   readonly written = new Map<string, string>()
   /** What was put in → the reference to it. */
   readonly secrets = new Map<string, string>()
+  /** The same for what the schema calls `writeOnly`, written as a reference or not, and its parts. */
+  readonly ownSecrets = new Map<string, string>()
   readonly #document: YAMLDocument
   readonly #sources: ConfigSources
 
@@ -62,7 +72,11 @@ class ReferenceResolver {
 
   resolve(value: unknown, schema: SchemaNode, path: string): unknown {
     if (schema['x-not-yet'] === true) return value
-    if (typeof value === 'string') return this.#text(value, schema, path)
+    if (typeof value === 'string') {
+      const text = this.#text(value, schema, path)
+      if (schema.writeOnly === true) this.#concealOwn(String(text), this.written.get(path))
+      return text
+    }
     if (Array.isArray(value)) {
       const items = nodeOf(schema.items)
       return value.map((item, index) => this.resolve(item, items, joinPath(path, index)))
@@ -120,9 +134,32 @@ class ReferenceResolver {
     if (value.length >= secretLengthMin) this.secrets.set(value, reference)
   }
 
+  #concealOwn(value: string, reference = '[secret]'): void {
+    const parts = [value, ...passwordsIn(value)]
+    for (const part of parts) {
+      if (part.length >= secretLengthMin) this.ownSecrets.set(part, reference)
+    }
+  }
+
   #report(path: string, offset: number, message: string): void {
     const place = this.#document.locate(path, offset)
     this.problems.push({ code: 'CONFIG_INVALID', ...place, path, message })
+  }
+}
+
+/** Of a URL with a user and a password: others say them apart from it. */
+function passwordsIn(value: string): string[] {
+  if (!URL.canParse(value)) return []
+  const { password, username, pathname, search } = new URL(value)
+  const parts = [password, username, pathname.length > 1 ? pathname + search : '']
+  return parts.flatMap((part) => [part, decoded(part)])
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
 }
 

@@ -110,6 +110,18 @@ const state = keywords({
     'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
     '256MiB',
   ),
+  side_output: described(
+    keywords({
+      retention: described(duration, 'How long it is kept; default `7d`.', '7d'),
+      cap: described(
+        byteSize,
+        'Bytes of it; beyond them it is counted and not kept. Default `1GiB`.',
+        '1GiB',
+      ),
+    }),
+    'How late events, dead letters, suppressed and undelivered alerts are kept.',
+    { retention: '7d' },
+  ),
   cache: described(notYet(byteSize), 'Bytes of state in memory.', '256MiB'),
   checkpoint_interval: described(
     duration,

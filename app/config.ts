@@ -63,8 +63,17 @@ export interface Config {
   readonly stateDirectory: string
   /** What sorters may hold, bytes; `null`: the default. */
   readonly sorterCapBytes: number | null
+  /** How what is left out is kept. */
+  readonly sideOutput: SideOutputConfig
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
+  /** Takes secrets out of what is said. */
+  readonly conceal: (text: string) => string
+}
+
+export interface SideOutputConfig {
+  readonly retentionMs: number
+  readonly capBytes: number
 }
 
 /** How a run survives its process. */
@@ -98,10 +107,10 @@ export function parseConfig(
 ): ConfigResult {
   const read = readConfigDocument(file, text, sources)
   if (read.kind === 'invalid') return read
-  const { document, unresolved, checked, warnings, hide } = read
+  const { document, unresolved, checked, warnings, hide, conceal } = read
   const known = [...unresolved, ...checked]
   const builder = new ConfigBuilder(document, { directory: dirname(resolve(file)), sources, known })
-  const config = builder.build()
+  const config = { ...builder.build(), conceal }
   const wrong = [...known, ...builder.problems]
   if (wrong.length === 0) return { kind: 'valid', config, warnings }
   return { kind: 'invalid', problems: hide(wrong) }
@@ -118,6 +127,7 @@ export interface ConfigDocument {
   readonly checked: readonly RuleProblem[]
   /** Sorts problems, and takes out of them what references refer to. */
   readonly hide: (problems: readonly RuleProblem[]) => RuleProblem[]
+  readonly conceal: (text: string) => string
 }
 
 /** Reads a configuration as far as its schema goes. */
@@ -148,7 +158,16 @@ export function readConfigDocument(
     sortProblems(
       shown.map((problem) => ({ ...problem, message: references.hide(problem.message) })),
     )
-  return { kind: 'read', document: references.document, warnings, unresolved, checked, hide }
+  const { conceal } = references
+  return {
+    kind: 'read',
+    document: references.document,
+    warnings,
+    unresolved,
+    checked,
+    hide,
+    conceal,
+  }
 }
 
 /** What the schema says, and what it cannot say. */

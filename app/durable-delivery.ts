@@ -14,9 +14,9 @@ import { carryOverText } from './carry-over-text.ts'
 import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
-import { hostClock, hostScheduler } from './host.ts'
+import { hostClock, hostRandom, hostScheduler } from './host.ts'
 import type { Log } from './log.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
+import type { SideOutputStore } from './side-output-store.ts'
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
@@ -28,6 +28,7 @@ export class DurableDelivery {
     sinks: readonly SinkConfig[],
     { job }: CheckpointConfig,
     routing: AlertRouting,
+    sideOutput: SideOutputStore,
     log: Log,
   ) {
     this.#routing = routing
@@ -39,10 +40,16 @@ export class DurableDelivery {
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = ({ message }: ConnectorError, waitMs: number) =>
           log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
-        return [
+        const outbox = new Outbox({
           name,
-          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
-        ]
+          delivery,
+          clock: hostClock,
+          scheduler: hostScheduler,
+          random: hostRandom,
+          onRetry,
+          onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+        })
+        return [name, outbox]
       }),
     )
   }
@@ -67,7 +74,7 @@ export class DurableDelivery {
   durability(
     { stateDirectory }: Config,
     { intervalMs, retained }: CheckpointConfig,
-    sideOutput: SideOutputFiles,
+    sideOutput: SideOutputStore,
     log: Log,
     control: ControlSocket,
   ): JobDurability {
@@ -78,7 +85,7 @@ export class DurableDelivery {
       outboxes: this.#outboxes,
       intervalMs,
       retained,
-      beforeCheckpoint: () => sideOutput.flush(),
+      sideOutput: sideOutput.log,
       onStalled: ({ message }: TocsinError, waitMs) =>
         log.warn(
           `no checkpoint can be taken, and nothing more is read: ${message}; ` +

@@ -11,7 +11,7 @@ import { type ExitCode, exitCodes } from './exit-code.ts'
 import { hostScheduler } from './host.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import { jobRunOptions, type RunDone, type RunToDo } from './run-to-do.ts'
-import { SideOutputFiles } from './side-output-files.ts'
+import { openSideOutputStore } from './side-output-store.ts'
 
 /** A run with checkpoints, which others may ask for. */
 export interface DurableRunToDo extends RunToDo {
@@ -51,8 +51,8 @@ export async function runDurably(
 async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Promise<RunDone> {
   const { config, log, routing, stop, control } = todo
   const { stateDirectory } = config
-  const sideOutput = new SideOutputFiles(stateDirectory, 'append')
-  const delivery = new DurableDelivery(config.sinks, checkpoints, routing, log)
+  const sideOutput = await openSideOutputStore(config, log)
+  const delivery = new DurableDelivery(config.sinks, checkpoints, routing, sideOutput, log)
   const options = jobRunOptions(todo)
   const streams = [...options.streams].map(
     ([name, stream]) => [name, replayableStream(stream, stateDirectory)] as const,

@@ -12,3 +12,6 @@ export const hostScheduler: Scheduler = {
       else setTimeout(resolve, milliseconds)
     }),
 }
+
+/** Chance of this machine: what scatters in time, so that not all come back at once. */
+export const hostRandom = (): number => Math.random()

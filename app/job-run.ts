@@ -17,7 +17,7 @@ import {
 import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
-import type { SideOutputFiles } from './side-output-files.ts'
+import type { SideOutputKeeper } from './side-output-store.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface JobRunOptions {
@@ -26,7 +26,9 @@ export interface JobRunOptions {
   readonly streams: ReadonlyMap<string, JobStream>
   /** Takes the alerts of a batch, in order. */
   readonly deliver: (alerts: readonly JobAlert[]) => Promise<void>
-  readonly sideOutput: SideOutputFiles | null
+  readonly sideOutput: SideOutputKeeper | null
+  /** Called between batches of a run without checkpoints. */
+  readonly betweenBatches?: () => Promise<void> | undefined
   readonly terminal: Terminal
   readonly stop: StopSignal
   /** Default: what is said goes to the terminal. */
@@ -94,6 +96,7 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
         else log.info(`${stream}/${partition} is read again`, { stream, partition })
       },
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
+      ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
@@ -103,7 +106,6 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     return { summary, elapsedMs: performance.now() - startedAt }
   } finally {
     progress.clear()
-    sideOutput?.close()
   }
 }
 

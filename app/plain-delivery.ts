@@ -1,7 +1,8 @@
 import { type ConnectorError, type JobAlert, Outbox, type Sink } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
 import type { SinkConfig } from './config.ts'
-import { hostClock, hostScheduler } from './host.ts'
+import { hostClock, hostRandom, hostScheduler } from './host.ts'
+import type { SideOutputStore } from './side-output-store.ts'
 
 /**
  * Hands alerts to sinks as they come, without checkpoints: a sink that is away is tried again, and
@@ -17,6 +18,7 @@ export class PlainDelivery {
   constructor(
     sinks: readonly SinkConfig[],
     routing: AlertRouting,
+    sideOutput: SideOutputStore,
     onRetry: (failure: ConnectorError, waitMs: number) => void,
   ) {
     this.#routing = routing
@@ -24,10 +26,16 @@ export class PlainDelivery {
     this.#outboxes = new Map(
       sinks.map(({ name, sink }) => {
         const delivery = { kind: 'at_least_once', sink } as const
-        return [
+        const outbox = new Outbox({
           name,
-          new Outbox({ name, delivery, clock: hostClock, scheduler: hostScheduler, onRetry }),
-        ]
+          delivery,
+          clock: hostClock,
+          scheduler: hostScheduler,
+          random: hostRandom,
+          onRetry,
+          onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+        })
+        return [name, outbox]
       }),
     )
   }
@@ -52,8 +60,8 @@ export class PlainDelivery {
       for (const { alert, document } of own) outbox.stage({ id: alert.id, document: document() })
       outbox.prepareCommit(batch)
       const committed = outbox.notifyCheckpointComplete(batch)
-      if (outbox.isFull) await committed
-      else committed.catch(() => undefined)
+      committed.catch(() => undefined)
+      if (outbox.isFull) await outbox.settled()
     }
   }
 

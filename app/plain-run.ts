@@ -3,7 +3,7 @@ import { type ExitCode, exitCodes } from './exit-code.ts'
 import { type JobRun, runJob } from './job-run.ts'
 import { PlainDelivery } from './plain-delivery.ts'
 import { isBounded, jobRunOptions, type RunDone, type RunToDo } from './run-to-do.ts'
-import { SideOutputFiles } from './side-output-files.ts'
+import { openSideOutputStore, type SideOutputStore } from './side-output-store.ts'
 
 /**
  * Runs without checkpoints: alerts are written as they come, and what the run knows ends with its
@@ -12,22 +12,25 @@ import { SideOutputFiles } from './side-output-files.ts'
 export async function runPlainly(todo: RunToDo): Promise<RunDone> {
   const { config, log, routing, stop } = todo
   warnOfLoss(todo)
-  const delivery = new PlainDelivery(config.sinks, routing, ({ message }, waitMs) =>
+  // Opened first: sinks may lie in the folder of the state.
+  const sideOutput = await openSideOutputStore(config, log)
+  const delivery = new PlainDelivery(config.sinks, routing, sideOutput, ({ message }, waitMs) =>
     log.warn(`${message}; trying again in ${waitMs} ms`),
   )
-  // Opened first: sinks may lie in the folder of the state.
-  const sideOutput = new SideOutputFiles(config.stateDirectory)
   try {
     await doneBefore(stop.asked, delivery.open())
     const run = await runJob({
       ...jobRunOptions(todo),
       deliver: (alerts) => delivery.write(alerts),
       sideOutput,
+      betweenBatches: () => sideOutput.log.betweenBatches(),
     })
-    return { run, exitCode: await end(run, delivery, todo) }
+    return { run, exitCode: await end(run, delivery, sideOutput, todo) }
   } catch (error) {
     await delivery.discard().catch(() => undefined)
     throw error
+  } finally {
+    await sideOutput.close()
   }
 }
 
@@ -43,6 +46,7 @@ function warnOfLoss({ config, log }: RunToDo): void {
 async function end(
   { summary }: JobRun,
   delivery: PlainDelivery,
+  sideOutput: SideOutputStore,
   { config, log, stop }: RunToDo,
 ): Promise<ExitCode> {
   if (summary.end !== 'ended' && isBounded(config)) {
@@ -56,9 +60,12 @@ async function end(
     if (summary.end !== 'ended') log.info('stopped')
     return exitCodes.fine
   }
-  for (const [sink, { alerts }] of delivery.outboxes) {
-    if (alerts > 0)
-      log.warn(`${alerts} alerts are lost: the sink ${sink} was away`, { sink, alerts })
+  for (const [sink, outbox] of delivery.outboxes) {
+    if (outbox.alerts === 0 || sideOutput.unsent(sink, outbox.unsent())) continue
+    log.warn(`${outbox.alerts} alerts are lost: the sink ${sink} was away`, {
+      sink,
+      alerts: outbox.alerts,
+    })
   }
   return exitCodes.failed
 }

@@ -21,6 +21,7 @@ export function readConfig(path: string | undefined, terminal: Terminal): Config
   }
   const result = parseConfig(file, readText(file))
   if (result.kind === 'invalid') throw new InvalidInput(result.problems)
+  terminal.conceal?.(result.config.conceal)
   sayWarnings(result.warnings, terminal)
   return result.config
 }
@@ -30,11 +31,15 @@ export function readConfig(path: string | undefined, terminal: Terminal): Config
  * no such file.
  * @throws {TocsinError} USAGE for a named file that is not there, and {InvalidInput} with every mistake
  */
-export function readConfigOutline(path: string | undefined): ConfigOutline {
+export function readConfigOutline(path: string | undefined, terminal: Terminal): ConfigOutline {
   const file = path ?? defaultConfigPath
-  if (path === undefined && !existsSync(file)) return { rulesPath: 'rules/', streams: new Map() }
+  if (path === undefined && !existsSync(file)) {
+    const conceal = (text: string) => text
+    return { rulesPath: 'rules/', stateDirectory: 'state/', streams: new Map(), conceal }
+  }
   const result = parseConfigOutline(file, readText(file))
   if ('problems' in result) throw new InvalidInput(result.problems)
+  terminal.conceal?.(result.conceal)
   return result
 }
 

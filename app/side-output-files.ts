@@ -1,6 +1,8 @@
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type RejectedEvent, type SuppressedAlert, TocsinError } from '../src/index.ts'
+import { rejectedText, suppressedText } from './side-output-row.ts'
+import type { SideOutputKeeper } from './side-output-store.ts'
 
 const files = {
   late: 'late.ndjson',
@@ -13,46 +15,26 @@ const files = {
 const chunkLength = 64 * 1024
 
 /**
- * Keeps what was left out, one JSON document a line: late events, dead letters and suppressed
- * alerts. Files of an earlier run are replaced, unless this one goes on from it.
+ * Keeps what a replay left out, one JSON document a line: late events, dead letters and suppressed
+ * alerts. Files of an earlier replay are replaced.
  */
-export class SideOutputFiles {
-  readonly #folder: string
+export class SideOutputFiles implements SideOutputKeeper {
   readonly #outputs = new Map<string, LineFile>()
 
-  /**
-   * @param mode whether to write behind what is there; default: not
-   * @throws {TocsinError} OUTPUT_UNWRITABLE
-   */
-  constructor(folder: string, mode: 'replace' | 'append' = 'replace') {
-    this.#folder = folder
+  /** @throws {TocsinError} OUTPUT_UNWRITABLE */
+  constructor(folder: string) {
     attempt(folder, () => mkdirSync(folder, { recursive: true }))
     for (const name of new Set(Object.values(files))) {
-      this.#outputs.set(name, new LineFile(join(folder, name), mode))
+      this.#outputs.set(name, new LineFile(join(folder, name)))
     }
   }
 
-  get folder(): string {
-    return this.#folder
+  rejected(rejected: RejectedEvent): void {
+    this.#write(rejected.kind, rejectedText(rejected))
   }
 
-  rejected({ kind, cause, stream, partition, offset, reason, raw }: RejectedEvent): void {
-    const bytes = Buffer.from(raw, 'latin1')
-    const text = bytes.toString('utf8')
-    // Bytes that are no UTF-8 would not come back from text.
-    const record = bytes.equals(Buffer.from(text))
-      ? { raw: text }
-      : { raw_base64: bytes.toString('base64') }
-    this.#write(kind, JSON.stringify({ kind, cause, stream, partition, offset, reason, ...record }))
-  }
-
-  suppressed({ by }: SuppressedAlert, document: string): void {
-    this.#write('suppressed', `{"suppressed_by":${JSON.stringify(by)},"alert":${document}}`)
-  }
-
-  /** Hands to the system what is kept back: it survives this process then. */
-  flush(): void {
-    for (const output of this.#outputs.values()) output.flush()
+  suppressed(suppressed: SuppressedAlert, document: string): void {
+    this.#write('suppressed', suppressedText(suppressed, document))
   }
 
   close(): void {
@@ -70,9 +52,9 @@ class LineFile {
   readonly #descriptor: number
   #pending = ''
 
-  constructor(path: string, mode: 'replace' | 'append') {
+  constructor(path: string) {
     this.#path = path
-    this.#descriptor = attempt(path, () => openSync(path, mode === 'append' ? 'a' : 'w'))
+    this.#descriptor = attempt(path, () => openSync(path, 'w'))
   }
 
   write(line: string): void {

@@ -15,6 +15,20 @@ export interface Terminal {
    * at once: the process ends.
    */
   onInterrupt(listener: () => void): () => void
+  /** From here on `hide` takes secrets out of all that is said; only where something can be said. */
+  readonly conceal?: (hide: (text: string) => string) => void
+}
+
+/** The same terminal, which says nothing secret once it is told what is. */
+export function discreet(terminal: Terminal): Terminal {
+  const hiders: ((text: string) => string)[] = []
+  return {
+    ...terminal,
+    say: (text) => terminal.say(hiders.reduce((shown, hide) => hide(shown), text)),
+    conceal: (hide) => {
+      hiders.push(hide)
+    },
+  }
 }
 
 /** The terminal of this process. */

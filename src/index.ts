@@ -2,8 +2,14 @@
 
 export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
 export { openCheckpointStore } from './checkpoint/checkpoint-store.ts'
+export type { UndeliveredAlert } from './checkpoint/delivery-queue.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
 export { retainedCheckpoints } from './checkpoint/retained-checkpoints.ts'
+export {
+  openSideOutputLog,
+  type SideOutputKind,
+  SideOutputLog,
+} from './checkpoint/side-output-log.ts'
 export { parseByteSize } from './connector/byte-size.ts'
 export type {
   CommitContext,
@@ -52,6 +58,8 @@ export {
   type JobProgress,
   type JobStream,
   type JobSummary,
+  type RulesReplaced,
+  type RunningJob,
   runRuleJob,
 } from './rule/rule-job.ts'
 export { type LoadedCheckedRules, loadCheckedRules, loadRules } from './rule/rule-loader.ts'
@@ -90,6 +98,8 @@ export { type IngestLogSourceOptions, ingestLogSource } from './runtime/ingest-l
 export { RestartStrategy, type RestartStrategyOptions } from './runtime/restart-strategy.ts'
 export type { SorterCapExceeded } from './runtime/sorter-cap.ts'
 export { type Alert, alertDocument } from './stream/alert.ts'
+export { printable } from './stream/printable-text.ts'
+export { Redaction, redacted } from './stream/redaction.ts'
 export type { Clock, Scheduler } from './time/clock.ts'
 export type { TimeUnit } from './time/event-timestamp.ts'
 export { doneBefore, type StopSignal } from './time/stop-signal.ts'

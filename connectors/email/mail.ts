@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { withoutControls } from '../../src/stream/printable-text.ts'
 import { type AlertDocument, isoTime, shownValue } from '../alert-document.ts'
-import { withoutControls } from '../printable-text.ts'
 import type { MailTemplates } from './mail-templates.ts'
 import type { TemplateValues } from './template.ts'
 

@@ -1,5 +1,5 @@
 import { ConnectorError } from '../../src/errors.ts'
-import { printable } from '../printable-text.ts'
+import { printable } from '../../src/stream/printable-text.ts'
 import type { Verdict } from '../write-each.ts'
 
 /** What nodemailer's errors say. */

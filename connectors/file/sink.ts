@@ -1,7 +1,16 @@
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  type FileHandle,
+  open,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Sink } from '../../src/connector/sink.ts'
-import { TocsinError } from '../../src/errors.ts'
+import { ConnectorError, TocsinError } from '../../src/errors.ts'
 import { writeFailure } from './write-failure.ts'
 
 /**
@@ -48,6 +57,19 @@ export class FileSink implements Sink {
       await rename(this.#partial, this.#target)
       await syncFolder(dirname(this.#target))
     })
+  }
+
+  /** Whether there is a folder in which the file can be made. */
+  async checkConnection(): Promise<void> {
+    try {
+      await access(dirname(this.#path), constants.W_OK)
+      if ((await stat(this.#path).catch(() => undefined))?.isDirectory() === true) {
+        throw new Error('it is a folder; name a file in it')
+      }
+    } catch (error) {
+      const message = `cannot write ${this.#path}: ${writeFailure(error, this.#path)}`
+      throw new ConnectorError('OUTPUT_UNWRITABLE', message, { retryable: false, cause: error })
+    }
   }
 
   async discard(): Promise<void> {

@@ -49,7 +49,7 @@ export const connectionProperties = {
     enum: ['3.1.1', 5],
     'x-expected': '3.1.1 or 5',
   },
-  username: { description: 'The user.', ...text },
+  username: { description: 'The user that the broker knows.', ...text },
   password: { description: 'The password: refer to a variable or a file.', ...secret },
   client_id: { description: 'How this client calls itself to the broker.', ...text },
   tls: {

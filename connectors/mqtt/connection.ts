@@ -75,7 +75,11 @@ export async function connectToBroker(
     if (packet.qos === 2) done()
     else take(packet, done)
   }
+  // What it sends itself, and counts, goes through methods that its types hide.
+  const hidden = client as unknown as HiddenMethods
   incomingStore.put = (packet, done) => {
+    // It would end the connection where a broker has more under way than was agreed on.
+    hidden._releaseIncomingQoS2Publish?.(packet.messageId ?? 0)
     take(packet as IncomingPacket, () => done())
     return incomingStore
   }
@@ -93,10 +97,8 @@ export async function connectToBroker(
     })
     return incomingStore
   }
-  // What it sends itself goes through this method, which its types hide.
-  const sender = client as unknown as PacketSender
-  const send = sender._sendPacket.bind(client)
-  sender._sendPacket = (packet, done, ...more) => {
+  const send = hidden._sendPacket.bind(client)
+  hidden._sendPacket = (packet, done, ...more) => {
     if (isConfirmation(packet.cmd)) done?.()
     else send(packet, done, ...more)
   }
@@ -287,7 +289,8 @@ function clientOptions(
   }
 }
 
-interface PacketSender {
+interface HiddenMethods {
+  _releaseIncomingQoS2Publish?(packetId: number): void
   _sendPacket(
     packet: { readonly cmd: string; readonly messageId?: number },
     done?: () => void,

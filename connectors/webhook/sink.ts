@@ -1,7 +1,7 @@
 import type { DeliveryPolicy, Sink } from '../../src/connector/sink.ts'
 import { ConnectorError } from '../../src/errors.ts'
+import { printable } from '../../src/stream/printable-text.ts'
 import { parseAlert } from '../alert-document.ts'
-import { printable } from '../printable-text.ts'
 import { type Verdict, writeEach } from '../write-each.ts'
 import { verdictOf } from './answer.ts'
 import { PrivateAddressError } from './guarded-lookup.ts'

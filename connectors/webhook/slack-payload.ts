@@ -1,5 +1,5 @@
+import { withoutControls } from '../../src/stream/printable-text.ts'
 import { type AlertDocument, isoTime, shownValue } from '../alert-document.ts'
-import { withoutControls } from '../printable-text.ts'
 
 /** Slack takes 3,000 characters in a section, 10 fields of 2,000, and 150 in a header. */
 const titleLengthMax = 250

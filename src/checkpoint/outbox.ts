@@ -120,6 +120,11 @@ export class Outbox {
     return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)
   }
 
+  /** Alerts that are not yet committed, in order; a sink may have some of them. */
+  unsent(): readonly SinkAlert[] {
+    return [...this.#frozen.flatMap(({ alerts }) => alerts), ...this.#staged]
+  }
+
   /**
    * Whether only a further checkpoint knows what the sink has got: a job that went on from this one
    * would send it again. A sink with a marker of its own knows better.

@@ -118,16 +118,18 @@ async function fallBack(options: FallBackOptions, failure: TocsinError): Promise
   const refused: string[] = []
   for (const number of numbers) {
     const ahead = [...committed].find(([, marker]) => (marker?.checkpoint ?? 0) > number)
-    const reason =
+    const obstacle =
       ahead === undefined
         ? await unreadable(options, number)
         : `the sink ${ahead[0]} has committed checkpoint ${ahead[1]?.checkpoint} already`
-    if (reason === null) {
+    if (obstacle === null) {
       const damaged = await adopt(options, number)
-      onFallBack({ checkpoint: number, reason: failure.message, damaged })
+      // Here the choice has been made.
+      const [reason = ''] = failure.message.split('. Choose: ')
+      onFallBack({ checkpoint: number, reason, damaged })
       return await openCheckpointStore(options)
     }
-    refused.push(`${number}: ${reason}`)
+    refused.push(`${number}: ${obstacle}`)
   }
   const message =
     `${failure.message}. Of the retained checkpoints none can take its place: ${refused.join('; ')}. ` +

@@ -41,8 +41,6 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly intervalMs?: number
   /** Checkpoints that are kept, the newest one included; default 1. */
   readonly retained?: number
-  /** Called before each checkpoint: what is kept elsewhere is to be written out. */
-  readonly beforeCheckpoint?: () => void
   /** Where what is left out is kept; it ends with each checkpoint where the job does. */
   readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
@@ -282,7 +280,6 @@ export class JobCheckpoints {
   }
 
   #freeze(readers: readonly SplitReader[], counts: JobCounts, isFinished: boolean): FrozenJob {
-    this.#durability.beforeCheckpoint?.()
     const { operators } = this.#pipeline
     const sideOutput = this.#durability.sideOutput?.freeze()
     const splits = readers.map(({ reader: { split }, position, operator, split: index }) => ({

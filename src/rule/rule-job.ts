@@ -1,7 +1,7 @@
 import type { CheckpointCoordinator } from '../checkpoint/checkpoint-coordinator.ts'
 import type { Source } from '../connector/source.ts'
 import type { DecodePlan, Decoder } from '../decode/decoder.ts'
-import type { ConnectorError } from '../errors.ts'
+import { type ConnectorError, TocsinError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
@@ -23,7 +23,13 @@ import {
   type JobDurability,
   openJobCheckpoints,
 } from './job-checkpoints.ts'
-import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
+import type { RuleReplacement } from './rule-operator.ts'
+import {
+  compileRules,
+  type RulePipeline,
+  type RulePipelineOptions,
+  type StreamTime,
+} from './rule-pipeline.ts'
 
 /** A stream that a job reads. */
 export interface JobStream {
@@ -59,9 +65,27 @@ export interface RuleJobOptions {
   readonly onSorterCapExceeded?: (exceeded: SorterCapExceeded) => void
   /** Default: what the job knows ends with its process. */
   readonly durability?: JobDurability
+  /** Given what the running job can be asked for, before it reads anything. */
+  readonly onStarted?: (job: RunningJob) => void
   /** Only events in [from, to) count, epoch ms. */
   readonly from?: number
   readonly to?: number
+}
+
+/** What a running job can be asked for. */
+export interface RunningJob {
+  /**
+   * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
+   * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
+   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced
+   */
+  replaceRules(rules: readonly CheckedRule[]): Promise<RulesReplaced>
+}
+
+/** What a change of rules has done. */
+export interface RulesReplaced extends RuleReplacement {
+  /** How long the stream waited for it, ms of processing time. */
+  readonly pauseMs: number
 }
 
 /** An alert with its document, which is made when it is asked for. */
@@ -131,14 +155,26 @@ class RuleJob {
   #delivery: Promise<void> = Promise.resolve()
   #alerts = 0
   #readers: SplitReader[] = []
+  /** The rules to go on with. */
+  #replacement: RequestedReplacement | null = null
 
   constructor(options: RuleJobOptions) {
     this.#options = options
     for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
-    this.#pipeline = compileRules(options.rules, {
+    this.#pipeline = compileRules(options.rules, this.#pipelineOptions(this.#metrics))
+    this.#sorterCap = new SorterCap({
+      bufferedBytes: () => this.#pipeline.bufferedBytes(),
+      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
+      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
+    })
+  }
+
+  #pipelineOptions(metrics: MetricGroup): RulePipelineOptions {
+    const options = this.#options
+    return {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
-      metrics: this.#metrics,
+      metrics,
       sideOutput: (rejected) => this.#leaveOut(rejected),
       alerts: {
         alert: (alert, document) => this.#take(alert, document),
@@ -147,12 +183,7 @@ class RuleJob {
           this.#metrics.counter(`dropped_matches.${rule}`).increment(count),
         refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
       },
-    })
-    this.#sorterCap = new SorterCap({
-      bufferedBytes: () => this.#pipeline.bufferedBytes(),
-      capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
-      onExceeded: options.onSorterCapExceeded ?? (() => undefined),
-    })
+    }
   }
 
   async run(): Promise<JobSummary> {
@@ -214,9 +245,11 @@ class RuleJob {
     try {
       await checkpoints?.restore(readers, this.#counts)
       coordinator = checkpoints?.start(readers, this.#counts, host) ?? null
+      this.#options.onStarted?.({ replaceRules: (rules) => this.#requestRules(rules) })
       await task.run()
       return await this.#finish(coordinator)
     } finally {
+      this.#replacement?.reject(new TocsinError('USAGE', 'the job has ended'))
       await doneBefore(this.#stop.overdue, this.#close(task))
     }
   }
@@ -248,10 +281,40 @@ class RuleJob {
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
     if (coordinator === null) await this.#options.betweenBatches?.()
+    if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.
     if (coordinator === null || this.#pending.length > 0) return
     await this.#delivery
     await coordinator.betweenBatches()
+  }
+
+  async #requestRules(rules: readonly CheckedRule[]): Promise<RulesReplaced> {
+    // What cannot be compiled must not stop half way through.
+    const known = new Set(this.#pipeline.fingerprints)
+    const fresh = rules.filter(({ rule }) => !known.has(rule.fingerprint))
+    compileRules(fresh, this.#pipelineOptions(new MetricGroup()))
+    return await new Promise((resolve, reject) => {
+      this.#replacement?.reject(new TocsinError('USAGE', 'other rules have come since'))
+      this.#replacement = { rules, resolve, reject }
+    })
+  }
+
+  #replaceRules(
+    { rules, resolve }: RequestedReplacement,
+    coordinator: CheckpointCoordinator | null,
+  ): void {
+    const { clock } = this.#options
+    const startedAt = clock.now()
+    this.#replacement = null
+    for (const { rule } of rules) {
+      if (!this.#alertsByRule.has(rule.id)) this.#alertsByRule.set(rule.id, 0)
+    }
+    const replacement = this.#pipeline.replaceRules(rules)
+    if (coordinator !== null) {
+      for (const { operator } of this.#pipeline.operators) operator.trackChanges()
+      coordinator.request()
+    }
+    resolve({ ...replacement, pauseMs: clock.now() - startedAt })
   }
 
   #inputs(checkpoints: JobCheckpoints | null): StreamInput[] {
@@ -364,6 +427,12 @@ class RuleJob {
 
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100
+
+interface RequestedReplacement {
+  readonly rules: readonly CheckedRule[]
+  readonly resolve: (replaced: RulesReplaced) => void
+  readonly reject: (failure: TocsinError) => void
+}
 
 interface SavedCounts {
   readonly alerts: number

@@ -37,6 +37,8 @@ export class RuleOperator {
   readonly #rules: RunningRule[] = []
   readonly #fieldColumns = new Map<string, number[]>()
   readonly #columns: ReadonlyMap<string, FieldSlots>
+  /** `null`: not known since the rules changed. */
+  #layout: OperatorLayout | null = null
 
   /** @param columns the fields that are decoded, by stream: they become more with the rules */
   constructor(
@@ -71,6 +73,11 @@ export class RuleOperator {
 
   /** What the numbers in its state stand for. */
   get layout(): OperatorLayout {
+    this.#layout ??= this.#layoutNow()
+    return this.#layout
+  }
+
+  #layoutNow(): OperatorLayout {
     const layout = layoutOf(
       this.#rules.map(({ checked }) => checked),
       this.#group,
@@ -80,6 +87,11 @@ export class RuleOperator {
       isOver(this.#rules[pattern] as RunningRule) ? { ...rule, fingerprint: '' } : rule,
     )
     return { ...layout, rules }
+  }
+
+  /** Of all rules that run, or end. */
+  get fingerprints(): readonly string[] {
+    return this.#rules.map(({ checked }) => checked.rule.fingerprint)
   }
 
   /** Predicates that each pattern asks for. */
@@ -95,6 +107,7 @@ export class RuleOperator {
    * @param startsAfter event time, epoch ms, up to which new rules see nothing
    */
   replaceRules(rules: readonly CheckedRule[], startsAfter: number): RuleReplacement {
+    this.#layout = null
     this.#sweep()
     const patterns = patternsOf(this.#rules, rules)
     const retired: Rule[] = []
@@ -219,22 +232,27 @@ function patternsOf(
   running: readonly RunningRule[],
   rules: readonly CheckedRule[],
 ): ReadonlyMap<number, CheckedRule> {
-  const free = new Set(rules)
+  const free = new Map<string, CheckedRule[]>()
+  for (const checked of rules) {
+    const { fingerprint } = checked.rule
+    const same = free.get(fingerprint)
+    if (same === undefined) free.set(fingerprint, [checked])
+    else same.push(checked)
+  }
   const patterns = new Map<number, CheckedRule>()
-  const find = (fits: (was: Rule, is: Rule) => boolean, retired: boolean) => {
+  const find = (retired: boolean, byId: boolean) => {
     for (const [pattern, rule] of running.entries()) {
       if (patterns.has(pattern) || isOver(rule)) continue
       const { checked, overAfter } = rule
       if ((overAfter !== null) !== retired) continue
-      const found = [...free].find(({ rule }) => fits(checked.rule, rule))
-      if (found === undefined) continue
-      patterns.set(pattern, found)
-      free.delete(found)
+      const same = free.get(checked.rule.fingerprint) ?? []
+      const at = same.findIndex(({ rule: { id } }) => !byId || id === checked.rule.id)
+      if (at !== -1) patterns.set(pattern, same.splice(at, 1)[0] as CheckedRule)
     }
   }
   for (const retired of [false, true]) {
-    find((was, is) => was.fingerprint === is.fingerprint && was.id === is.id, retired)
-    find((was, is) => was.fingerprint === is.fingerprint, retired)
+    find(retired, true)
+    find(retired, false)
   }
   return patterns
 }

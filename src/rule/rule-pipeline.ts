@@ -97,6 +97,13 @@ export class RulePipeline {
     return this.operators.reduce((sum, { operator }) => sum + operator.openKeys, 0)
   }
 
+  /** Of all rules that run, or end. */
+  get fingerprints(): string[] {
+    return this.operators.flatMap(({ layout }) =>
+      layout.rules.map(({ fingerprint }) => fingerprint),
+    )
+  }
+
   /** Conditions that had no value for some events. */
   expressionErrors(): ExpressionErrorReport[] {
     return this.#errors.reports

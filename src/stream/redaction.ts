@@ -23,6 +23,11 @@ export class Redaction {
     this.#depthMax = Math.max(0, ...paths.map((path) => path.split('.').length))
   }
 
+  /** Whether nothing is hidden. */
+  get isEmpty(): boolean {
+    return this.#names.size === 0
+  }
+
   /** Whether the value at a path may not be shown: it is redacted, or lies in what is. */
   hides(path: FieldPath): boolean {
     return path.some(

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -93,6 +94,20 @@ export function folderWith(files: Readonly<Record<string, string>>): string {
     writeFileSync(join(folder, name), text)
   }
   return folder
+}
+
+/** What a run has left out, by its state folder: rows without when they were kept. */
+export function leftOutIn(stateFolder: string): Record<string, unknown>[] {
+  const folder = join(stateFolder, 'side-output')
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => /^\d+-\d+\.ndjson$/.test(name))
+    .sort()
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean))
+    .map((line) => {
+      const { kept_at: _, ...row } = JSON.parse(line)
+      return row
+    })
 }
 
 /** Events as NDJSON. */

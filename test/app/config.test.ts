@@ -204,7 +204,6 @@ api: { listen: 127.0.0.1:7474 }
 `),
     ).toMatchInlineSnapshot(`
       [
-        "3:15: not yet: \`streams.payments.source.kafka\` is known, but not built (RULE_NOT_YET at streams.payments.source.kafka)",
         "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
         "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
         "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
@@ -232,7 +231,7 @@ api: { listen: 127.0.0.1:7474 }
       ),
     ).toMatchInlineSnapshot(`
       [
-        "3:9: expected one connector of \`file\`, \`stdout\` (CONFIG_INVALID at sinks.none)",
+        "3:9: expected one connector of \`file\`, \`stdout\`, \`mqtt\` (CONFIG_INVALID at sinks.none)",
         "4:22: expected exactly one connector, got \`stdout\` and \`file\` (CONFIG_INVALID at sinks.two.file)",
       ]
     `)

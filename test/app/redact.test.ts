@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { folderWith, ndjson, tocsin } from './command-line.ts'
+import { folderWith, leftOutIn, ndjson, tocsin } from './command-line.ts'
 
 const secret = '4111222233334444'
 const iban = 'DE99500105170000'
@@ -64,7 +64,10 @@ describe('what a stream redacts', () => {
         : ['--output', join(at, 'alerts.ndjson'), '--side-output', join(at, 'state')]
     const ran = await tocsin(command, '--config', join(at, 'tocsin.yaml'), ...more)
     const alerts = readFileSync(join(at, 'alerts.ndjson'), 'utf8')
-    const suppressed = readFileSync(join(at, 'state/suppressed.ndjson'), 'utf8')
+    const suppressed =
+      command === 'replay'
+        ? readFileSync(join(at, 'state/suppressed.ndjson'), 'utf8')
+        : ndjson(...leftOutIn(join(at, 'state')).filter(({ kind }) => kind === 'suppressed'))
     expect([ran.code, ran.err.includes('has no value')]).toEqual([0, true])
     expect([ran.out, ran.err, alerts, suppressed].flatMap(secretsIn)).toEqual([])
     const documents = alerts

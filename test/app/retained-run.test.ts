@@ -57,9 +57,7 @@ describe('a run whose newest checkpoint is damaged', () => {
       if (last.code !== 0) last = runBinary(at, ['run'])
       expect([last.code, last.err]).toEqual([
         0,
-        expect.stringMatching(
-          /^warning: .*\nwarning: the job goes back to retained checkpoint \d+/m,
-        ),
+        expect.stringMatching(/^warning: .*; the job goes back to retained checkpoint \d+/m),
       ])
       expect(readdirSync(join(at, 'state/checkpoints'))).toContain('damaged-1')
       expect(alertsIn(at)).toEqual(alertsIn(whole))

@@ -16,6 +16,7 @@ import {
   newFolder,
   publisher,
   readRecords,
+  readUntil,
   readUntilSubscribed,
   sourceOf,
 } from '../harness/mqtt-session.ts'
@@ -186,6 +187,29 @@ describe.skipIf(mosquitto === undefined)(`an MQTT source and what ${mosquittoNam
     await client.publishAsync('f/a', '{"n":2}', { qos: 2 })
     await client.endAsync()
     expect((await readRecords(second!, 1)).map(({ text }) => text)).toEqual(['{"n":2}'])
+  })
+
+  it('stays connected where the broker has more of QoS 2 under way than was agreed on', async () => {
+    const broker = await started([])
+    const options = { topic: 'burst/#', qos: 2, receive_maximum: 5, client_id: 'burst' }
+    const [reader] = await loggedSource(sourceOf(broker, options), folder()).open('s')
+    closing.push(() => reader!.close())
+    await readUntilSubscribed(reader!)
+    const client = await publisher(broker)
+    closing.push(() => client.endAsync(true))
+    const count = 300
+    const published = Promise.all(
+      Array.from({ length: count }, (_, n) => client.publishAsync('burst/a', `${n}`, { qos: 2 })),
+    )
+    const problems = new Set<string>()
+    let taken = 0
+    await readUntil(reader!, (records, last) => {
+      if (last.kind === 'idle' && last.problem !== undefined) problems.add(last.problem)
+      taken = records.length
+      return taken === count || problems.size > 0
+    })
+    expect([taken, [...problems]]).toEqual([count, []])
+    await published
   })
 
   it('takes no alert that is larger than the broker takes, and sends the others', async () => {
