@@ -95,7 +95,8 @@ async function runStreams(
 }
 
 /** An instance that has lost its state folder ends at once, and leaves no checkpoint there. */
-async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunDone> {
+async function runWhileOwned(folder: StateFolder, todo: RunToDo): Promise<RunDone> {
+  const { lost, control } = folder
   const { config, stop } = todo
   const gone = new AbortController()
   lost.catch(() => gone.abort())
@@ -103,7 +104,9 @@ async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunD
   const overdue = AbortSignal.any([stop.overdue, gone.signal])
   const own = { ...todo, stop: { asked, overdue } }
   const running =
-    config.checkpoints === null ? runPlainly(own) : runDurably(own, config.checkpoints)
+    config.checkpoints === null
+      ? runPlainly(own)
+      : runDurably({ ...own, control }, config.checkpoints)
   return await Promise.race([running, lost])
 }
 
