@@ -23,6 +23,7 @@ import type {
 } from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
+import { defaultListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 
 /** A map of a configuration. */
 export type Section = Readonly<Record<string, unknown>>
@@ -63,7 +64,16 @@ export class ConfigBuilder {
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
       sideOutput: this.#sideOutput('state.side_output', sectionOf(state.side_output)),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
+      api: root.api === undefined ? null : this.#api(sectionOf(root.api)),
     }
+  }
+
+  #api({ listen }: Section): ListenAddress {
+    if (typeof listen !== 'string' || !this.#isSound('api.listen')) return defaultListenAddress
+    const parsed = parseListenAddress(listen)
+    if (!('problem' in parsed)) return parsed
+    this.#report('api.listen', parsed.problem)
+    return defaultListenAddress
   }
 
   #stream(name: string, value: Section): StreamConfig[] {

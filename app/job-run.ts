@@ -10,6 +10,7 @@ import {
   type JobStream,
   type JobSummary,
   type RejectedEvent,
+  type RunningJob,
   runRuleJob,
   type SorterCapExceeded,
   type StopSignal,
@@ -38,6 +39,9 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  readonly onStarted?: (job: RunningJob) => void
+  /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
+  readonly onSourceProblem?: (split: string, problem: string | undefined) => void
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -91,7 +95,9 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
         options.onProgress?.(state)
       },
       stop: options.stop,
+      onStarted: (job) => options.onStarted?.(job),
       onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
         if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
         else log.info(`${stream}/${partition} is read again`, { stream, partition })
       },

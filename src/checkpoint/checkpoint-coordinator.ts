@@ -91,7 +91,8 @@ export class CheckpointCoordinator {
     const flushed = this.#options.flush?.()
     if (flushed !== undefined) {
       flushed.catch(() => undefined)
-      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      const written = this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      if (!(await doneBefore(asked, written))) return
     }
     if (this.isDue()) this.#start(false)
   }

@@ -169,20 +169,17 @@ describe('the whole configuration', () => {
       'tables',
       'state.cache',
       'state.retained',
-      'api',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
       '11:1',
       '13:41',
       '13:81',
-      '15:1',
     ])
   })
 
   it('is accepted without those parts', async () => {
     const built = example
       .replace(/tables:.*\n/, '')
-      .replace(/api:.*\n/, '')
       .replace(' cache: 256MiB,', '')
       .replace(', retained: 1', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
