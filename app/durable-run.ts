@@ -70,6 +70,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
     await doneBefore(stop.overdue, delivery.close())
+    await sideOutput.close()
   }
 }
 
