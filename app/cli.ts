@@ -257,9 +257,12 @@ function sayError(error: unknown, terminal: Terminal): void {
   const label = paint('error:', 'red', terminal.colors.say)
   const { name, code, message, stack } = error as Error & { readonly code?: string }
   if (name === 'InvalidInput') terminal.say(`${message}\n`)
-  else if (name === 'TocsinError' && code !== 'ASSERTION') {
+  else if (toldErrors.includes(name) && code !== 'ASSERTION') {
     terminal.say(`${label} ${message} (${code})\n`)
   } else {
     terminal.say(`${label} a bug in Tocsin, please report it with the input: ${stack}\n`)
   }
 }
+
+/** Errors that say what is wrong, by name: their classes are not loaded for the sake of a message. */
+const toldErrors = ['TocsinError', 'ConnectorError', 'PartialWriteError']

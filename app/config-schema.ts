@@ -87,8 +87,8 @@ const stream = keywords(
 const sink = connectorChoice(({ sink: side }) => side?.options, laterSinks, {
   default: described(flag, 'Whether alerts of rules without `to` go here; default false.', true),
   delivery: described(
-    notYet(oneOfWords('exactly_once', 'immediate')),
-    'Whether alerts wait for their checkpoint.',
+    oneOfWords('exactly_once', 'immediate'),
+    'With `backend: rocksdb`: `exactly_once` shows alerts with their checkpoint, each once; it is the default where the sink can. `immediate` sends them before it: sooner, and those since the last checkpoint once more after a crash.',
     'immediate',
   ),
 })
@@ -109,6 +109,11 @@ const state = keywords({
     byteSize,
     'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
     '256MiB',
+  ),
+  outbox_cap: described(
+    byteSize,
+    'With `backend: rocksdb`: what waits for a sink that is away may take so much; then nothing more is read. Default `64MiB`.',
+    '64MiB',
   ),
   side_output: described(
     keywords({

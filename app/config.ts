@@ -49,8 +49,10 @@ export interface SinkConfig {
   readonly name: string
   readonly connector: string
   readonly sink: Sink
-  /** Its exactly-once form for a job; `null`: it has none. */
+  /** Its exactly-once form for a job; `null`: it has none, or is to send immediately. */
   readonly createTwoPhaseCommit: ((job: string) => TwoPhaseCommitSink) | null
+  /** Whether alerts are sent before their checkpoint. */
+  readonly isImmediate: boolean
   /** Whether alerts of rules that name no sink go here. */
   readonly isDefault: boolean
 }
@@ -84,6 +86,8 @@ export interface CheckpointConfig {
   /** The job's name. */
   readonly job: string
   readonly intervalMs: number
+  /** Bytes of alerts that wait for a sink, from which on nothing is read; `null`: the default. */
+  readonly outboxCapBytes: number | null
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -184,7 +188,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

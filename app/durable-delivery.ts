@@ -20,13 +20,17 @@ export class DurableDelivery {
   readonly #todo: RunToDo
   readonly #outboxes: ReadonlyMap<string, Outbox>
 
-  constructor(todo: RunToDo, { job }: CheckpointConfig, sideOutput: SideOutputStore) {
+  constructor(
+    todo: RunToDo,
+    { job, outboxCapBytes }: CheckpointConfig,
+    sideOutput: SideOutputStore,
+  ) {
     this.#todo = todo
     this.#outboxes = new Map(
-      todo.config.sinks.map(({ name, sink, createTwoPhaseCommit }) => {
+      todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
           createTwoPhaseCommit === null
-            ? ({ kind: 'at_least_once', sink } as const)
+            ? ({ kind: isImmediate ? 'immediate' : 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
         const onRetry = retryListener(name, todo)
         const outbox = new Outbox({
@@ -37,6 +41,7 @@ export class DurableDelivery {
           random: hostRandom,
           onRetry,
           onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+          ...(outboxCapBytes === null ? {} : { bytesMax: outboxCapBytes }),
         })
         return [name, outbox]
       }),

@@ -20,6 +20,7 @@ import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputKeeper } from './side-output-store.ts'
+import { SourceProblems } from './source-problems.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface JobRunOptions {
@@ -72,6 +73,7 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     progress.clear()
     log.warn(text)
   }
+  const sourceProblems = new SourceProblems({ warn, info: (text) => log.info(text) })
   const startedAt = performance.now()
   try {
     const summary = await runRuleJob({
@@ -92,6 +94,10 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       onExpressionError: (report) => {
         warn(expressionErrorText(report))
       },
+      onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
+        sourceProblems.note(stream, partition, problem)
+      },
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
@@ -99,11 +105,6 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       },
       stop: options.stop,
       onStarted: (job) => options.onStarted?.(job),
-      onSourceProblem: ({ stream, partition }, problem) => {
-        options.onSourceProblem?.(`${stream}/${partition}`, problem)
-        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
-        else log.info(`${stream}/${partition} is read again`, { stream, partition })
-      },
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
       ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),

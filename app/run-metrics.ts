@@ -109,6 +109,13 @@ const jobMetricTable: readonly JobMetric[] = [
   },
   {
     kind: 'counter',
+    name: 'tocsin_left_out_records_total',
+    help: 'Records that sources took and left out on purpose, as those that came again.',
+    labels: ['reason'],
+    samples: ({ metrics }) => byName('reason', metrics, 'left_out.'),
+  },
+  {
+    kind: 'counter',
     name: 'tocsin_alerts_total',
     help: 'Alerts, those of shadow rules too.',
     labels: ['rule'],
@@ -126,21 +133,21 @@ const jobMetricTable: readonly JobMetric[] = [
     name: 'tocsin_dropped_matches_total',
     help: 'Matches beyond max_matches.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'dropped_matches.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'dropped_matches.'),
   },
   {
     kind: 'counter',
     name: 'tocsin_refused_events_total',
     help: 'First events beyond limit.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'refused_events.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'refused_events.'),
   },
   {
     kind: 'counter',
     name: 'tocsin_expression_errors_total',
     help: 'Conditions that had no value for an event.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'expression_errors.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'expression_errors.'),
   },
   {
     kind: 'gauge',
@@ -287,10 +294,11 @@ function labelled(label: string, counts: ReadonlyMap<string, number>): Samples {
   return [...counts].map(([name, value]) => [{ [label]: name }, value])
 }
 
-function byRule(metrics: ReadonlyMap<string, number>, prefix: string): Samples {
+/** Counters whose names begin so; the rest of the name is the label. */
+function byName(label: string, metrics: ReadonlyMap<string, number>, prefix: string): Samples {
   return [...metrics]
     .filter(([name]) => name.startsWith(prefix))
-    .map(([name, value]) => [{ rule: name.slice(prefix.length) }, value])
+    .map(([name, value]) => [{ [label]: name.slice(prefix.length) }, value])
 }
 
 function splitLabels({ stream, partition }: JobMetrics['splits'][number]) {

@@ -19,7 +19,13 @@ export type {
 } from './connector/connector.ts'
 export { parseDuration } from './connector/duration.ts'
 export type { Sink, SinkAlert } from './connector/sink.ts'
-export type { PollResult, Source, SourcePosition, SourceReader } from './connector/source.ts'
+export type {
+  HistoryRange,
+  PollResult,
+  Source,
+  SourcePosition,
+  SourceReader,
+} from './connector/source.ts'
 export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
 export { createScannerDecoder } from './decode/json-scanner.ts'
 export { ConnectorError, type ErrorCode, errorCodes, TocsinError } from './errors.ts'

@@ -12,7 +12,7 @@ import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
 import type { Split } from '../stream/event.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
 import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
@@ -132,6 +132,7 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
+  readonly #steadyClock: Clock
   readonly #counters: JobCounters
   readonly #pipeline: RulePipeline
   readonly #sorterCap: SorterCap
@@ -143,6 +144,7 @@ class RuleJob {
 
   constructor(options: RuleJobOptions) {
     this.#options = options
+    this.#steadyClock = steadyClock(options.clock)
     const counters = new JobCounters(() => this.#pipeline.sources)
     this.#counters = counters
     for (const { rule } of options.rules) counters.addRule(rule.id)
@@ -188,13 +190,17 @@ class RuleJob {
     try {
       if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
       await checkpoints.restore([], this.#counters)
-      const { clock, scheduler } = this.#options
-      const settled = checkpoints.settle(this.#counters, { clock, scheduler, stop: this.#stop })
+      const settled = checkpoints.settle(this.#counters, this.#host)
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } finally {
       await checkpoints.close()
     }
+  }
+
+  /** What waits and is due goes by a clock that never goes back. */
+  get #host() {
+    return { clock: this.#steadyClock, scheduler: this.#options.scheduler, stop: this.#stop }
   }
 
   get #stop(): StopSignal {
@@ -216,16 +222,16 @@ class RuleJob {
   }
 
   async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobEnd> {
-    const { clock, scheduler, onSourceRetry, onSourceProblem } = this.#options
-    const host = { clock, scheduler, stop: this.#stop }
+    const { clock, onSourceRetry, onSourceProblem } = this.#options
+    const host = this.#host
     const onRetry = onSourceRetry ?? (() => undefined)
-    const readers = await openReaders(this.#inputs(checkpoints), { ...host, onRetry })
+    // Records are stamped with the time of day.
+    const readers = await openReaders(this.#inputs(checkpoints), { ...host, clock, onRetry })
     if (readers === null) return 'stopped'
     this.#readers = readers
     let coordinator: CheckpointCoordinator | null = null
     const task = new StreamTask(readers, {
-      clock,
-      scheduler,
+      ...host,
       isStopped: () => this.#stop.asked.aborted,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
@@ -250,8 +256,7 @@ class RuleJob {
 
   /** By when it looks whether it is to stop, epoch ms. */
   #nextLook(): number {
-    const { clock, stop } = this.#options
-    return stop === undefined ? Infinity : clock.now() + lookMs
+    return this.#options.stop === undefined ? Infinity : this.#steadyClock.now() + lookMs
   }
 
   /** Delivers what is left, and takes the last checkpoint. */
@@ -274,6 +279,7 @@ class RuleJob {
   /** Also where nothing is read: time may have found something, a checkpoint may be due. */
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
+    for (const { reader } of this.#readers) this.#counters.noteLeftOut(reader)
     if (coordinator === null) await this.#options.betweenBatches?.()
     if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.
