@@ -6,10 +6,14 @@ import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
 import { hostClock } from './host.ts'
 import { withInterrupt } from './interrupt.ts'
 import type { JobRun } from './job-run.ts'
-import { InvalidInput, loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import { InvalidInput, surroundingsOf } from './load-rules.ts'
 import { jsonLog, type Log, type LogFormat, talkLog } from './log.ts'
 import { runPlainly } from './plain-run.ts'
 import { readConfig } from './read-config.ts'
+import { RuleReloader } from './rule-reloader.ts'
+import { RuleSet } from './rule-set.ts'
+import { RuleSource } from './rule-source.ts'
+import { RuleWatcher } from './rule-watcher.ts'
 import { openRunApi } from './run-api.ts'
 import { RunMonitor } from './run-monitor.ts'
 import { isBounded, type RunDone, type RunToDo } from './run-to-do.ts'
@@ -70,8 +74,8 @@ async function runStreams(
   stop: StopSignal,
   log: Log,
 ): Promise<ExitCode> {
-  const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
-  const routing = new AlertRouting(config.sinks, rules, log)
+  const rules = new RuleSet(new RuleSource(config.rulesPath, surroundingsOf(config)))
+  const routing = new AlertRouting(config.sinks, rules.current, log)
   const { checkpoints } = config
   const monitor = new RunMonitor({
     now: () => hostClock.now(),
@@ -80,17 +84,34 @@ async function runStreams(
   stop.asked.addEventListener('abort', () => monitor.stopping(), { once: true })
   const folder = await ownStateFolder(config.stateDirectory, (text) => log.info(text.trimEnd()))
   try {
-    const api = await openRunApi(config, monitor, log)
+    const todo = { config, rules, routing, terminal, log, monitor, stop }
+    const api = await openRunApi(todo)
+    const unwatch = isBounded(config) ? () => undefined : await watchRules(todo)
     try {
-      const todo = { config, rules, routing, terminal, log, monitor, stop }
       const { exitCode, run } = await runWhileOwned(folder, todo)
       if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
       return exitCode
     } finally {
+      unwatch()
       if (api !== null) await doneBefore(stop.overdue, api.close())
     }
   } finally {
     await folder.close()
+  }
+}
+
+/** Has the job go on with the rules on disk whenever they change; gives what ends that. */
+async function watchRules(todo: RunToDo): Promise<() => void> {
+  const reloader = new RuleReloader(todo)
+  const reload = () => void reloader.reload()
+  const watcher = new RuleWatcher({ path: todo.config.rulesPath, onChange: reload })
+  await watcher.start()
+  // They may have changed while it started.
+  todo.monitor.onJobStarted(reload)
+  const unhook = todo.terminal.onHangup?.(reload)
+  return () => {
+    unhook?.()
+    watcher.close()
   }
 }
 
