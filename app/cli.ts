@@ -54,8 +54,14 @@ function commandLine(terminal: Terminal, run: Run): Command {
 function addRunning(program: Command, terminal: Terminal, run: Run): void {
   program
     .command('run')
-    .description('run the streams of tocsin.yaml through its rules to its sinks, to their end')
+    .description('run the streams of tocsin.yaml through its rules to its sinks')
     .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'how it tells of itself (default: json where a stream never ends and stderr is no terminal)',
+      ).choices(['pretty', 'json']),
+    )
     .action((options) =>
       run(async () => {
         const { runCommand } = await import('./command-run.ts')

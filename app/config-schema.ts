@@ -136,6 +136,14 @@ const state = keywords({
   retained: described(notYet(count), 'Older checkpoints that are kept.', 1),
 })
 
+const api = keywords({
+  listen: described(
+    text,
+    'Address and port; default `127.0.0.1:7474`. Others than this machine reach only what is said here.',
+    '127.0.0.1:7474',
+  ),
+})
+
 /** The JSON Schema (draft 2020-12) of `tocsin.yaml`, with the options of every connector. */
 export const configSchema: SchemaNode = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -153,7 +161,9 @@ export const configSchema: SchemaNode = {
       state: described(state, 'How state is kept.', { backend: 'memory' }),
       parallelism: described(count, 'Slots of this process; only 1 is built yet.', 1),
       tables: described(notYet(anything), 'Tables that rules look rows up in.', {}),
-      api: described(notYet(anything), 'The HTTP interface.', { listen: '127.0.0.1:7474' }),
+      api: described(api, 'The HTTP interface of a run: health and metrics.', {
+        listen: '127.0.0.1:7474',
+      }),
     },
     ['streams'],
   ),

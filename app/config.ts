@@ -16,6 +16,7 @@ import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
 import { resolveReferences } from './config-references.ts'
 import { configSchema, sinkNames, sourceNames } from './config-schema.ts'
 import { type ConfigSources, hostConfigSources } from './config-sources.ts'
+import type { ListenAddress } from './listen-address.ts'
 
 /** A stream as configured; relative paths are resolved. */
 export interface StreamConfig {
@@ -69,6 +70,8 @@ export interface Config {
   readonly sideOutput: SideOutputConfig
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
+  /** `null`: a run has no HTTP interface. */
+  readonly api: ListenAddress | null
   /** Takes secrets out of what is said. */
   readonly conceal: (text: string) => string
 }

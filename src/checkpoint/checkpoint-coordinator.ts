@@ -11,7 +11,7 @@ export interface FrozenJob {
   readonly operators: readonly OperatorChanges[]
   /** Makes durable what the checkpoint refers to and does not hold; may be repeated. */
   readonly write?: () => Promise<void>
-  /** Called once the checkpoint is durable. */
+  /** Called once the checkpoint is durable; may be repeated. */
   readonly complete: () => Promise<void>
 }
 
@@ -27,6 +27,7 @@ export interface CompletedCheckpoint {
 export interface CheckpointCoordinatorOptions {
   readonly store: CheckpointStore
   readonly outboxes: ReadonlyMap<string, Outbox>
+  /** One that never goes back. */
   readonly clock: Clock
   readonly scheduler: Scheduler
   /** From the beginning of a checkpoint to that of the next one, ms. Default 1,000. */
@@ -91,7 +92,8 @@ export class CheckpointCoordinator {
     const flushed = this.#options.flush?.()
     if (flushed !== undefined) {
       flushed.catch(() => undefined)
-      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      const written = this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      if (!(await doneBefore(asked, written))) return
     }
     if (this.isDue()) this.#start(false)
   }
@@ -180,7 +182,7 @@ export class CheckpointCoordinator {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
     }
-    await complete()
+    await this.#untilThereIsSpace(complete)
   }
 
   /** What became of a write that failed is not known: the same one is written again. */

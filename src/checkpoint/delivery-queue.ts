@@ -5,7 +5,7 @@ import {
   type SinkAlert,
 } from '../connector/sink.ts'
 import { ConnectorError } from '../errors.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
 
 /** An alert that is given up: its sink will not get it. */
 export interface UndeliveredAlert {
@@ -81,7 +81,7 @@ export class DeliveryQueue {
   #wake: (() => void) | null = null
 
   constructor(options: DeliveryQueueOptions) {
-    this.#options = options
+    this.#options = { ...options, clock: steadyClock(options.clock) }
     this.#policy = options.sink.policy ?? {}
   }
 

@@ -117,6 +117,11 @@ export class Outbox {
     return this.bytes >= this.#options.bytesMax
   }
 
+  /** The newest checkpoint that the sink has committed; undefined: none. */
+  get committed(): number | undefined {
+    return this.#committed
+  }
+
   /** Alerts that are not yet committed. */
   get alerts(): number {
     return this.#frozen.reduce((sum, { alerts }) => sum + alerts.length, this.#staged.length)

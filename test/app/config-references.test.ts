@@ -169,20 +169,17 @@ describe('the whole configuration', () => {
       'tables',
       'state.cache',
       'state.retained',
-      'api',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
       '11:1',
       '13:41',
       '13:81',
-      '15:1',
     ])
   })
 
   it('is accepted without those parts', async () => {
     const built = example
       .replace(/tables:.*\n/, '')
-      .replace(/api:.*\n/, '')
       .replace(' cache: 256MiB,', '')
       .replace(', retained: 1', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
@@ -203,6 +200,6 @@ describe('the whole configuration', () => {
     expect(out).toContain(
       '5:13: no schema of events can be taken from bad.json: it is no JSON Schema',
     )
-    expect(out.match(/not yet: /g)).toHaveLength(4)
+    expect(out.match(/not yet: /g)).toHaveLength(3)
   })
 })

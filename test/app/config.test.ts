@@ -118,8 +118,9 @@ describe('a configuration', () => {
         rulesPath: '/home/ada/fraud',
         stateDirectory: '/home/ada/kept',
         sorterCapBytes: 67_108_864,
-        sideOutput: { retentionMs: 604_800_000, capBytes: 1_073_741_824 },
+        sideOutput: { retentionMs: 604_800_000, capBytes: 2 ** 30 },
         checkpoints: null,
+        api: null,
         conceal: expect.any(Function),
       },
     })
@@ -231,18 +232,16 @@ rulse: rules/
     source: { stdin: {} }
     time: { field: ts, max_drift: 1m }
 sinks:
-  oncall: { stdout: {} }
+  oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
 tables: { devices: { file: devices.csv, key: id } }
 state: { backend: rocksdb, cache: 256MiB }
 parallelism: 4
-api: { listen: 127.0.0.1:7474 }
 `),
     ).toMatchInlineSnapshot(`
       [
         "7:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
         "8:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
         "9:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
-        "10:1: not yet: \`api\` is known, but not built (RULE_NOT_YET at api)",
       ]
     `)
   })
