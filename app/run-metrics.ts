@@ -1,12 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { JobMetrics } from '../src/index.ts'
+import type { RuleSet } from './rule-set.ts'
 import type { RunMonitor } from './run-monitor.ts'
 
 /**
  * The metrics of a run, as Prometheus reads them: read from the run when they are asked for.
  * docs/metrics.md has them all.
  */
-export function runMetrics(monitor: RunMonitor, now: () => number): Registry {
+export function runMetrics(monitor: RunMonitor, rules: RuleSet, now: () => number): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   for (const metric of jobMetricTable) {
@@ -16,6 +17,7 @@ export function runMetrics(monitor: RunMonitor, now: () => number): Registry {
     })
   }
   for (const metric of runMetricTable) add(metric, registry, () => metric.samples(monitor))
+  for (const metric of ruleMetricTable) add(metric, registry, () => metric.samples(rules))
   const duration = new Histogram({
     name: 'tocsin_checkpoint_duration_seconds',
     help: 'From the barrier of a checkpoint until it is durable.',
@@ -47,6 +49,7 @@ interface MetricDeclaration {
 type JobMetric = MetricDeclaration & {
   readonly samples: (job: JobMetrics, now: number) => Samples
 }
+type RuleMetric = MetricDeclaration & { readonly samples: (rules: RuleSet) => Samples }
 type RunMetric = MetricDeclaration & { readonly samples: (monitor: RunMonitor) => Samples }
 
 function add(metric: MetricDeclaration, registry: Registry, samples: () => Samples): void {
@@ -246,6 +249,35 @@ const runMetricTable: readonly RunMetric[] = [
     help: 'Attempts of a sink that failed and were tried again.',
     labels: ['sink'],
     samples: ({ sinks }) => [...sinks].map(([sink, { retries }]) => [{ sink }, retries]),
+  },
+]
+
+const ruleMetricTable: readonly RuleMetric[] = [
+  {
+    kind: 'gauge',
+    name: 'tocsin_rules',
+    help: 'Rules that run.',
+    labels: ['mode'],
+    samples: ({ current }) =>
+      ['live', 'shadow', 'disabled'].map((mode) => [
+        { mode },
+        current.filter(({ rule }) => rule.mode === mode).length,
+      ]),
+  },
+  {
+    kind: 'counter',
+    name: 'tocsin_rule_reloads_total',
+    help: 'Looks at the rules on disk, by what became of them.',
+    labels: ['outcome'],
+    samples: ({ reloads }) =>
+      Object.entries(reloads).map(([outcome, value]) => [{ outcome }, value] as const),
+  },
+  {
+    kind: 'gauge',
+    name: 'tocsin_rules_rejected',
+    help: '1: the rules on disk are not good, and those from before run.',
+    labels: [],
+    samples: ({ lastReload }) => [[{}, Number(lastReload?.outcome === 'rejected')]],
   },
 ]
 
