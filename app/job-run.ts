@@ -2,6 +2,7 @@ import {
   alertDocument,
   type CheckedRule,
   createScannerDecoder,
+  type EventText,
   type ExpressionErrorReport,
   eventTextOf,
   type JobAlert,
@@ -40,6 +41,8 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  /** How events are shown in what is suppressed; default: as these rules may. */
+  readonly eventText?: EventText
   readonly onStarted?: (job: RunningJob) => void
   /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
   readonly onSourceProblem?: (split: string, problem: string | undefined) => void
@@ -62,7 +65,7 @@ export interface JobRun {
 export async function runJob(options: JobRunOptions): Promise<JobRun> {
   const { rules, streams, sideOutput, terminal, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
-  const eventText = eventTextOf(rules)
+  const eventText = options.eventText ?? eventTextOf(rules)
   const progress = new ProgressBar(terminal)
   let firstDeadLetter: RejectedEvent | null = null
   const log = options.log ?? talkLog(terminal)
