@@ -55,7 +55,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
   const delivery = new DurableDelivery(config.sinks, checkpoints, routing, sideOutput, log)
   const options = jobRunOptions(todo)
   const streams = [...options.streams].map(
-    ([name, stream]) => [name, replayableStream(stream, stateDirectory)] as const,
+    ([name, stream]) => [name, replayableStream(stream, stateDirectory, log)] as const,
   )
   try {
     const run = await runJob({
