@@ -1,18 +1,18 @@
 import type { CheckedRule, JobAlert } from '../src/index.ts'
 import type { SinkConfig } from './config.ts'
-import type { Terminal } from './terminal.ts'
+import type { Log } from './log.ts'
 
 /** Which alerts go to which sinks: those that their rules name; those of shadow rules go to none. */
 export class AlertRouting {
   readonly #defaults: readonly string[]
 
   /** Warns of rules whose alerts go nowhere. */
-  constructor(sinks: readonly SinkConfig[], rules: readonly CheckedRule[], terminal: Terminal) {
+  constructor(sinks: readonly SinkConfig[], rules: readonly CheckedRule[], log: Log) {
     this.#defaults = sinks.filter(({ isDefault }) => isDefault).map(({ name }) => name)
     const unheard = rules.filter(({ rule }) => rule.mode === 'live' && rule.alert.to === null)
     if (this.#defaults.length === 0 && unheard.length > 0) {
       const ids = unheard.map(({ rule }) => rule.id).join(', ')
-      terminal.say(`warning: no sink is marked default, and these rules name none: ${ids}\n`)
+      log.warn(`no sink is marked default, and these rules name none: ${ids}`)
     }
   }
 

@@ -2,11 +2,11 @@ import type { CarriedRule, CarryOver } from '../src/index.ts'
 
 /** What became of the state of each rule, a line each. */
 export function carryOverText({ rules, removedStreams, addedStreams }: CarryOver): string {
-  const lines = rules.map((rule) => `  ${ruleLine(rule)}`)
+  const lines = rules.map((rule) => ruleLine(rule))
   for (const stream of removedStreams) {
-    lines.push(`  - stream ${stream}: read no more, its position is dropped`)
+    lines.push(`- stream ${stream}: read no more, its position is dropped`)
   }
-  for (const stream of addedStreams) lines.push(`  + stream ${stream}: read from its beginning`)
+  for (const stream of addedStreams) lines.push(`+ stream ${stream}: read from its beginning`)
   return lines.map((line) => `${line}\n`).join('')
 }
 

@@ -56,8 +56,14 @@ function commandLine(terminal: Terminal, run: Run): Command {
 function addRunning(program: Command, terminal: Terminal, run: Run): void {
   program
     .command('run')
-    .description('run the streams of tocsin.yaml through its rules to its sinks, to their end')
+    .description('run the streams of tocsin.yaml through its rules to its sinks')
     .option('--config <file>', 'configuration (default: tocsin.yaml)')
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'how it tells of itself (default: json where a stream never ends and stderr is no terminal)',
+      ).choices(['pretty', 'json']),
+    )
     .action((options) =>
       run(async () => {
         const { runCommand } = await import('./command-run.ts')
@@ -311,9 +317,12 @@ function sayError(error: unknown, terminal: Terminal): void {
   const label = paint('error:', 'red', terminal.colors.say)
   const { name, code, message, stack } = error as Error & { readonly code?: string }
   if (name === 'InvalidInput') terminal.say(`${message}\n`)
-  else if (name === 'TocsinError' && code !== 'ASSERTION') {
+  else if (toldErrors.includes(name) && code !== 'ASSERTION') {
     terminal.say(`${label} ${message} (${code})\n`)
   } else {
     terminal.say(`${label} a bug in Tocsin, please report it with the input: ${stack}\n`)
   }
 }
+
+/** Errors that say what is wrong, by name: their classes are not loaded for the sake of a message. */
+const toldErrors = ['TocsinError', 'ConnectorError', 'PartialWriteError']

@@ -1,20 +1,26 @@
-import type { StopSignal } from '../src/index.ts'
+import { doneBefore, type StopSignal } from '../src/index.ts'
 import { AlertRouting } from './alert-routing.ts'
+import type { Config } from './config.ts'
 import { runDurably } from './durable-run.ts'
-import { type ExitCode, exitCodes } from './exit-code.ts'
+import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
+import { hostClock } from './host.ts'
 import { withInterrupt } from './interrupt.ts'
 import type { JobRun } from './job-run.ts'
-import { loadRulesToRun, surroundingsOf } from './load-rules.ts'
-import { talkLog } from './log.ts'
+import { InvalidInput, loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import { jsonLog, type Log, type LogFormat, talkLog } from './log.ts'
 import { runPlainly } from './plain-run.ts'
 import { readConfig } from './read-config.ts'
-import type { RunDone } from './run-to-do.ts'
+import { openRunApi } from './run-api.ts'
+import { RunMonitor } from './run-monitor.ts'
+import { isBounded, type RunDone, type RunToDo } from './run-to-do.ts'
 import { ownStateFolder, type StateFolder } from './state-folder.ts'
 import { runSummary, summaryText } from './summary.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface RunOptions {
   readonly config?: string
+  /** Default: `json` for a run that stays while stderr is no terminal; else `pretty`. */
+  readonly logFormat?: LogFormat
 }
 
 /** How long a run that is to stop may wait for its last checkpoint and its sinks, ms. */
@@ -25,47 +31,92 @@ const stopGraceMs = 7000
  * stream has ended or it is asked to stop. What was left out lies in the state folder.
  */
 export function runCommand(options: RunOptions, terminal: Terminal): Promise<ExitCode> {
-  return withInterrupt(terminal, (stop) => runStreams(options, terminal, stop), stopGraceMs)
+  return withInterrupt(terminal, (stop) => runLogged(options, terminal, stop), stopGraceMs)
 }
 
-async function runStreams(
+/** What it fails with is a line of the log like all others. */
+async function runLogged(
   options: RunOptions,
   terminal: Terminal,
   stop: StopSignal,
 ): Promise<ExitCode> {
   const config = readConfig(options.config, terminal)
-  const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
-  const routing = new AlertRouting(config.sinks, rules, terminal)
-  const folder = await ownStateFolder(config.stateDirectory, (text) => terminal.say(text))
+  const isTalk = isBounded(config) || terminal.progressColumns !== null
+  const format = options.logFormat ?? (isTalk ? 'pretty' : 'json')
+  if (format === 'pretty') {
+    return await runStreams(config, terminal, stop, talkLog(terminal))
+  }
+  const log = jsonLog(terminal, config.conceal)
   try {
-    const todo = { config, rules, routing, terminal, log: talkLog(terminal) }
-    const { exitCode, run } = await runWhileOwned(folder, stop, (own) =>
-      config.checkpoints === null
-        ? runPlainly({ ...todo, stop: own })
-        : runDurably({ ...todo, stop: own, control: folder.control }, config.checkpoints),
-    )
-    if (exitCode !== exitCodes.interrupted) saySummary(run, terminal)
-    return exitCode
+    return await runStreams(config, { ...terminal, progressColumns: null }, stop, log)
+  } catch (error) {
+    logFailure(error, log)
+    return exitCodeOf(error)
+  }
+}
+
+function logFailure(error: unknown, log: Log): void {
+  if (error instanceof InvalidInput) {
+    for (const { message, ...place } of error.problems) log.error(message, place)
+    return
+  }
+  const { code, message, stack } = error as Error & { readonly code?: string }
+  log.error(message, code === undefined || code === 'ASSERTION' ? { stack } : { code })
+}
+
+async function runStreams(
+  config: Config,
+  terminal: Terminal,
+  stop: StopSignal,
+  log: Log,
+): Promise<ExitCode> {
+  const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
+  const routing = new AlertRouting(config.sinks, rules, log)
+  const { checkpoints } = config
+  const monitor = new RunMonitor({
+    now: () => hostClock.now(),
+    checkpointAgeMsMax: checkpoints === null ? null : Math.max(30_000, 10 * checkpoints.intervalMs),
+  })
+  stop.asked.addEventListener('abort', () => monitor.stopping(), { once: true })
+  const folder = await ownStateFolder(config.stateDirectory, (text) => log.info(text.trimEnd()))
+  try {
+    const api = await openRunApi(config, monitor, log)
+    try {
+      const todo = { config, rules, routing, terminal, log, monitor, stop }
+      const { exitCode, run } = await runWhileOwned(folder, todo)
+      if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
+      return exitCode
+    } finally {
+      if (api !== null) await doneBefore(stop.overdue, api.close())
+    }
   } finally {
     await folder.close()
   }
 }
 
 /** An instance that has lost its state folder ends at once, and leaves no checkpoint there. */
-async function runWhileOwned(
-  { lost }: StateFolder,
-  stop: StopSignal,
-  work: (stop: StopSignal) => Promise<RunDone>,
-): Promise<RunDone> {
+async function runWhileOwned(folder: StateFolder, todo: RunToDo): Promise<RunDone> {
+  const { lost, control } = folder
+  const { config, stop } = todo
   const gone = new AbortController()
   lost.catch(() => gone.abort())
   const asked = AbortSignal.any([stop.asked, gone.signal])
   const overdue = AbortSignal.any([stop.overdue, gone.signal])
-  return await Promise.race([work({ asked, overdue }), lost])
+  const own = { ...todo, stop: { asked, overdue } }
+  const running =
+    config.checkpoints === null
+      ? runPlainly(own)
+      : runDurably({ ...own, control }, config.checkpoints)
+  return await Promise.race([running, lost])
 }
 
 /** A sink may be stdout: what a run has to say of itself is talk. */
-function saySummary({ summary, elapsedMs }: JobRun, terminal: Terminal): void {
+function tellSummary({ summary, elapsedMs }: JobRun, { terminal, log }: RunToDo): void {
+  const told = runSummary(summary, elapsedMs)
+  if (log.format === 'json') {
+    log.info('summary', { summary: told })
+    return
+  }
   const talk: Terminal = { ...terminal, colors: { ...terminal.colors, print: terminal.colors.say } }
-  terminal.say(summaryText(runSummary(summary, elapsedMs), talk))
+  terminal.say(summaryText(told, talk))
 }

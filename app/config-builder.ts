@@ -23,6 +23,7 @@ import type {
 } from './config.ts'
 import { sinkNames, sourceNames } from './config-schema.ts'
 import type { ConfigSources } from './config-sources.ts'
+import { defaultListenAddress, type ListenAddress, parseListenAddress } from './listen-address.ts'
 
 /** A map of a configuration. */
 export type Section = Readonly<Record<string, unknown>>
@@ -63,12 +64,20 @@ export class ConfigBuilder {
       sorterCapBytes: this.#byteSize('state', state, 'sorter_cap'),
       sideOutput: this.#sideOutput('state.side_output', sectionOf(state.side_output)),
       checkpoints: state.backend === 'rocksdb' ? this.#checkpoints(state) : null,
+      api: root.api === undefined ? null : this.#api(sectionOf(root.api)),
     }
+  }
+
+  #api({ listen }: Section): ListenAddress {
+    if (typeof listen !== 'string' || !this.#isSound('api.listen')) return defaultListenAddress
+    const parsed = parseListenAddress(listen)
+    if (!('problem' in parsed)) return parsed
+    this.#report('api.listen', parsed.problem)
+    return defaultListenAddress
   }
 
   #stream(name: string, value: Section): StreamConfig[] {
     const path = joinPath('streams', name)
-    const time = this.#time(joinPath(path, 'time'), sectionOf(value.time))
     const schema = this.#schema(joinPath(path, 'schema'), value.schema)
     const sourcePath = joinPath(path, 'source')
     const source = this.#connector(sourcePath, sectionOf(value.source), sourceNames.built)
@@ -76,13 +85,15 @@ export class ConfigBuilder {
     const made = this.#attempt(source?.path, () =>
       connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, context),
     )
+    const time = this.#time(joinPath(path, 'time'), sectionOf(value.time))
     if (source === undefined || made === undefined) return []
+    const idleAfterMs = time.idleAfterMs ?? (made.bounded ? null : endlessIdleAfterMs)
     return [
       {
         name,
         connector: source.name,
         source: made,
-        time,
+        time: { ...time, idleAfterMs },
         schema,
         partitionedBy: (value.partitioned_by as string | undefined) ?? null,
         redact: (value.redact as readonly string[] | undefined) ?? [],
@@ -123,18 +134,37 @@ export class ConfigBuilder {
     if (sink === undefined || made === undefined) return []
     const { createTwoPhaseCommit } = connectors.get(sink.name)?.sink ?? {}
     const { options } = sink
+    const isImmediate = value.delivery === 'immediate'
+    this.#checkDelivery(joinPath('sinks', name), value.delivery, sink.name)
     return [
       {
         name,
         connector: sink.name,
         sink: made,
         createTwoPhaseCommit:
-          createTwoPhaseCommit === undefined
+          createTwoPhaseCommit === undefined || isImmediate
             ? null
             : (job) => createTwoPhaseCommit(options, { directory, job, sink: name }),
+        isImmediate,
         isDefault: value.default === true,
       },
     ]
+  }
+
+  #checkDelivery(path: string, delivery: unknown, connector: string): void {
+    const at = joinPath(path, 'delivery')
+    const { createTwoPhaseCommit, showsAtEnd } = connectors.get(connector)?.sink ?? {}
+    if (delivery === 'immediate' && showsAtEnd === true) {
+      this.#report(at, `\`${connector}\` has no immediate delivery; leave \`delivery\` out`)
+    }
+    if (delivery !== 'exactly_once') return
+    const { backend } = sectionOf(sectionOf(this.#document.value).state)
+    if (createTwoPhaseCommit === undefined) {
+      const message = `\`${connector}\` takes alerts at least once; leave \`delivery\` out`
+      this.#report(at, message)
+    } else if (backend !== 'rocksdb') {
+      this.#report(at, '`exactly_once` needs checkpoints: `state: { backend: rocksdb }`')
+    }
   }
 
   #sideOutput(path: string, section: Section): SideOutputConfig {
@@ -148,6 +178,7 @@ export class ConfigBuilder {
     return {
       job: this.#job,
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
+      outboxCapBytes: this.#byteSize('state', state, 'outbox_cap'),
       retained: typeof state.retained === 'number' ? state.retained : 1,
     }
   }
@@ -214,6 +245,9 @@ export class ConfigBuilder {
     })
   }
 }
+
+/** Of streams that never end: a partition to which nothing is written must not hold time for ever. */
+const endlessIdleAfterMs = 60_000
 
 export function isSection(value: unknown): value is Section {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -87,8 +87,8 @@ const stream = keywords(
 const sink = connectorChoice(({ sink: side }) => side?.options, laterSinks, {
   default: described(flag, 'Whether alerts of rules without `to` go here; default false.', true),
   delivery: described(
-    notYet(oneOfWords('exactly_once', 'immediate')),
-    'Whether alerts wait for their checkpoint.',
+    oneOfWords('exactly_once', 'immediate'),
+    'With `backend: rocksdb`: `exactly_once` shows alerts with their checkpoint, each once; it is the default where the sink can. `immediate` sends them before it: sooner, and those since the last checkpoint once more after a crash.',
     'immediate',
   ),
 })
@@ -109,6 +109,11 @@ const state = keywords({
     byteSize,
     'What waits to be put in order of time may take so much; then partitions are paused; default `256MiB`.',
     '256MiB',
+  ),
+  outbox_cap: described(
+    byteSize,
+    'With `backend: rocksdb`: what waits for a sink that is away may take so much; then nothing more is read. Default `64MiB`.',
+    '64MiB',
   ),
   side_output: described(
     keywords({
@@ -135,6 +140,14 @@ const state = keywords({
   ),
 })
 
+const api = keywords({
+  listen: described(
+    text,
+    'Address and port; default `127.0.0.1:7474`. Others than this machine reach only what is said here.',
+    '127.0.0.1:7474',
+  ),
+})
+
 /** The JSON Schema (draft 2020-12) of `tocsin.yaml`, with the options of every connector. */
 export const configSchema: SchemaNode = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -152,7 +165,9 @@ export const configSchema: SchemaNode = {
       state: described(state, 'How state is kept.', { backend: 'memory' }),
       parallelism: described(count, 'Slots of this process; only 1 is built yet.', 1),
       tables: described(notYet(anything), 'Tables that rules look rows up in.', {}),
-      api: described(notYet(anything), 'The HTTP interface.', { listen: '127.0.0.1:7474' }),
+      api: described(api, 'The HTTP interface of a run: health and metrics.', {
+        listen: '127.0.0.1:7474',
+      }),
     },
     ['streams'],
   ),

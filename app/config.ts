@@ -16,6 +16,7 @@ import { ConfigBuilder, isSection, sectionOf } from './config-builder.ts'
 import { resolveReferences } from './config-references.ts'
 import { configSchema, sinkNames, sourceNames } from './config-schema.ts'
 import { type ConfigSources, hostConfigSources } from './config-sources.ts'
+import type { ListenAddress } from './listen-address.ts'
 
 /** A stream as configured; relative paths are resolved. */
 export interface StreamConfig {
@@ -48,8 +49,10 @@ export interface SinkConfig {
   readonly name: string
   readonly connector: string
   readonly sink: Sink
-  /** Its exactly-once form for a job; `null`: it has none. */
+  /** Its exactly-once form for a job; `null`: it has none, or is to send immediately. */
   readonly createTwoPhaseCommit: ((job: string) => TwoPhaseCommitSink) | null
+  /** Whether alerts are sent before their checkpoint. */
+  readonly isImmediate: boolean
   /** Whether alerts of rules that name no sink go here. */
   readonly isDefault: boolean
 }
@@ -67,6 +70,8 @@ export interface Config {
   readonly sideOutput: SideOutputConfig
   /** `null`: what a run knows ends with its process. */
   readonly checkpoints: CheckpointConfig | null
+  /** `null`: a run has no HTTP interface. */
+  readonly api: ListenAddress | null
   /** Takes secrets out of what is said. */
   readonly conceal: (text: string) => string
 }
@@ -81,6 +86,8 @@ export interface CheckpointConfig {
   /** The job's name. */
   readonly job: string
   readonly intervalMs: number
+  /** Bytes of alerts that wait for a sink, from which on nothing is read; `null`: the default. */
+  readonly outboxCapBytes: number | null
   /** Checkpoints that are kept, the newest one included. */
   readonly retained: number
 }
@@ -183,7 +190,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval', 'retained']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap', 'retained']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { durableState } from '../connectors/registry.ts'
 import {
-  type ConnectorError,
   ingestLogSource,
   type JobAlert,
   type JobDurability,
@@ -9,37 +8,34 @@ import {
   Outbox,
   type TocsinError,
 } from '../src/index.ts'
-import type { AlertRouting } from './alert-routing.ts'
 import { carryOverText } from './carry-over-text.ts'
 import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
-import type { CheckpointConfig, Config, SinkConfig } from './config.ts'
+import type { CheckpointConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
 import type { Log } from './log.ts'
+import { retryListener } from './retry-listener.ts'
+import type { RunToDo } from './run-to-do.ts'
 import type { SideOutputStore } from './side-output-store.ts'
 
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
+  readonly #todo: RunToDo
   readonly #outboxes: ReadonlyMap<string, Outbox>
-  readonly #routing: AlertRouting
-  #checkpoint = 0
 
   constructor(
-    sinks: readonly SinkConfig[],
-    { job }: CheckpointConfig,
-    routing: AlertRouting,
+    todo: RunToDo,
+    { job, outboxCapBytes }: CheckpointConfig,
     sideOutput: SideOutputStore,
-    log: Log,
   ) {
-    this.#routing = routing
+    this.#todo = todo
     this.#outboxes = new Map(
-      sinks.map(({ name, sink, createTwoPhaseCommit }) => {
+      todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
           createTwoPhaseCommit === null
-            ? ({ kind: 'at_least_once', sink } as const)
+            ? ({ kind: isImmediate ? 'immediate' : 'at_least_once', sink } as const)
             : ({ kind: 'exactly_once', sink: createTwoPhaseCommit(job) } as const)
-        const onRetry = ({ message }: ConnectorError, waitMs: number) =>
-          log.warn(`${message}; trying again in ${waitMs} ms`, { sink: name })
+        const onRetry = retryListener(name, todo)
         const outbox = new Outbox({
           name,
           delivery,
@@ -48,6 +44,7 @@ export class DurableDelivery {
           random: hostRandom,
           onRetry,
           onUndelivered: (alerts) => sideOutput.undelivered(name, alerts),
+          ...(outboxCapBytes === null ? {} : { bytesMax: outboxCapBytes }),
         })
         return [name, outbox]
       }),
@@ -58,26 +55,21 @@ export class DurableDelivery {
     return this.#outboxes
   }
 
-  /** The newest checkpoint that is durable; 0: none is. */
-  get checkpoint(): number {
-    return this.#checkpoint
-  }
-
   /** Stages alerts in the turn of the caller. */
   async stage(alerts: readonly JobAlert[]): Promise<void> {
-    for (const [name, own] of this.#routing.bySink(alerts)) {
+    for (const [name, own] of this.#todo.routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       for (const { alert, document } of own) outbox?.stage({ id: alert.id, document: document() })
     }
   }
 
   durability(
-    { stateDirectory }: Config,
     { intervalMs, retained }: CheckpointConfig,
     sideOutput: SideOutputStore,
-    log: Log,
     control: ControlSocket,
   ): JobDurability {
+    const { config, log, monitor } = this.#todo
+    const { stateDirectory } = config
     return {
       ...durableState,
       directory: checkpointsIn(stateDirectory),
@@ -86,16 +78,16 @@ export class DurableDelivery {
       intervalMs,
       retained,
       sideOutput: sideOutput.log,
-      onStalled: ({ message }: TocsinError, waitMs) =>
+      onStalled: (failure: TocsinError, waitMs) => {
+        monitor.checkpointStalled(failure)
         log.warn(
-          `no checkpoint can be taken, and nothing more is read: ${message}; ` +
+          `no checkpoint can be taken, and nothing more is read: ${failure.message}; ` +
             `trying again in ${waitMs} ms`,
-        ),
-      onCompleted: ({ number }) => {
-        this.#checkpoint = number
+        )
       },
+      onCompleted: (completed) => monitor.checkpointCompleted(completed),
       onRestored: (checkpoint, isFinished) => {
-        this.#checkpoint = checkpoint
+        monitor.checkpointRestored(checkpoint)
         if (isFinished) {
           log.info(
             `the job has come to its end at checkpoint ${checkpoint}; to run it anew, take another ` +
@@ -113,7 +105,9 @@ export class DurableDelivery {
           { checkpoint, damaged },
         ),
       onCarriedOver: (carryOver) =>
-        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`),
+        log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`, {
+          ...carryOver,
+        }),
     }
   }
 

@@ -28,7 +28,7 @@ export async function runDurably(
   checkpoints: CheckpointConfig,
   restartOptions: RestartStrategyOptions = {},
 ): Promise<RunDone> {
-  const { stop, log } = todo
+  const { stop, log, monitor } = todo
   const restarts = new RestartStrategy(restartOptions)
   for (;;) {
     const startedAt = performance.now()
@@ -38,6 +38,7 @@ export async function runDurably(
       if (!isOurFault(failure) || !canOpenAgain(todo) || stop.asked.aborted) throw failure
       const waitMs = restarts.next(performance.now() - startedAt)
       if (waitMs === null) throw failure
+      monitor.jobRestarting()
       log.warn(
         `a bug in Tocsin, please report it: ${(failure as Error).stack ?? String(failure)}\n` +
           `starting again from the last checkpoint in ${waitMs} ms (restart ${restarts.restarts})`,
@@ -49,10 +50,11 @@ export async function runDurably(
 }
 
 async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Promise<RunDone> {
-  const { config, log, routing, stop, control } = todo
+  const { config, log, monitor, stop, control } = todo
   const { stateDirectory } = config
   const sideOutput = await openSideOutputStore(config, log)
-  const delivery = new DurableDelivery(config.sinks, checkpoints, routing, sideOutput, log)
+  const delivery = new DurableDelivery(todo, checkpoints, sideOutput)
+  monitor.jobStarting(delivery.outboxes)
   const options = jobRunOptions(todo)
   const streams = [...options.streams].map(
     ([name, stream]) => [name, replayableStream(stream, stateDirectory, log)] as const,
@@ -63,7 +65,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(config, checkpoints, sideOutput, log, control),
+      durability: delivery.durability(checkpoints, sideOutput, control),
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
@@ -71,8 +73,9 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
   }
 }
 
-function sayEnd({ summary }: JobRun, { outboxes, checkpoint }: DurableDelivery, todo: RunToDo) {
+function sayEnd({ summary }: JobRun, { outboxes }: DurableDelivery, todo: RunToDo) {
   const { log } = todo
+  const { checkpoint } = todo.monitor
   const goingOn = 'the next run goes on from there'
   switch (summary.end) {
     case 'ended':

@@ -10,6 +10,7 @@ import {
   type JobStream,
   type JobSummary,
   type RejectedEvent,
+  type RunningJob,
   runRuleJob,
   type SorterCapExceeded,
   type StopSignal,
@@ -18,6 +19,7 @@ import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputKeeper } from './side-output-store.ts'
+import { SourceProblems } from './source-problems.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface JobRunOptions {
@@ -38,6 +40,9 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  readonly onStarted?: (job: RunningJob) => void
+  /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
+  readonly onSourceProblem?: (split: string, problem: string | undefined) => void
   /** Called after each batch, once its alerts are delivered. */
   readonly onProgress?: (progress: JobProgress) => void
   /** Only events in [from, to) count, epoch ms. */
@@ -65,6 +70,7 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     progress.clear()
     log.warn(text)
   }
+  const sourceProblems = new SourceProblems({ warn, info: (text) => log.info(text) })
   const startedAt = performance.now()
   try {
     const summary = await runRuleJob({
@@ -85,16 +91,17 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       onExpressionError: (report) => {
         warn(expressionErrorText(report))
       },
+      onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
+        sourceProblems.note(stream, partition, problem)
+      },
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
         options.onProgress?.(state)
       },
       stop: options.stop,
-      onSourceProblem: ({ stream, partition }, problem) => {
-        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
-        else log.info(`${stream}/${partition} is read again`, { stream, partition })
-      },
+      onStarted: (job) => options.onStarted?.(job),
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
       ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),

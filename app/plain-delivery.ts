@@ -1,7 +1,8 @@
-import { type ConnectorError, type JobAlert, Outbox, type Sink } from '../src/index.ts'
+import { type JobAlert, Outbox, type Sink } from '../src/index.ts'
 import type { AlertRouting } from './alert-routing.ts'
-import type { SinkConfig } from './config.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
+import { retryListener } from './retry-listener.ts'
+import type { RunToDo } from './run-to-do.ts'
 import type { SideOutputStore } from './side-output-store.ts'
 
 /**
@@ -15,17 +16,14 @@ export class PlainDelivery {
   /** Batches of alerts, as an outbox counts checkpoints. */
   #batches = 0
 
-  constructor(
-    sinks: readonly SinkConfig[],
-    routing: AlertRouting,
-    sideOutput: SideOutputStore,
-    onRetry: (failure: ConnectorError, waitMs: number) => void,
-  ) {
-    this.#routing = routing
+  constructor(todo: RunToDo, sideOutput: SideOutputStore) {
+    const { sinks } = todo.config
+    this.#routing = todo.routing
     this.#sinks = sinks.map(({ sink }) => sink)
     this.#outboxes = new Map(
       sinks.map(({ name, sink }) => {
         const delivery = { kind: 'at_least_once', sink } as const
+        const onRetry = retryListener(name, todo)
         const outbox = new Outbox({
           name,
           delivery,

@@ -10,13 +10,12 @@ import { openSideOutputStore, type SideOutputStore } from './side-output-store.t
  * process. A file of alerts is shown at the end; by a run that was to come to one and has not, never.
  */
 export async function runPlainly(todo: RunToDo): Promise<RunDone> {
-  const { config, log, routing, stop } = todo
+  const { config, log, monitor, stop } = todo
   warnOfLoss(todo)
   // Opened first: sinks may lie in the folder of the state.
   const sideOutput = await openSideOutputStore(config, log)
-  const delivery = new PlainDelivery(config.sinks, routing, sideOutput, ({ message }, waitMs) =>
-    log.warn(`${message}; trying again in ${waitMs} ms`),
-  )
+  const delivery = new PlainDelivery(todo, sideOutput)
+  monitor.jobStarting(delivery.outboxes)
   try {
     await doneBefore(stop.asked, delivery.open())
     const run = await runJob({

@@ -5,6 +5,7 @@ import type { ExitCode } from './exit-code.ts'
 import type { JobRun, JobRunOptions } from './job-run.ts'
 import type { Log } from './log.ts'
 import { jobStream } from './replay-streams.ts'
+import type { RunMonitor } from './run-monitor.ts'
 import type { Terminal } from './terminal.ts'
 
 /** A configuration that is to be run, with all that it takes. */
@@ -15,6 +16,7 @@ export interface RunToDo {
   readonly terminal: Terminal
   readonly stop: StopSignal
   readonly log: Log
+  readonly monitor: RunMonitor
 }
 
 /** A run that has come to its end, and what that means to a shell. */
@@ -24,13 +26,15 @@ export interface RunDone {
 }
 
 /** What a job is told, however it is run. */
-export function jobRunOptions({ config, rules, terminal, stop, log }: RunToDo) {
+export function jobRunOptions({ config, rules, terminal, stop, log, monitor }: RunToDo) {
   return {
     rules,
     streams: new Map(config.streams.map((stream) => [stream.name, jobStream(stream)])),
     terminal,
     stop,
     log,
+    onStarted: (job) => monitor.jobStarted(job),
+    onSourceProblem: (split, problem) => monitor.sourceProblem(split, problem),
     showsProgress: isBounded(config),
     sorterCapBytes: config.sorterCapBytes,
   } satisfies Partial<JobRunOptions>

@@ -16,6 +16,8 @@ export interface RejectedRow {
   readonly cause?: DeadLetterCause
   readonly stream: string
   readonly partition: number
+  /** What the outside calls the partition. */
+  readonly origin?: Readonly<Record<string, string | number>>
   readonly offset: number
   readonly reason: string
   readonly raw?: string

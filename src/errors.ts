@@ -30,6 +30,7 @@ export const errorCodes = {
   CHECKPOINT_CORRUPT: 'a part of a checkpoint is damaged, or of a version that is not known',
   SAVEPOINT_INVALID: 'a file is no savepoint, is damaged, or of a version that is not known',
   INGEST_LOG_CORRUPT: 'a part of the ingest log that had been made durable is damaged',
+  API_UNAVAILABLE: 'the address of the HTTP interface cannot be used',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',
 } as const
 export type ErrorCode = keyof typeof errorCodes

@@ -22,7 +22,13 @@ export type {
 } from './connector/connector.ts'
 export { parseDuration } from './connector/duration.ts'
 export type { Sink, SinkAlert } from './connector/sink.ts'
-export type { PollResult, Source, SourcePosition, SourceReader } from './connector/source.ts'
+export type {
+  HistoryRange,
+  PollResult,
+  Source,
+  SourcePosition,
+  SourceReader,
+} from './connector/source.ts'
 export type { Marker, TwoPhaseCommitSink } from './connector/two-phase-commit-sink.ts'
 export { createScannerDecoder } from './decode/json-scanner.ts'
 export { ConnectorError, type ErrorCode, errorCodes, TocsinError } from './errors.ts'
@@ -48,6 +54,7 @@ export type { CheckedRule } from './rule/expression-check.ts'
 export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
 export type { CheckpointCopier, CheckpointCopy, JobDurability } from './rule/job-checkpoints.ts'
+export type { JobMetrics, SplitMetrics } from './rule/job-metrics.ts'
 export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
 export { type ChangedRule, diffRules, type RuleDiff } from './rule/rule-diff.ts'

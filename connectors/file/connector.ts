@@ -48,6 +48,7 @@ export const fileConnector: Connector = {
       required: ['path'],
       additionalProperties: false,
     },
+    showsAtEnd: true,
     create: ({ path }, { directory }) => new FileSink(resolve(directory, path as string)),
     createTwoPhaseCommit: ({ path }, { directory, job }) =>
       new TwoPhaseCommitFileSink(nodeFileSystem, resolve(directory, path as string), job),

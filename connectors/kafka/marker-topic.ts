@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Admin, type Message } from 'kafkajs'
 import protocolErrors from 'kafkajs/src/protocol/error.js'
 import { ConnectorError, TocsinError } from '../../src/errors.ts'
@@ -37,7 +38,8 @@ export class MarkerTopic {
   async ensure(admin: Admin): Promise<void> {
     const wanted = { topic: this.name, numPartitions: 1, configEntries: settings }
     try {
-      await admin.createTopics({ topics: [wanted], waitForLeaders: true })
+      const isNew = await admin.createTopics({ topics: [wanted], waitForLeaders: false })
+      if (isNew) await this.#untilKnown(admin)
     } catch (error) {
       // Whoever may not create topics may still use one that is there.
       if (!isRefusal(error) || !(await admin.listTopics()).includes(this.name)) throw error
@@ -58,6 +60,21 @@ export class MarkerTopic {
         'to compact, or choose another `marker_topic`',
       { retryable: false },
     )
+  }
+
+  /** A broker may not have heard yet of a topic that was just created. */
+  async #untilKnown(admin: Admin): Promise<void> {
+    const giveUpAt = performance.now() + createdMsMax
+    for (;;) {
+      try {
+        const { topics } = await admin.fetchTopicMetadata({ topics: [this.name] })
+        if (topics[0]?.partitions.every(({ leader }) => leader >= 0) === true) return
+        if (performance.now() > giveUpAt) return
+      } catch (error) {
+        if (performance.now() > giveUpAt) throw error
+      }
+      await sleep(createdPauseMs)
+    }
   }
 
   /** The record as it goes into the transaction that it marks. */
@@ -171,6 +188,8 @@ async function lastValueIn(batch: KafkaBatch, key: string): Promise<string | und
 
 const version = 1
 const fetchWaitMs = 100
+const createdMsMax = 10_000
+const createdPauseMs = 50
 const leaderNotAvailable = 5
 
 /** Small segments, cleaned soon: what is to be read at a start stays some MiB. */

@@ -1,5 +1,6 @@
 import type { Kafka, Producer } from 'kafkajs'
-import type { Sink } from '../../src/connector/sink.ts'
+import { PartialWriteError, type Sink } from '../../src/connector/sink.ts'
+import type { ConnectorError } from '../../src/errors.ts'
 import { alertRecord } from './alert-record.ts'
 import { AlertTopic } from './alert-topic.ts'
 import { clientRetry, kafkaClient } from './client-options.ts'
@@ -30,13 +31,20 @@ export class KafkaSink implements Sink {
   write(documents: readonly string[], ids: readonly string[] = []): Promise<void> {
     return this.#attempt(async () => {
       const producer = this.#producer ?? (await this.#connect())
-      const records = documents.map((document, index) =>
-        alertRecord({ id: ids[index] ?? '', document }, this.#topic.partitions),
-      )
+      const alerts = documents.map((document, index) => ({ id: ids[index] ?? '', document }))
+      const failures = new Map<number, ConnectorError>()
+      const records = alerts.flatMap((alert, index) => {
+        const refusal = this.#topic.refusalOf(alert)
+        if (refusal === undefined) return [alertRecord(alert, this.#topic.partitions)]
+        failures.set(index, refusal)
+        return []
+      })
       const { compression } = this.#options
       for (const messages of this.#topic.requests(records)) {
         await producer.send({ topic: this.#topic.name, messages: [...messages], compression })
       }
+      for (const refusal of failures.values())
+        throw new PartialWriteError(refusal.message, failures)
     })
   }
 
@@ -48,7 +56,12 @@ export class KafkaSink implements Sink {
     await withinMs(producer.disconnect(), 5000, () => undefined).catch(() => undefined)
   }
 
-  async #connect(): Promise<Producer> {
+  /** Asks a broker for the topic. */
+  checkConnection(): Promise<void> {
+    return this.#attempt(() => this.#look())
+  }
+
+  async #look(): Promise<void> {
     const admin = this.#kafka.admin({ retry: clientRetry })
     try {
       await admin.connect()
@@ -56,6 +69,10 @@ export class KafkaSink implements Sink {
     } finally {
       await admin.disconnect()
     }
+  }
+
+  async #connect(): Promise<Producer> {
+    await this.#look()
     const producer = this.#kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,

@@ -78,6 +78,10 @@ export class TwoPhaseCommitKafkaSink implements TwoPhaseCommitSink {
     })
   }
 
+  refusalOf(alert: SinkAlert): ConnectorError | undefined {
+    return this.#topic.refusalOf(alert)
+  }
+
   async close(): Promise<void> {
     await this.#discard()
   }

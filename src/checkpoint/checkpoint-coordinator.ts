@@ -13,7 +13,7 @@ export interface FrozenJob {
   readonly write?: () => Promise<void>
   /** Called once the checkpoint is durable, and again while it finds no space. */
   readonly keep: () => Promise<void>
-  /** Called after that. */
+  /** Called after that, and again while it finds no space. */
   readonly complete: () => Promise<void>
 }
 
@@ -29,6 +29,7 @@ export interface CompletedCheckpoint {
 export interface CheckpointCoordinatorOptions {
   readonly store: CheckpointStore
   readonly outboxes: ReadonlyMap<string, Outbox>
+  /** One that never goes back. */
   readonly clock: Clock
   readonly scheduler: Scheduler
   /** From the beginning of a checkpoint to that of the next one, ms. Default 1,000. */
@@ -93,7 +94,8 @@ export class CheckpointCoordinator {
     const flushed = this.#options.flush?.()
     if (flushed !== undefined) {
       flushed.catch(() => undefined)
-      await this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      const written = this.#untilThereIsSpace(() => this.#options.flush?.() ?? Promise.resolve())
+      if (!(await doneBefore(asked, written))) return
     }
     if (this.isDue()) this.#start(false)
   }
@@ -183,7 +185,7 @@ export class CheckpointCoordinator {
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
     }
     await this.#untilThereIsSpace(keep)
-    await complete()
+    await this.#untilThereIsSpace(complete)
   }
 
   /** What became of a write that failed is not known: the same one is written again. */

@@ -5,7 +5,7 @@ import {
   type SinkAlert,
 } from '../connector/sink.ts'
 import { ConnectorError } from '../errors.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
 
 /** An alert that is given up: its sink will not get it. */
 export interface UndeliveredAlert {
@@ -38,13 +38,14 @@ interface Parcel {
   dueMs: number
 }
 
-interface QueuedAlert extends SinkAlert {
-  readonly checkpoint: number
+interface QueuedAlert {
+  readonly alert: SinkAlert
+  readonly progress: CheckpointProgress
 }
 
 /** What has become of the alerts of a checkpoint. */
 interface CheckpointProgress {
-  left: number
+  readonly left: Set<SinkAlert>
   readonly undelivered: UndeliveredAlert[]
 }
 
@@ -58,7 +59,7 @@ const sleepMsMax = 1000
 const retryAfterMsMax = 3_600_000
 
 /**
- * Alerts of durable checkpoints on their way to a sink that takes them at least once, in their order
+ * Alerts on their way to a sink that takes them at least once, by their checkpoints, in their order
  * but for those that have to wait: an alert that the sink does not take holds up no other. When a
  * write fails as a whole, the sink is away: then one alert at a time tries whether it is back.
  */
@@ -80,21 +81,24 @@ export class DeliveryQueue {
   #wake: (() => void) | null = null
 
   constructor(options: DeliveryQueueOptions) {
-    this.#options = options
+    this.#options = { ...options, clock: steadyClock(options.clock) }
     this.#policy = options.sink.policy ?? {}
   }
 
+  /** Whether nothing waits to be written. */
   get isEmpty(): boolean {
-    return this.#progress.size === 0
+    return this.#parcels.size === 0 && this.#forming.length === 0
   }
 
-  /** Takes the alerts of a durable checkpoint, at least one. */
+  /** Takes alerts of a checkpoint, at least one; some may have come before. */
   add(checkpoint: number, alerts: readonly SinkAlert[]): void {
-    this.#progress.set(checkpoint, { left: alerts.length, undelivered: [] })
+    const progress = this.#progress.get(checkpoint) ?? { left: new Set(), undelivered: [] }
+    this.#progress.set(checkpoint, progress)
     const now = this.#options.clock.now()
     const { digest } = this.#policy
     for (const alert of alerts) {
-      const queued = { ...alert, checkpoint }
+      progress.left.add(alert)
+      const queued = { alert, progress }
       if (digest === undefined) {
         this.#parcels.add({ alerts: [queued], sinceMs: now, attempts: 0, dueMs: now })
         continue
@@ -108,13 +112,27 @@ export class DeliveryQueue {
   /** The alerts of a checkpoint that were given up, once nothing of it is left; else undefined. */
   doneWith(checkpoint: number): readonly UndeliveredAlert[] | undefined {
     const progress = this.#progress.get(checkpoint)
-    return progress?.left === 0 ? progress.undelivered : undefined
+    return progress?.left.size === 0 ? progress.undelivered : undefined
+  }
+
+  /** The alerts of a checkpoint that the sink has not taken: they wait, or were given up. */
+  untakenOf(checkpoint: number): readonly SinkAlert[] {
+    const { left = [], undelivered = [] } = this.#progress.get(checkpoint) ?? {}
+    return [...undelivered.map(({ alert }) => alert), ...left]
+  }
+
+  /** The alerts of one checkpoint belong to another one from now on. */
+  renumber(from: number, to: number): void {
+    const progress = this.#progress.get(from)
+    if (progress === undefined) return
+    this.#progress.delete(from)
+    this.#progress.set(to, progress)
   }
 
   /** Forgets a checkpoint that is done with. */
   remove(checkpoint: number): void {
     this.#progress.delete(checkpoint)
-    if (this.isEmpty) this.#isUrgent = false
+    if (this.#progress.size === 0) this.#isUrgent = false
   }
 
   /** Ends a wait: something has changed. */
@@ -138,7 +156,7 @@ export class DeliveryQueue {
     const dueMs = this.#nextDueMs(now)
     if (dueMs > now) return await this.wait(dueMs - now)
     const due = this.#takeDue(now)
-    const alerts = due.flatMap((parcel) => parcel.alerts)
+    const alerts = due.flatMap((parcel) => parcel.alerts.map(({ alert }) => alert))
     try {
       await this.#options.sink.write(
         alerts.map(({ document }) => document),
@@ -258,19 +276,14 @@ export class DeliveryQueue {
   #giveUp(parcel: Parcel, failure: ConnectorError): void {
     if (!this.#options.givesUp) throw failure
     const { attempts } = parcel
-    for (const alert of parcel.alerts) {
-      const { id, document, checkpoint } = alert
-      const undelivered = { alert: { id, document }, failure, attempts }
-      this.#progress.get(checkpoint)?.undelivered.push(undelivered)
+    for (const { alert, progress } of parcel.alerts) {
+      progress.undelivered.push({ alert, failure, attempts })
     }
     this.#finish(parcel)
   }
 
   #finish(parcel: Parcel): void {
     this.#parcels.delete(parcel)
-    for (const { checkpoint } of parcel.alerts) {
-      const progress = this.#progress.get(checkpoint)
-      if (progress !== undefined) progress.left--
-    }
+    for (const { alert, progress } of parcel.alerts) progress.left.delete(alert)
   }
 }

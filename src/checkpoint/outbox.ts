@@ -6,10 +6,13 @@ import { DeliveryQueue, type UndeliveredAlert } from './delivery-queue.ts'
 import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
 import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
 
-/** How alerts reach a sink: with its own marker, or at least once. */
+/**
+ * How alerts reach a sink: with its own marker, or at least once; then with their checkpoint, or
+ * `immediate`, before it: sooner, and once more after a crash.
+ */
 export type Delivery =
   | { readonly kind: 'exactly_once'; readonly sink: TwoPhaseCommitSink }
-  | { readonly kind: 'at_least_once'; readonly sink: Sink }
+  | { readonly kind: 'at_least_once' | 'immediate'; readonly sink: Sink }
 
 export interface OutboxOptions {
   /** What messages call the sink. */
@@ -28,10 +31,9 @@ export interface OutboxOptions {
   /** Told of each failure that is tried again, and after how long. */
   readonly onRetry?: (failure: ConnectorError, waitMs: number) => void
   /**
-   * Takes the alerts of a checkpoint that an at-least-once sink will not get, by its policy or since
-   * it refuses them; called in the turn from which on `committed` covers that checkpoint. False: they
-   * cannot be kept now, and are offered again. Default: nothing is given up, and a refusal fails the
-   * job.
+   * Takes the alerts of a checkpoint that the sink will not get, by its policy or since it refuses
+   * them; called in the turn from which on `committed` covers that checkpoint. False: they cannot be
+   * kept now, and are offered again. Default: nothing is given up, and a refusal fails the job.
    */
   readonly onUndelivered?: (undelivered: readonly UndeliveredAlert[]) => boolean
 }
@@ -56,6 +58,8 @@ export interface RestoredOutbox {
 
 interface FrozenAlerts extends StagedAlerts {
   readonly bytes: number
+  /** Whether its alerts are in the queue. */
+  isQueued: boolean
 }
 
 /**
@@ -70,6 +74,8 @@ export class Outbox {
     Pick<OutboxOptions, 'onRetry' | 'onUndelivered'>
   /** Of a sink that takes alerts at least once. */
   readonly #queue: DeliveryQueue | null
+  /** Whether alerts are sent as they are staged. */
+  readonly #isImmediate: boolean
   #staged: SinkAlert[] = []
   #stagedBytes = 0
   /** In order of checkpoint. */
@@ -97,6 +103,7 @@ export class Outbox {
       ...options,
     }
     this.#queue = queueOf(this.#options)
+    this.#isImmediate = options.delivery.kind === 'immediate'
     this.#closing = resolvable()
   }
 
@@ -158,12 +165,14 @@ export class Outbox {
     const { name, delivery } = this.#options
     if (delivery.kind === 'exactly_once') checkRestoredMarker(name, marker, checkpoint, committed)
     const done = marker?.checkpoint ?? committed
+    const known = committed ?? 0
     for (const { checkpoint: number, alerts } of staged.map(decodeStagedAlerts)) {
       if (number > checkpoint) {
         const message = `sink ${name}: checkpoint ${checkpoint} holds alerts of checkpoint ${number}`
         throw new TocsinError('CHECKPOINT_CORRUPT', message)
       }
       if (done === undefined || number > done) this.#freeze({ checkpoint: number, alerts })
+      else if (number > known) this.#freezeRefused({ checkpoint: number, alerts })
     }
     this.#frozen.sort((a, b) => a.checkpoint - b.checkpoint)
     this.#prepared = checkpoint
@@ -173,10 +182,15 @@ export class Outbox {
     this.#startCommitting()
   }
 
-  /** Takes an alert; it becomes visible with the next checkpoint. */
+  /** Takes an alert; it becomes visible with the next checkpoint, or, if it is `immediate`, soon. */
   stage(alert: SinkAlert): void {
     this.#staged.push(alert)
     this.#stagedBytes += bytesOf(alert)
+    if (!this.#isImmediate) return
+    this.#queue?.add(stagedNumber, [alert])
+    this.#queue?.wake()
+    // What it fails with is thrown by `prepareCommit`.
+    this.#startCommitting().catch(() => undefined)
   }
 
   /**
@@ -194,8 +208,14 @@ export class Outbox {
     const frozen = { checkpoint, alerts: this.#staged }
     this.#staged = []
     this.#stagedBytes = 0
-    this.#freeze(frozen)
-    return { staged: encodeStagedAlerts(frozen), committed }
+    this.#freeze(frozen, this.#isImmediate)
+    if (!this.#isImmediate) return { staged: encodeStagedAlerts(frozen), committed }
+    this.#queue?.renumber(stagedNumber, checkpoint)
+    const alerts = this.#queue?.untakenOf(checkpoint) ?? []
+    // Of those that are taken only the checkpoint's number is of use, once the next one holds it.
+    this.#startCommitting().catch(() => undefined)
+    const staged = alerts.length === 0 ? undefined : encodeStagedAlerts({ checkpoint, alerts })
+    return { staged, committed }
   }
 
   /** The checkpoint did not become durable: its alerts go into the next one. */
@@ -207,6 +227,7 @@ export class Outbox {
     this.#frozenBytes -= last.bytes
     this.#staged = [...last.alerts, ...this.#staged]
     this.#stagedBytes += last.bytes
+    if (this.#isImmediate) this.#queue?.renumber(checkpoint, stagedNumber)
   }
 
   /**
@@ -245,10 +266,21 @@ export class Outbox {
     await this.#options.delivery.sink.close()
   }
 
-  #freeze(staged: StagedAlerts): void {
+  #freeze(staged: StagedAlerts, isQueued = false): void {
     const bytes = staged.alerts.reduce((sum, alert) => sum + bytesOf(alert), 0)
-    this.#frozen.push({ ...staged, bytes })
+    this.#frozen.push({ ...staged, bytes, isQueued })
     this.#frozenBytes += bytes
+  }
+
+  /** What is committed had perhaps left out alerts that were refused, and that nobody has kept yet. */
+  #freezeRefused({ checkpoint, alerts }: StagedAlerts): void {
+    const refused = alerts.filter((alert) => this.#refusalOf(alert) !== undefined)
+    if (refused.length > 0) this.#freeze({ checkpoint, alerts: refused })
+  }
+
+  #refusalOf(alert: SinkAlert): ConnectorError | undefined {
+    const { delivery } = this.#options
+    return delivery.kind === 'exactly_once' ? delivery.sink.refusalOf?.(alert) : undefined
   }
 
   #startCommitting(): Promise<void> {
@@ -271,6 +303,7 @@ export class Outbox {
       const next = this.#frozen[0]
       const due = next !== undefined && next.checkpoint <= this.#completed && this.#closed === null
       if (!due || !(await this.#retrying(() => this.#commit(next)))) break
+      if (!(await this.#giveUpRefused(next))) break
       this.#shift(next)
     }
     // In the same turn as the last look: what is completed from here on is looked at anew.
@@ -280,26 +313,23 @@ export class Outbox {
   /** The same for a sink that takes alerts at least once. */
   async #deliverAll(queue: DeliveryQueue): Promise<void> {
     await null
-    let queued = 0
     for (;;) {
-      for (const { checkpoint, alerts } of this.#frozen.slice(queued)) {
-        if (checkpoint > this.#completed) break
-        queue.add(checkpoint, alerts)
-        queued++
+      for (const frozen of this.#frozen) {
+        if (frozen.isQueued || frozen.checkpoint > this.#completed) continue
+        queue.add(frozen.checkpoint, frozen.alerts)
+        frozen.isQueued = true
       }
       let waitMs = 0
-      while (queued > 0 && waitMs === 0) {
-        const frozen = this.#frozen[0] as FrozenAlerts
+      while (this.#frozen[0]?.isQueued === true && waitMs === 0) {
+        const frozen = this.#frozen[0]
         const undelivered = queue.doneWith(frozen.checkpoint)
         if (undelivered === undefined) break
-        const isKept = undelivered.length === 0 || this.#options.onUndelivered?.(undelivered)
-        if (isKept === true) {
+        if (this.#keep(undelivered)) {
           queue.remove(frozen.checkpoint)
           this.#shift(frozen)
-          queued--
         } else waitMs = this.#options.waitMsMax
       }
-      if (this.#closed || queue.isEmpty) break
+      if (this.#closed || (waitMs === 0 && queue.isEmpty)) break
       if (waitMs > 0) await queue.wait(waitMs)
       else if (!this.#unsettled) await queue.step()
       else await this.#retrying(() => this.#settle().then(() => undefined))
@@ -315,15 +345,41 @@ export class Outbox {
       if (marker?.checkpoint === checkpoint) return
       if (marker?.checkpoint !== this.#committed) throw markerTakenOver(name, marker)
     }
+    if (checkpoint <= (this.#committed ?? 0)) return
+    const taken = alerts.filter((alert) => {
+      const refusal = this.#refusalOf(alert)
+      if (refusal !== undefined && this.#options.onUndelivered === undefined) throw refusal
+      return refusal === undefined
+    })
     this.#unsettled = true
-    await delivery.sink.commit(checkpoint, alerts)
+    await delivery.sink.commit(checkpoint, taken)
     this.#unsettled = false
+  }
+
+  /** Gives away what the sink has refused of a checkpoint; false: the outbox was closed before. */
+  async #giveUpRefused({ alerts }: FrozenAlerts): Promise<boolean> {
+    const refused = alerts.flatMap((alert) => {
+      const failure = this.#refusalOf(alert)
+      return failure === undefined ? [] : [{ alert, failure, attempts: 0 }]
+    })
+    while (!this.#keep(refused)) {
+      await Promise.race([
+        this.#options.scheduler.sleep(this.#options.waitMsMax),
+        this.#closing.promise,
+      ])
+      if (this.#closed !== null) return false
+    }
+    return true
+  }
+
+  #keep(undelivered: readonly UndeliveredAlert[]): boolean {
+    return undelivered.length === 0 || this.#options.onUndelivered?.(undelivered) === true
   }
 
   #shift({ bytes, checkpoint }: FrozenAlerts): void {
     this.#frozen.shift()
     this.#frozenBytes -= bytes
-    this.#committed = checkpoint
+    this.#committed = Math.max(checkpoint, this.#committed ?? 0)
   }
 
   async #settle(): Promise<Marker | undefined> {
@@ -354,7 +410,7 @@ export class Outbox {
 
 function queueOf(options: Omit<OutboxOptions, 'random'> & DeliveryTimes): DeliveryQueue | null {
   const { delivery, onUndelivered } = options
-  if (delivery.kind !== 'at_least_once') return null
+  if (delivery.kind === 'exactly_once') return null
   return new DeliveryQueue({
     ...options,
     sink: delivery.sink,
@@ -363,6 +419,9 @@ function queueOf(options: Omit<OutboxOptions, 'random'> & DeliveryTimes): Delive
 }
 
 type DeliveryTimes = Required<Pick<OutboxOptions, 'random' | 'firstWaitMs' | 'waitMsMax'>>
+
+/** By which the queue knows what is staged: checkpoints count from 1. */
+const stagedNumber = 0
 
 function bytesOf({ id, document }: SinkAlert): number {
   return Buffer.byteLength(id) + Buffer.byteLength(document)

@@ -47,6 +47,8 @@ export interface SourceConnector {
 export interface SinkConnector {
   readonly options: OptionSchema
   create(options: ConnectorOptions, context: ConnectorContext): Sink
+  /** Whether what `create` makes shows alerts only when it is closed. Default false. */
+  readonly showsAtEnd?: boolean
   /** The exactly-once form, where the system has one. */
   createTwoPhaseCommit?(options: ConnectorOptions, context: CommitContext): TwoPhaseCommitSink
 }

@@ -1,3 +1,4 @@
+import type { ConnectorError } from '../errors.ts'
 import type { SinkAlert } from './sink.ts'
 
 /** What a sink has committed for a job. */
@@ -36,11 +37,17 @@ export interface TwoPhaseCommitSink {
   /**
    * Makes the alerts visible and moves the marker to `checkpoint`, both or neither. Harmless for a
    * checkpoint that the marker covers.
-   * @param alerts at least one, in order
+   * @param alerts in order; none only where `refusalOf` refuses all of the checkpoint
    * @throws {ConnectorError} what happened is unknown until `init`; SINK_MARKER: a newer instance
    *   of the job has taken over
    */
   commit(checkpoint: number, alerts: readonly SinkAlert[]): Promise<void>
+  /**
+   * Why the system will never take this alert; undefined: it would. Asked after `init`; what is
+   * refused is given to no `commit`. It follows from the alert and from what `init` has learned, so
+   * that after a crash the same alerts are refused. Default: each is taken.
+   */
+  refusalOf?(alert: SinkAlert): ConnectorError | undefined
   /** Lets go of what is held outside. What was committed stays. */
   close(): Promise<void>
 }

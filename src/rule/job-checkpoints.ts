@@ -317,9 +317,10 @@ export class JobCheckpoints {
         await sideOutput?.complete()
         // What an older checkpoint goes on from must still be there.
         if (this.#passed.length < retained) return
-        for (const { reader, position } of this.#passed.shift() ?? []) {
+        for (const { reader, position } of this.#passed[0] ?? []) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }
+        this.#passed.shift()
       },
     }
   }

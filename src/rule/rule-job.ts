@@ -5,24 +5,20 @@ import { type ConnectorError, TocsinError } from '../errors.ts'
 import type { ExpressionEnvironment } from '../expression/expression-environment.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { SuppressedAlert } from '../operator/alert-operator.ts'
-import type { DeadLetterCause, RejectedEvent, SideOutput } from '../operator/side-output.ts'
-import type { SourceCounts, SourceOperator } from '../operator/source-operator.ts'
+import type { SideOutput } from '../operator/side-output.ts'
 import { openReaders, type StreamInput } from '../runtime/open-readers.ts'
 import { defaultSorterCapBytes, SorterCap, type SorterCapExceeded } from '../runtime/sorter-cap.ts'
 import type { SplitReader } from '../runtime/split-reader.ts'
 import { StreamTask } from '../runtime/stream-task.ts'
 import type { Alert } from '../stream/alert.ts'
 import type { Split } from '../stream/event.ts'
-import type { Clock, Scheduler } from '../time/clock.ts'
+import { type Clock, type Scheduler, steadyClock } from '../time/clock.ts'
 import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.ts'
 import type { CheckedRule } from './expression-check.ts'
 import type { ExpressionErrorReport } from './expression-errors.ts'
-import {
-  type JobCheckpoints,
-  type JobCounts,
-  type JobDurability,
-  openJobCheckpoints,
-} from './job-checkpoints.ts'
+import { type JobCheckpoints, type JobDurability, openJobCheckpoints } from './job-checkpoints.ts'
+import { JobCounters, type JobTotals } from './job-counters.ts'
+import type { JobMetrics } from './job-metrics.ts'
 import type { RuleReplacement } from './rule-operator.ts'
 import {
   compileRules,
@@ -74,6 +70,8 @@ export interface RuleJobOptions {
 
 /** What a running job can be asked for. */
 export interface RunningJob {
+  /** How it stands now. */
+  metrics(): JobMetrics
   /**
    * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
    * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
@@ -112,19 +110,8 @@ export interface JobProgress {
 export type JobEnd = 'ended' | 'stopped' | 'unsent' | 'not_taken'
 
 /** What became of everything that a job read. */
-export interface JobSummary {
+export interface JobSummary extends JobTotals {
   readonly end: JobEnd
-  /** Events that were offered to the rules: those without the key of one are dead letters. */
-  readonly events: number
-  readonly late: number
-  readonly lateAfterIdle: number
-  readonly deadLetters: number
-  readonly deadLettersByCause: ReadonlyMap<DeadLetterCause, number>
-  /** Outside of the stretch that was asked for. */
-  readonly outOfRange: number
-  readonly alertsByRule: ReadonlyMap<string, number>
-  readonly suppressedByRule: ReadonlyMap<string, number>
-  readonly metrics: ReadonlyMap<string, number>
   /** Conditions that had no value for some events, in order of rules. */
   readonly expressionErrors: readonly ExpressionErrorReport[]
   /** Keys with something open at the end. */
@@ -145,23 +132,23 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
-  readonly #metrics = new MetricGroup()
+  readonly #steadyClock: Clock
+  readonly #counters: JobCounters
   readonly #pipeline: RulePipeline
-  readonly #alertsByRule = new Map<string, number>()
-  readonly #suppressedByRule = new Map<string, number>()
-  readonly #deadLettersByCause = new Map<DeadLetterCause, number>()
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
-  #alerts = 0
   #readers: SplitReader[] = []
   /** The rules to go on with. */
   #replacement: RequestedReplacement | null = null
 
   constructor(options: RuleJobOptions) {
     this.#options = options
-    for (const { rule } of options.rules) this.#alertsByRule.set(rule.id, 0)
-    this.#pipeline = compileRules(options.rules, this.#pipelineOptions(this.#metrics))
+    this.#steadyClock = steadyClock(options.clock)
+    const counters = new JobCounters(() => this.#pipeline.sources)
+    this.#counters = counters
+    for (const { rule } of options.rules) counters.addRule(rule.id)
+    this.#pipeline = compileRules(options.rules, this.#pipelineOptions(counters.metrics))
     this.#sorterCap = new SorterCap({
       bufferedBytes: () => this.#pipeline.bufferedBytes(),
       capBytes: options.sorterCapBytes ?? defaultSorterCapBytes,
@@ -171,17 +158,26 @@ class RuleJob {
 
   #pipelineOptions(metrics: MetricGroup): RulePipelineOptions {
     const options = this.#options
+    const counters = this.#counters
     return {
       ...options,
       streams: new Map([...options.streams].map(([name, { time }]) => [name, time])),
       metrics,
-      sideOutput: (rejected) => this.#leaveOut(rejected),
+      sideOutput: (rejected) => {
+        counters.noteRejected(rejected)
+        options.sideOutput(rejected)
+      },
       alerts: {
-        alert: (alert, document) => this.#take(alert, document),
-        suppressed: (suppressed) => this.#noteSuppressed(suppressed),
-        droppedMatches: (rule, count) =>
-          this.#metrics.counter(`dropped_matches.${rule}`).increment(count),
-        refusedEvent: (rule) => this.#metrics.counter(`refused_events.${rule}`).increment(),
+        alert: (alert, document) => {
+          counters.noteAlert(alert.rule)
+          this.#pending.push({ alert, document })
+        },
+        suppressed: (suppressed) => {
+          counters.noteSuppressed(suppressed.alert.rule)
+          options.onSuppressed(suppressed)
+        },
+        droppedMatches: (rule, count) => counters.noteDroppedMatches(rule, count),
+        refusedEvent: (rule) => counters.noteRefusedEvent(rule),
       },
     }
   }
@@ -193,9 +189,8 @@ class RuleJob {
     if (checkpoints === null) return this.#summary('stopped')
     try {
       if (!checkpoints.isFinished) return this.#summary(await this.#runOnce(checkpoints))
-      await checkpoints.restore([], this.#counts)
-      const { clock, scheduler } = this.#options
-      const settled = checkpoints.settle(this.#counts, { clock, scheduler, stop: this.#stop })
+      await checkpoints.restore([], this.#counters)
+      const settled = checkpoints.settle(this.#counters, this.#host)
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } catch (failure) {
@@ -204,6 +199,11 @@ class RuleJob {
     } finally {
       await checkpoints.close()
     }
+  }
+
+  /** What waits and is due goes by a clock that never goes back. */
+  get #host() {
+    return { clock: this.#steadyClock, scheduler: this.#options.scheduler, stop: this.#stop }
   }
 
   get #stop(): StopSignal {
@@ -225,16 +225,16 @@ class RuleJob {
   }
 
   async #runOnce(checkpoints: JobCheckpoints | null): Promise<JobEnd> {
-    const { clock, scheduler, onSourceRetry, onSourceProblem } = this.#options
-    const host = { clock, scheduler, stop: this.#stop }
+    const { clock, onSourceRetry, onSourceProblem } = this.#options
+    const host = this.#host
     const onRetry = onSourceRetry ?? (() => undefined)
-    const readers = await openReaders(this.#inputs(checkpoints), { ...host, onRetry })
+    // Records are stamped with the time of day.
+    const readers = await openReaders(this.#inputs(checkpoints), { ...host, clock, onRetry })
     if (readers === null) return 'stopped'
     this.#readers = readers
     let coordinator: CheckpointCoordinator | null = null
     const task = new StreamTask(readers, {
-      clock,
-      scheduler,
+      ...host,
       isStopped: () => this.#stop.asked.aborted,
       sorterCap: this.#sorterCap,
       afterBatch: () => this.#afterBatch(),
@@ -243,9 +243,12 @@ class RuleJob {
       ...(onSourceProblem === undefined ? {} : { onProblem: onSourceProblem }),
     })
     try {
-      await checkpoints?.restore(readers, this.#counts)
-      coordinator = checkpoints?.start(readers, this.#counts, host) ?? null
-      this.#options.onStarted?.({ replaceRules: (rules) => this.#requestRules(rules) })
+      await checkpoints?.restore(readers, this.#counters)
+      coordinator = checkpoints?.start(readers, this.#counters, host) ?? null
+      this.#options.onStarted?.({
+        metrics: () => this.#metrics(),
+        replaceRules: (rules) => this.#requestRules(rules),
+      })
       await task.run()
       return await this.#finish(coordinator)
     } finally {
@@ -256,8 +259,7 @@ class RuleJob {
 
   /** By when it looks whether it is to stop, epoch ms. */
   #nextLook(): number {
-    const { clock, stop } = this.#options
-    return stop === undefined ? Infinity : clock.now() + lookMs
+    return this.#options.stop === undefined ? Infinity : this.#steadyClock.now() + lookMs
   }
 
   /** Delivers what is left, and takes the last checkpoint. */
@@ -280,6 +282,7 @@ class RuleJob {
   /** Also where nothing is read: time may have found something, a checkpoint may be due. */
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
+    for (const { reader } of this.#readers) this.#counters.noteLeftOut(reader)
     if (coordinator === null) await this.#options.betweenBatches?.()
     if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.
@@ -307,7 +310,7 @@ class RuleJob {
     const startedAt = clock.now()
     this.#replacement = null
     for (const { rule } of rules) {
-      if (!this.#alertsByRule.has(rule.id)) this.#alertsByRule.set(rule.id, 0)
+      this.#counters.addRule(rule.id)
     }
     const replacement = this.#pipeline.replaceRules(rules)
     if (coordinator !== null) {
@@ -324,50 +327,6 @@ class RuleJob {
       const input = { stream, source, operator, watermarks: time.watermarks }
       return positions === undefined ? input : { ...input, positions }
     })
-  }
-
-  readonly #counts: JobCounts = {
-    save: () => ({
-      alerts: this.#alerts,
-      alertsByRule: [...this.#alertsByRule],
-      suppressedByRule: [...this.#suppressedByRule],
-      deadLettersByCause: [...this.#deadLettersByCause],
-      metrics: [...this.#metrics.snapshot()],
-      sources: [...this.#pipeline.sources].map(([stream, { counts }]) => [stream, { ...counts }]),
-    }),
-    restore: (form) => {
-      const saved = form as unknown as SavedCounts
-      this.#alerts = saved.alerts
-      for (const [rule, count] of saved.alertsByRule) this.#alertsByRule.set(rule, count)
-      for (const [rule, count] of saved.suppressedByRule) this.#suppressedByRule.set(rule, count)
-      for (const [cause, count] of saved.deadLettersByCause) {
-        this.#deadLettersByCause.set(cause, count)
-      }
-      for (const [name, count] of saved.metrics) this.#metrics.counter(name).value = count
-      for (const [stream, counts] of saved.sources) {
-        Object.assign(this.#pipeline.sources.get(stream)?.counts ?? {}, counts)
-      }
-    },
-  }
-
-  #take(alert: Alert, document: () => string): void {
-    this.#alerts++
-    this.#alertsByRule.set(alert.rule, (this.#alertsByRule.get(alert.rule) ?? 0) + 1)
-    this.#pending.push({ alert, document })
-  }
-
-  #noteSuppressed(suppressed: SuppressedAlert): void {
-    const { rule } = suppressed.alert
-    this.#suppressedByRule.set(rule, (this.#suppressedByRule.get(rule) ?? 0) + 1)
-    this.#options.onSuppressed(suppressed)
-  }
-
-  #leaveOut(rejected: RejectedEvent): void {
-    const { cause } = rejected
-    if (cause !== undefined) {
-      this.#deadLettersByCause.set(cause, (this.#deadLettersByCause.get(cause) ?? 0) + 1)
-    }
-    this.#options.sideOutput(rejected)
   }
 
   async #afterBatch(): Promise<void> {
@@ -398,29 +357,37 @@ class RuleJob {
       bytesTotal = total === undefined || bytesTotal === undefined ? undefined : bytesTotal + total
       if (!ended && !idle) eventTime = Math.min(eventTime, watermark)
     }
-    return { bytesRead, bytesTotal, events: this.#events(), alerts: this.#alerts, eventTime }
-  }
-
-  #events(): number {
-    return sumOf(this.#pipeline.sources, (source) => source.counts.events)
+    return {
+      bytesRead,
+      bytesTotal,
+      events: this.#counters.events,
+      alerts: this.#counters.alerts,
+      eventTime,
+    }
   }
 
   #summary(end: JobEnd): JobSummary {
-    const { sources } = this.#pipeline
     return {
+      ...this.#counters.totals(),
       end,
-      events: this.#events(),
-      late: sumOf(sources, (source) => source.counts.late),
-      lateAfterIdle: sumOf(sources, (source) => source.counts.lateAfterIdle),
-      deadLetters: sumOf(sources, (source) => source.counts.deadLetters),
-      deadLettersByCause: this.#deadLettersByCause,
-      outOfRange: sumOf(sources, (source) => source.counts.outOfRange),
-      alertsByRule: this.#alertsByRule,
-      suppressedByRule: this.#suppressedByRule,
-      metrics: this.#metrics.snapshot(),
       expressionErrors: this.#pipeline.expressionErrors(),
       openKeys: this.#pipeline.openKeys(),
       bufferedBytesMax: this.#sorterCap.bufferedBytesMax,
+    }
+  }
+
+  #metrics(): JobMetrics {
+    const { sources } = this.#pipeline
+    return {
+      ...this.#counters.totals(),
+      countsByStream: new Map([...sources].map(([stream, { counts }]) => [stream, { ...counts }])),
+      splits: this.#readers.map(({ reader, watermark, idle, ended, problem }) => {
+        const { read, total } = reader.progress()
+        const backlog = total === undefined ? undefined : Math.max(0, total - read)
+        return { ...reader.split, watermark, idle, ended, problem, backlog }
+      }),
+      openKeys: this.#pipeline.openKeys(),
+      sorterBytes: this.#pipeline.bufferedBytes(),
     }
   }
 }
@@ -432,22 +399,4 @@ interface RequestedReplacement {
   readonly rules: readonly CheckedRule[]
   readonly resolve: (replaced: RulesReplaced) => void
   readonly reject: (failure: TocsinError) => void
-}
-
-interface SavedCounts {
-  readonly alerts: number
-  readonly alertsByRule: readonly (readonly [string, number])[]
-  readonly suppressedByRule: readonly (readonly [string, number])[]
-  readonly deadLettersByCause: readonly (readonly [DeadLetterCause, number])[]
-  readonly metrics: readonly (readonly [string, number])[]
-  readonly sources: readonly (readonly [string, SourceCounts])[]
-}
-
-function sumOf(
-  sources: ReadonlyMap<string, SourceOperator>,
-  count: (source: SourceOperator) => number,
-): number {
-  let sum = 0
-  for (const source of sources.values()) sum += count(source)
-  return sum
 }

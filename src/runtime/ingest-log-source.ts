@@ -131,6 +131,10 @@ class IngestLogSplitReader implements SourceReader {
     return { kind: 'end' }
   }
 
+  leftOut(): Readonly<Record<string, number>> {
+    return this.#input.leftOut?.() ?? {}
+  }
+
   progress(): { readonly read: number; readonly total: number | undefined } {
     return this.#input.progress()
   }

@@ -22,6 +22,23 @@ export class ManualClock implements Clock {
   }
 }
 
+/**
+ * A clock for how long things take: where the other one is set back it stands still, and then goes on
+ * with it. What is due by it is not put off until the old time has come again.
+ */
+export function steadyClock(clock: Clock): Clock {
+  let aheadMs = 0
+  let last = -Infinity
+  return {
+    now() {
+      const now = clock.now() + aheadMs
+      if (now < last) aheadMs += last - now
+      last = Math.max(last, now)
+      return last
+    },
+  }
+}
+
 /** Waiting as a port (D9). */
 export interface Scheduler {
   /** Resolves after that many milliseconds of processing time; 0: once all others had their turn. */

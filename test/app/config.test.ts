@@ -103,6 +103,7 @@ describe('a configuration', () => {
             connector: 'file',
             sink: expect.anything(),
             createTwoPhaseCommit: expect.any(Function),
+            isImmediate: false,
             isDefault: true,
           },
           {
@@ -110,13 +111,17 @@ describe('a configuration', () => {
             connector: 'stdout',
             sink: expect.anything(),
             createTwoPhaseCommit: null,
+            isImmediate: false,
             isDefault: false,
           },
         ],
         rulesPath: '/home/ada/fraud',
         stateDirectory: '/home/ada/kept',
         sorterCapBytes: 67_108_864,
+        sideOutput: { retentionMs: 604_800_000, capBytes: 2 ** 30 },
         checkpoints: null,
+        api: null,
+        conceal: expect.any(Function),
       },
     })
   })
@@ -130,19 +135,53 @@ describe('a configuration', () => {
     expect(checkpointsOf('{ backend: rocksdb }')).toEqual({
       job: 'tocsin',
       intervalMs: 1000,
+      outboxCapBytes: null,
       retained: 1,
     })
-    expect(
-      checkpointsOf('{ backend: rocksdb, job: fraud, checkpoint_interval: 250ms, retained: 3 }'),
-    ).toEqual({
+    const more = 'job: fraud, checkpoint_interval: 250ms, outbox_cap: 1MiB, retained: 3'
+    expect(checkpointsOf(`{ backend: rocksdb, ${more} }`)).toEqual({
       job: 'fraud',
       intervalMs: 250,
+      outboxCapBytes: 1_048_576,
       retained: 3,
     })
     expect(checkpointsOf('{ dir: kept/ }')).toBe(null)
     expect(problemsOf(`${stream}state: { job: fraud, checkpoint_interval: 1s }\n`)).toEqual([
       '2:15: expected it only with `backend: rocksdb`: `memory` has no checkpoints (CONFIG_INVALID at state.job)',
       '2:43: expected it only with `backend: rocksdb`: `memory` has no checkpoints (CONFIG_INVALID at state.checkpoint_interval)',
+    ])
+  })
+
+  it('delivers exactly once where the sink can, and immediately where it is told to', () => {
+    const text = (sinks: string, backend = 'rocksdb') =>
+      'streams: { s: { source: { stdin: {} }, time: { field: ts } } }\n' +
+      `sinks: { ${sinks} }\nstate: { backend: ${backend} }\n`
+    const kafka = 'kafka: { brokers: ["k:1"], topic: t }'
+    const sinks = [
+      `a: { ${kafka} }`,
+      `b: { ${kafka}, delivery: exactly_once }`,
+      'c: { stdout: {} }',
+    ]
+    const immediate = `d: { ${kafka}, delivery: immediate }, e: { stdout: {}, delivery: immediate }`
+    const result = parseConfig(file, text([...sinks, immediate].join(', ')))
+    const made = result.kind === 'valid' ? result.config.sinks : []
+    expect(
+      made.map((each) => [each.name, each.createTwoPhaseCommit !== null, each.isImmediate]),
+    ).toEqual([
+      ['a', true, false],
+      ['b', true, false],
+      ['c', false, false],
+      ['d', false, true],
+      ['e', false, true],
+    ])
+    expect([
+      ...problemsOf(text('c: { stdout: {}, delivery: exactly_once }')),
+      ...problemsOf(text('f: { file: { path: a }, delivery: immediate }')),
+      ...problemsOf(text(`b: { ${kafka}, delivery: exactly_once }`, 'memory')),
+    ]).toEqual([
+      '2:37: `stdout` takes alerts at least once; leave `delivery` out (CONFIG_INVALID at sinks.c.delivery)',
+      '2:44: `file` has no immediate delivery; leave `delivery` out (CONFIG_INVALID at sinks.f.delivery)',
+      '2:64: `exactly_once` needs checkpoints: `state: { backend: rocksdb }` (CONFIG_INVALID at sinks.b.delivery)',
     ])
   })
 
@@ -192,24 +231,19 @@ rulse: rules/
     expect(
       problemsOf(`streams:
   payments:
-    source: { kafka: { brokers: [localhost:9092], topic: payments } }
+    source: { stdin: {} }
     time: { field: ts, max_drift: 1m }
 sinks:
-  oncall: { email: { to: [ops@example.org] } }
-  alerts: { stdout: {}, delivery: immediate }
+  oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
 tables: { devices: { file: devices.csv, key: id } }
 state: { backend: rocksdb, cache: 256MiB }
 parallelism: 4
-api: { listen: 127.0.0.1:7474 }
 `),
     ).toMatchInlineSnapshot(`
       [
-        "6:13: not yet: \`sinks.oncall.email\` is known, but not built (RULE_NOT_YET at sinks.oncall.email)",
-        "7:25: not yet: \`sinks.alerts.delivery\` is known, but not built (RULE_NOT_YET at sinks.alerts.delivery)",
-        "8:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
-        "9:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
-        "10:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
-        "11:1: not yet: \`api\` is known, but not built (RULE_NOT_YET at api)",
+        "7:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
+        "8:28: not yet: \`state.cache\` is known, but not built (RULE_NOT_YET at state.cache)",
+        "9:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
       ]
     `)
   })
@@ -231,7 +265,7 @@ api: { listen: 127.0.0.1:7474 }
       ),
     ).toMatchInlineSnapshot(`
       [
-        "3:9: expected one connector of \`file\`, \`stdout\`, \`mqtt\` (CONFIG_INVALID at sinks.none)",
+        "3:9: expected one connector of \`file\`, \`stdout\`, \`kafka\`, \`mqtt\`, \`email\`, \`webhook\` (CONFIG_INVALID at sinks.none)",
         "4:22: expected exactly one connector, got \`stdout\` and \`file\` (CONFIG_INVALID at sinks.two.file)",
       ]
     `)

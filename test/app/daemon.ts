@@ -16,7 +16,7 @@ export class Daemon {
   readonly #child: ReturnType<typeof startBinary>
   readonly #closed: Promise<unknown>
 
-  constructor(folder: string, args: readonly string[] = []) {
+  constructor(folder: string, args: readonly string[] = ['--log-format', 'pretty']) {
     this.#child = startBinary(folder, ['run', ...args])
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.out += text

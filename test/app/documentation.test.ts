@@ -112,6 +112,23 @@ describe('docs/configuration.md', () => {
   })
 })
 
+describe('docs/kafka.md', () => {
+  const text = readFileSync(join(root, 'docs/kafka.md'), 'utf8')
+
+  it('has an example that is accepted', () => {
+    const [example] = blocks(text, 'yaml')
+    const sources = { environment: {}, readFile: () => '{}' }
+    expect(parseConfig('/etc/tocsin/tocsin.yaml', example as string, sources)).toMatchObject({
+      kind: 'valid',
+    })
+  })
+
+  it('names every option of a source', () => {
+    const options = Object.keys(connectors.get('kafka')?.source?.options.properties ?? {})
+    expect(options.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+})
+
 /** Keywords of a configuration, without the options of connectors. */
 function keywordsOf(schema: unknown): string[] {
   if (typeof schema !== 'object' || schema === null) return []

@@ -8,6 +8,7 @@ import { withInterrupt } from '../../app/interrupt.ts'
 import { loadRulesToRun } from '../../app/load-rules.ts'
 import { talkLog } from '../../app/log.ts'
 import { runPlainly } from '../../app/plain-run.ts'
+import { RunMonitor } from '../../app/run-monitor.ts'
 import type { Terminal } from '../../app/terminal.ts'
 import { ConnectorError, type JobSummary, type Sink, type Source } from '../../src/index.ts'
 import { folderWith } from './command-line.ts'
@@ -82,8 +83,10 @@ function start(folder: string, options: Options) {
   const done = withInterrupt(
     terminal,
     (stop) => {
-      const routing = new AlertRouting(made.sinks, rules, terminal)
-      const todo = { config: made, rules, routing, terminal, stop, log: talkLog(terminal) }
+      const log = talkLog(terminal)
+      const routing = new AlertRouting(made.sinks, rules, log)
+      const monitor = new RunMonitor({ now: Date.now, checkpointAgeMsMax: null })
+      const todo = { config: made, rules, routing, terminal, stop, log, monitor }
       return made.checkpoints === null
         ? runPlainly(todo)
         : runDurably({ ...todo, control }, made.checkpoints, restarts)

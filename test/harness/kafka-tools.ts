@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Kafka, logLevel } from 'kafkajs'
 import { javaCommand } from './kafka-broker.ts'
 import type { KafkaDistribution } from './kafka-distribution.ts'
+import { waitUntil } from './wait-until.ts'
 
 /** A record as a consumer sees it. */
 export interface SeenRecord {
@@ -26,7 +27,13 @@ export async function createTopic(
   try {
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
     const made = { topic, numPartitions: partitions, configEntries }
-    await admin.createTopics({ topics: [made], waitForLeaders: true })
+    await admin.createTopics({ topics: [made], waitForLeaders: false })
+    // kafkajs's own waiting fails where the broker has not heard of the topic yet.
+    await waitUntil(async () => {
+      const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null)
+      const known = found?.topics[0]?.partitions ?? []
+      return known.length === partitions && known.every(({ leader }) => leader >= 0)
+    }, `${topic} has leaders`)
   } finally {
     await admin.disconnect()
   }

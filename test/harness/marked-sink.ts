@@ -13,6 +13,8 @@ export class MarkedSink implements TwoPhaseCommitSink {
   /** Faults of the next commits and of the next inits, one for each call. */
   readonly commitFaults: (SinkFault | Error)[] = []
   readonly initFaults: Error[] = []
+  /** Ids of alerts that it will never take. */
+  readonly refused = new Set<string>()
   #usable = false
 
   constructor(outside: MarkedSink['outside'] = { marker: undefined, documents: [] }) {
@@ -30,7 +32,9 @@ export class MarkedSink implements TwoPhaseCommitSink {
   async commit(checkpoint: number, alerts: readonly SinkAlert[]): Promise<void> {
     this.calls.push(`commit ${checkpoint}`)
     if (!this.#usable) throw new Error('init comes first')
-    if (alerts.length === 0) throw new Error('a checkpoint without alerts is not committed')
+    if (alerts.length === 0 && this.refused.size === 0) {
+      throw new Error('a checkpoint without alerts is not committed')
+    }
     const fault = this.commitFaults.shift()
     if (fault !== undefined) this.#usable = false
     if (fault instanceof Error) throw fault
@@ -40,6 +44,11 @@ export class MarkedSink implements TwoPhaseCommitSink {
       this.outside.documents.push(...alerts.map(({ document }) => document))
     }
     if (fault === 'taken') throw unreachable()
+  }
+
+  refusalOf({ id }: SinkAlert): ConnectorError | undefined {
+    if (!this.refused.has(id)) return undefined
+    return new ConnectorError('OUTPUT_UNWRITABLE', `too large: ${id}`, { retryable: false })
   }
 
   async close(): Promise<void> {

@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { openSideOutputLog } from '../../src/checkpoint/side-output-log.ts'
 import { PartialWriteError, type Sink } from '../../src/connector/sink.ts'
 import { ConnectorError } from '../../src/errors.ts'
+import { withoutDetection } from './comparison.ts'
 import { machineWithFolder } from './crash-runs.ts'
-import { generatedPartitions, runDurableJob, withoutDetection } from './durable-job.ts'
+import { generatedPartitions, runDurableJob } from './durable-job.ts'
 import { SimulatedCrash, type SimulatedMachine } from './simulated-machine.ts'
 
 const partitions = generatedPartitions(11, 60)

@@ -17,10 +17,12 @@ export class FileNode {
   content: Buffer = Buffer.alloc(0)
   #durable: Buffer = Buffer.alloc(0)
   #pending: FileChange[] = []
+  #flips: { readonly at: number; readonly mask: number }[] = []
 
   change(change: FileChange): void {
     this.content = changed(this.content, change)
     this.#pending.push(change)
+    this.#flips = []
   }
 
   sync(): void {
@@ -33,13 +35,19 @@ export class FileNode {
     this.#pending = this.#pending.filter(() => random.next() < 0.5)
   }
 
-  /** Changes what lies on the disk; the same offset in both views. */
+  /** Changes what lies on the disk; what has not been written there yet, does not rot there. */
   flipBit(random: Random): void {
-    if (this.content.length === 0) return
+    if (this.content.length === 0 || this.#pending.length > 0) return
     const at = random.integer(0, this.content.length - 1)
     const mask = 1 << random.integer(0, 7)
-    this.content = flipped(this.content, at, mask)
-    this.#durable = flipped(this.#durable, at, mask)
+    this.#flips.push({ at, mask })
+    this.#flip(at, mask)
+  }
+
+  /** Takes back what flips have changed, unless it was written to since. */
+  mend(): void {
+    for (const { at, mask } of this.#flips) this.#flip(at, mask)
+    this.#flips = []
   }
 
   losePower(random: Random): void {
@@ -54,6 +62,11 @@ export class FileNode {
     }
     this.#pending = []
     this.content = this.#durable
+  }
+
+  #flip(at: number, mask: number): void {
+    this.content = flipped(this.content, at, mask)
+    this.#durable = flipped(this.#durable, at, mask)
   }
 }
 
@@ -141,6 +154,10 @@ export class StoreNode {
     const keys = [...this.rows.keys()]
     const key = keys[random.integer(0, keys.length - 1)]
     if (key !== undefined) this.damaged.add(key)
+  }
+
+  mend(): void {
+    this.damaged.clear()
   }
 
   losePower(random: Random): void {

@@ -29,7 +29,7 @@ export class SimulatedFileSystem implements FileSystem {
   readRange(path: string, offset: number, length: number): Promise<Buffer> {
     return this.#perform('read', path, () => {
       const file = this.#file(path)
-      if (this.#machine.bitFlips()) file.flipBit(this.#machine.random)
+      if (this.#machine.bitFlips(path)) file.flipBit(this.#machine.random)
       return Buffer.from(file.content.subarray(offset, offset + length))
     })
   }

@@ -1,6 +1,7 @@
 import { Random } from '../../connectors/generator/random.ts'
 import { type FileSystem, FileSystemError } from '../../src/connector/file-system.ts'
 import type { OpenStateStore } from '../../src/connector/state-store.ts'
+import { ConnectorError } from '../../src/errors.ts'
 import { DirectoryNode, nodesBelow } from './simulated-disk.ts'
 import { SimulatedFileSystem } from './simulated-file-system.ts'
 import { simulatedStateStore } from './simulated-state-store.ts'
@@ -24,8 +25,12 @@ export interface SimulatedFaults {
   readonly diskFull?: number
   /** Of everything: EIO; a failed sync may have dropped what it was to write. */
   readonly ioError?: number
-  /** Of reads: a bit of what is read changes on the disk, for good. */
+  /** Of reads: a bit of what is read changes on the disk, until `mend`. */
   readonly flippedBit?: number
+  /** Bits change only where the path holds this; default: everywhere. */
+  readonly flippedBitIn?: string
+  /** Of calls to what lies outside of the machine: they fail, half of them after they were done. */
+  readonly unreachable?: number
   /** Of everything: it takes up to `slowMs` of simulated time; needs `SimulatedTime.run`. */
   readonly slow?: number
   /** Default 1,000. */
@@ -34,8 +39,11 @@ export interface SimulatedFaults {
 
 /** One operation of a port. */
 export interface Operation<Result> {
-  /** `write` and `sync` need space; `change` is what writes without. */
-  readonly kind: 'read' | 'write' | 'change' | 'sync'
+  /**
+   * `write` and `sync` need space; `change` is what writes without. `remote` and `receipt` touch no
+   * disk; a receipt always arrives.
+   */
+  readonly kind: 'read' | 'write' | 'change' | 'sync' | 'remote' | 'receipt'
   readonly path: string
   /** What it does, all at once. */
   readonly apply: () => Result
@@ -99,6 +107,12 @@ export class SimulatedMachine {
       operation.fail?.(this.#random)
       throw failure
     }
+    if (operation.kind === 'remote' && this.#happens(this.faults.unreachable)) {
+      if (this.#random.next() < 0.5) operation.apply()
+      throw new ConnectorError('OUTPUT_UNWRITABLE', `${operation.path} does not answer`, {
+        retryable: true,
+      })
+    }
     return operation.apply()
   }
 
@@ -119,8 +133,13 @@ export class SimulatedMachine {
   }
 
   /** Whether a read finds that the disk has changed a bit. */
-  bitFlips(): boolean {
-    return this.#happens(this.faults.flippedBit)
+  bitFlips(path: string): boolean {
+    return path.includes(this.faults.flippedBitIn ?? '') && this.#happens(this.faults.flippedBit)
+  }
+
+  /** Gives bits that have changed on the disk, and not been written over, their old values. */
+  mend(): void {
+    for (const node of nodesBelow(this.#root)) if (node.kind !== 'directory') node.mend()
   }
 
   /** The numbers that failures are drawn from. */
@@ -147,6 +166,7 @@ export class SimulatedMachine {
   }
 
   #failure({ kind, path }: Operation<unknown>): FileSystemError | undefined {
+    if (kind === 'remote' || kind === 'receipt') return undefined
     const needsSpace = kind === 'write' || kind === 'sync'
     if (needsSpace && this.#happens(this.faults.diskFull)) {
       return new FileSystemError('ENOSPC', path, `cannot write ${path}: no space left on device`)

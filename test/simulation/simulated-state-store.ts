@@ -147,7 +147,7 @@ class SimulatedStateStore implements StateStore {
   }
 
   #rot(): void {
-    if (this.#machine.bitFlips()) this.#node.flipBit(this.#machine.random)
+    if (this.#machine.bitFlips(this.#directory)) this.#node.flipBit(this.#machine.random)
   }
 
   #read(rows: StoreNode['rows'], key: string): Buffer | undefined {

@@ -3,6 +3,8 @@ import type { Clock, Scheduler } from '../../src/time/clock.ts'
 /** Time that passes only when all that can be done now is done: to the next moment waited for. */
 export class SimulatedTime implements Clock, Scheduler {
   #now: number
+  /** By how much the clock shows another time than the one that waiting goes by, ms. */
+  #set = 0
   readonly #sleepers: { readonly at: number; readonly wake: () => void }[] = []
 
   /** @param now epoch ms, default 0 */
@@ -11,7 +13,12 @@ export class SimulatedTime implements Clock, Scheduler {
   }
 
   now(): number {
-    return this.#now
+    return this.#now + this.#set
+  }
+
+  /** Sets the clock forward or back, ms; who waits does not notice. */
+  setClock(byMs: number): void {
+    this.#set += byMs
   }
 
   sleep(milliseconds: number): Promise<void> {
