@@ -18,6 +18,7 @@ import type { SideOutputStore } from './side-output-store.ts'
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #todo: RunToDo
+  readonly #sideOutput: SideOutputStore
   readonly #outboxes: ReadonlyMap<string, Outbox>
 
   constructor(
@@ -26,6 +27,7 @@ export class DurableDelivery {
     sideOutput: SideOutputStore,
   ) {
     this.#todo = todo
+    this.#sideOutput = sideOutput
     this.#outboxes = new Map(
       todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
@@ -54,20 +56,23 @@ export class DurableDelivery {
 
   /** Stages alerts in the turn of the caller. */
   async stage(alerts: readonly JobAlert[]): Promise<void> {
+    for (const { document } of this.#todo.routing.shadow(alerts)) {
+      this.#sideOutput.shadow(document())
+    }
     for (const [name, own] of this.#todo.routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       for (const { alert, document } of own) outbox?.stage({ id: alert.id, document: document() })
     }
   }
 
-  durability({ intervalMs }: CheckpointConfig, sideOutput: SideOutputStore): JobDurability {
+  durability({ intervalMs }: CheckpointConfig): JobDurability {
     const { config, log, monitor } = this.#todo
     return {
       ...durableState,
       directory: join(config.stateDirectory, 'checkpoints'),
       outboxes: this.#outboxes,
       intervalMs,
-      sideOutput: sideOutput.log,
+      sideOutput: this.#sideOutput.log,
       onStalled: (failure: TocsinError, waitMs) => {
         monitor.checkpointStalled(failure)
         log.warn(

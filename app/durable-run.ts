@@ -59,7 +59,7 @@ async function runOnce(todo: RunToDo, checkpoints: CheckpointConfig): Promise<Ru
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(checkpoints, sideOutput),
+      durability: delivery.durability(checkpoints),
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
