@@ -21,6 +21,7 @@ import type { SideOutputStore } from './side-output-store.ts'
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #todo: RunToDo
+  readonly #sideOutput: SideOutputStore
   readonly #outboxes: ReadonlyMap<string, Outbox>
 
   constructor(
@@ -29,6 +30,7 @@ export class DurableDelivery {
     sideOutput: SideOutputStore,
   ) {
     this.#todo = todo
+    this.#sideOutput = sideOutput
     this.#outboxes = new Map(
       todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
@@ -57,17 +59,16 @@ export class DurableDelivery {
 
   /** Stages alerts in the turn of the caller. */
   async stage(alerts: readonly JobAlert[]): Promise<void> {
+    for (const { document } of this.#todo.routing.shadow(alerts)) {
+      this.#sideOutput.shadow(document())
+    }
     for (const [name, own] of this.#todo.routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       for (const { alert, document } of own) outbox?.stage({ id: alert.id, document: document() })
     }
   }
 
-  durability(
-    { intervalMs, retained }: CheckpointConfig,
-    sideOutput: SideOutputStore,
-    control: ControlSocket,
-  ): JobDurability {
+  durability({ intervalMs, retained }: CheckpointConfig, control: ControlSocket): JobDurability {
     const { config, log, monitor } = this.#todo
     const { stateDirectory } = config
     return {
@@ -77,7 +78,7 @@ export class DurableDelivery {
       outboxes: this.#outboxes,
       intervalMs,
       retained,
-      sideOutput: sideOutput.log,
+      sideOutput: this.#sideOutput.log,
       onStalled: (failure: TocsinError, waitMs) => {
         monitor.checkpointStalled(failure)
         log.warn(

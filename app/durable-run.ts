@@ -65,7 +65,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(checkpoints, sideOutput, control),
+      durability: delivery.durability(checkpoints, control),
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
