@@ -98,6 +98,8 @@ function send(response: ServerResponse, { status, contentType, body }: ApiRespon
   response.writeHead(status, {
     'content-type': contentType,
     'cache-control': 'no-store',
+    // A connection that is kept may be closed just as it is used again.
+    connection: 'close',
     'x-content-type-options': 'nosniff',
   })
   response.end(body)

@@ -88,6 +88,8 @@ async function runReplay(
 
 type Replay = Omit<JobRunOptions, 'deliver' | 'sideOutput'> & {
   readonly config: Config | null
+  /** All that could be read: opened again, it gives the same records. */
+  readonly declared: ReadonlyMap<string, JobStream>
 }
 
 function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'stop'> {
@@ -98,26 +100,27 @@ function prepare(options: ReplayOptions, terminal: Terminal): Omit<Replay, 'stop
   }
   const needsConfig = options.config !== undefined || inputs.inputs.length === 0
   const config = needsConfig ? readConfig(options.config, terminal) : null
-  const declared = replayStreams(inputs, config)
-  if (options.against !== undefined && inputs.inputs.some((input) => input.endsWith('=-'))) {
-    throw new TocsinError('USAGE', '--against reads its input twice; stdin can be read only once')
-  }
-  const rulesPath = options.rules ?? config?.rulesPath ?? 'rules/'
-  const rules = rulesOver(declared, loadRulesToRun(rulesPath, surroundings(config)), terminal)
   const from = timeOf('--from', options.from)
   const to = timeOf('--to', options.to)
   if (from !== undefined && to !== undefined && from >= to) {
     throw new TocsinError('USAGE', '--from must be before --to')
   }
+  const range = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+  const declared = replayStreams(inputs, config, range)
+  if (options.against !== undefined && inputs.inputs.some((input) => input.endsWith('=-'))) {
+    throw new TocsinError('USAGE', '--against reads its input twice; stdin can be read only once')
+  }
+  const rulesPath = options.rules ?? config?.rulesPath ?? 'rules/'
+  const rules = rulesOver(declared, loadRulesToRun(rulesPath, surroundings(config)), terminal)
   return {
     rules,
     streams: streamsOf(rules, declared),
+    declared,
     terminal,
     showsProgress: true,
     sorterCapBytes: config?.sorterCapBytes ?? null,
     config,
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...range,
   }
 }
 
@@ -159,15 +162,7 @@ function streamsOf(
 
 /** Runs the other rules over the same input. */
 async function compare(found: AlertCollection, options: ReplayOptions, replay: Replay) {
-  const { config, terminal } = replay
-  const declared = replayStreams(
-    {
-      inputs: options.input ?? [],
-      time: options.time,
-      outOfOrderness: options.outOfOrderness,
-    },
-    config,
-  )
+  const { config, declared, terminal } = replay
   const others = loadRulesToRun(options.against as string, surroundings(config))
   const rules = rulesOver(declared, others, terminal)
   const against = new AlertCollection()

@@ -6,10 +6,14 @@ import { type ExitCode, exitCodeOf, exitCodes } from './exit-code.ts'
 import { hostClock } from './host.ts'
 import { withInterrupt } from './interrupt.ts'
 import type { JobRun } from './job-run.ts'
-import { InvalidInput, loadRulesToRun, surroundingsOf } from './load-rules.ts'
+import { InvalidInput, surroundingsOf } from './load-rules.ts'
 import { jsonLog, type Log, type LogFormat, talkLog } from './log.ts'
 import { runPlainly } from './plain-run.ts'
 import { readConfig } from './read-config.ts'
+import { RuleReloader } from './rule-reloader.ts'
+import { RuleSet } from './rule-set.ts'
+import { RuleSource } from './rule-source.ts'
+import { RuleWatcher } from './rule-watcher.ts'
 import { openRunApi } from './run-api.ts'
 import { RunMonitor } from './run-monitor.ts'
 import { isBounded, type RunDone, type RunToDo } from './run-to-do.ts'
@@ -70,8 +74,14 @@ async function runStreams(
   stop: StopSignal,
   log: Log,
 ): Promise<ExitCode> {
-  const rules = loadRulesToRun(config.rulesPath, surroundingsOf(config))
-  const routing = new AlertRouting(config.sinks, rules, log)
+  const stays = !isBounded(config)
+  const rules = new RuleSet(new RuleSource(config.rulesPath, surroundingsOf(config), stays))
+  if (rules.current.length === 0) {
+    log.info(
+      `there is no rule in ${config.rulesPath} yet: one that is put there is taken up at once`,
+    )
+  }
+  const routing = new AlertRouting(config.sinks, rules.current, log)
   const { checkpoints } = config
   const monitor = new RunMonitor({
     now: () => hostClock.now(),
@@ -80,13 +90,15 @@ async function runStreams(
   stop.asked.addEventListener('abort', () => monitor.stopping(), { once: true })
   const folder = await ownStateFolder(config.stateDirectory, (text) => log.info(text.trimEnd()))
   try {
-    const api = await openRunApi(config, monitor, log)
+    const todo = { config, rules, routing, terminal, log, monitor, stop }
+    const api = await openRunApi(todo)
+    const unwatch = isBounded(config) ? () => undefined : await watchRules(todo)
     try {
-      const todo = { config, rules, routing, terminal, log, monitor, stop }
       const { exitCode, run } = await runWhileOwned(folder, todo)
       if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
       return exitCode
     } finally {
+      unwatch()
       if (api !== null) await doneBefore(stop.overdue, api.close())
     }
   } finally {
@@ -94,8 +106,24 @@ async function runStreams(
   }
 }
 
+/** Has the job go on with the rules on disk whenever they change; gives what ends that. */
+async function watchRules(todo: RunToDo): Promise<() => void> {
+  const reloader = new RuleReloader(todo)
+  const reload = () => void reloader.reload()
+  const watcher = new RuleWatcher({ path: todo.config.rulesPath, onChange: reload })
+  await watcher.start()
+  // They may have changed while it started.
+  todo.monitor.onJobStarted(reload)
+  const unhook = todo.terminal.onHangup?.(reload)
+  return () => {
+    unhook?.()
+    watcher.close()
+  }
+}
+
 /** An instance that has lost its state folder ends at once, and leaves no checkpoint there. */
-async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunDone> {
+async function runWhileOwned(folder: StateFolder, todo: RunToDo): Promise<RunDone> {
+  const { lost, control } = folder
   const { config, stop } = todo
   const gone = new AbortController()
   lost.catch(() => gone.abort())
@@ -103,7 +131,9 @@ async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunD
   const overdue = AbortSignal.any([stop.overdue, gone.signal])
   const own = { ...todo, stop: { asked, overdue } }
   const running =
-    config.checkpoints === null ? runPlainly(own) : runDurably(own, config.checkpoints)
+    config.checkpoints === null
+      ? runPlainly(own)
+      : runDurably({ ...own, control }, config.checkpoints)
   return await Promise.race([running, lost])
 }
 

@@ -77,7 +77,7 @@ function rulesToTest(paths: readonly string[], config: ConfigOutline): readonly 
 }
 
 /** A file that is missing here fails its test, with its place. */
-function eventFiles({ rule }: CheckedRule): Map<string, string> {
+export function eventFiles({ rule }: CheckedRule): Map<string, string> {
   const texts = new Map<string, string>()
   for (const path of eventFilesOf(rule)) {
     if (existsSync(path)) texts.set(path, readFileSync(path, 'utf8'))

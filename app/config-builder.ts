@@ -78,7 +78,6 @@ export class ConfigBuilder {
 
   #stream(name: string, value: Section): StreamConfig[] {
     const path = joinPath('streams', name)
-    const time = this.#time(joinPath(path, 'time'), sectionOf(value.time))
     const schema = this.#schema(joinPath(path, 'schema'), value.schema)
     const sourcePath = joinPath(path, 'source')
     const source = this.#connector(sourcePath, sectionOf(value.source), sourceNames.built)
@@ -86,13 +85,15 @@ export class ConfigBuilder {
     const made = this.#attempt(source?.path, () =>
       connectors.get(source?.name ?? '')?.source?.create(source?.options ?? {}, context),
     )
+    const time = this.#time(joinPath(path, 'time'), sectionOf(value.time))
     if (source === undefined || made === undefined) return []
+    const idleAfterMs = time.idleAfterMs ?? (made.bounded ? null : endlessIdleAfterMs)
     return [
       {
         name,
         connector: source.name,
         source: made,
-        time,
+        time: { ...time, idleAfterMs },
         schema,
         partitionedBy: (value.partitioned_by as string | undefined) ?? null,
         redact: (value.redact as readonly string[] | undefined) ?? [],
@@ -179,6 +180,7 @@ export class ConfigBuilder {
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
       cacheBytes: this.#byteSize('state', state, 'cache'),
       outboxCapBytes: this.#byteSize('state', state, 'outbox_cap'),
+      retained: typeof state.retained === 'number' ? state.retained : 1,
     }
   }
 
@@ -244,6 +246,9 @@ export class ConfigBuilder {
     })
   }
 }
+
+/** Of streams that never end: a partition to which nothing is written must not hold time for ever. */
+const endlessIdleAfterMs = 60_000
 
 export function isSection(value: unknown): value is Section {
   return typeof value === 'object' && value !== null && !Array.isArray(value)

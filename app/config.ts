@@ -90,6 +90,8 @@ export interface CheckpointConfig {
   readonly cacheBytes: number | null
   /** Bytes of alerts that wait for a sink, from which on nothing is read; `null`: the default. */
   readonly outboxCapBytes: number | null
+  /** Checkpoints that are kept, the newest one included. */
+  readonly retained: number
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -190,7 +192,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap', 'cache']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap', 'cache', 'retained']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

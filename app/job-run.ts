@@ -2,6 +2,7 @@ import {
   alertDocument,
   type CheckedRule,
   createScannerDecoder,
+  type EventText,
   type ExpressionErrorReport,
   eventTextOf,
   type JobAlert,
@@ -19,6 +20,7 @@ import { hostClock, hostScheduler } from './host.ts'
 import { type Log, talkLog } from './log.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { SideOutputKeeper } from './side-output-store.ts'
+import { SourceProblems } from './source-problems.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface JobRunOptions {
@@ -39,6 +41,8 @@ export interface JobRunOptions {
   readonly sorterCapBytes?: number | null
   /** How the job survives its process; default: not at all. */
   readonly durability?: JobDurability
+  /** How events are shown in what is suppressed; default: as these rules may. */
+  readonly eventText?: EventText
   readonly onStarted?: (job: RunningJob) => void
   /** Told what keeps records of `STREAM/PARTITION` from coming; undefined: they come again. */
   readonly onSourceProblem?: (split: string, problem: string | undefined) => void
@@ -61,7 +65,7 @@ export interface JobRun {
 export async function runJob(options: JobRunOptions): Promise<JobRun> {
   const { rules, streams, sideOutput, terminal, from, to } = options
   const sorterCapBytes = options.sorterCapBytes ?? null
-  const eventText = eventTextOf(rules)
+  const eventText = options.eventText ?? eventTextOf(rules)
   const progress = new ProgressBar(terminal)
   let firstDeadLetter: RejectedEvent | null = null
   const log = options.log ?? talkLog(terminal)
@@ -69,6 +73,7 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
     progress.clear()
     log.warn(text)
   }
+  const sourceProblems = new SourceProblems({ warn, info: (text) => log.info(text) })
   const startedAt = performance.now()
   try {
     const summary = await runRuleJob({
@@ -89,6 +94,10 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       onExpressionError: (report) => {
         warn(expressionErrorText(report))
       },
+      onSourceProblem: ({ stream, partition }, problem) => {
+        options.onSourceProblem?.(`${stream}/${partition}`, problem)
+        sourceProblems.note(stream, partition, problem)
+      },
       onSorterCapExceeded: (exceeded) => warn(sorterCapText(exceeded)),
       onProgress: (state) => {
         if (options.showsProgress) progress.show(state)
@@ -96,11 +105,6 @@ export async function runJob(options: JobRunOptions): Promise<JobRun> {
       },
       stop: options.stop,
       onStarted: (job) => options.onStarted?.(job),
-      onSourceProblem: ({ stream, partition }, problem) => {
-        options.onSourceProblem?.(`${stream}/${partition}`, problem)
-        if (problem !== undefined) warn(`${stream}/${partition}: ${problem}`)
-        else log.info(`${stream}/${partition} is read again`, { stream, partition })
-      },
       onSourceRetry: ({ message }, waitMs) => warn(`${message}; trying again in ${waitMs} ms`),
       ...(options.betweenBatches === undefined ? {} : { betweenBatches: options.betweenBatches }),
       ...(options.durability === undefined ? {} : { durability: options.durability }),

@@ -1,6 +1,7 @@
 import {
   type CheckedRule,
   formatProblem,
+  type LoadedCheckedRules,
   loadCheckedRules,
   type RuleProblem,
   TocsinError,
@@ -28,7 +29,17 @@ export type Surroundings = NonNullable<Parameters<typeof loadCheckedRules>[1]>
  * @throws {TocsinError} USAGE where there is no rule
  */
 export function loadRulesToRun(path: string, surroundings: Surroundings = {}): CheckedRule[] {
-  const { rules, problems } = loadCheckedRules(readRuleFolder([path]), surroundings)
+  return [...checkedOrThrow(loadCheckedRules(readRuleFolder([path]), surroundings), path)]
+}
+
+/**
+ * What was loaded from a path, if it may run.
+ * @throws as loadRulesToRun
+ */
+export function checkedOrThrow(
+  { rules, problems }: LoadedCheckedRules,
+  path: string,
+): readonly CheckedRule[] {
   if (problems.length > 0) throw new InvalidInput(problems)
   if (rules.length === 0) {
     throw new TocsinError(
@@ -36,7 +47,7 @@ export function loadRulesToRun(path: string, surroundings: Surroundings = {}): C
       `there are no rules in ${path}: expected *.yaml, *.yml or *.json files`,
     )
   }
-  return [...rules]
+  return rules
 }
 
 /** What the rules of a configuration may refer to. */

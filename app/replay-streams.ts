@@ -1,6 +1,7 @@
 import { connectors } from '../connectors/registry.ts'
 import {
   defaultWatermarkStrategy,
+  type HistoryRange,
   type JobStream,
   parseDuration,
   type Source,
@@ -19,16 +20,18 @@ export interface ReplayInputs {
 }
 
 /**
- * The streams of a replay: those of the configuration, with inputs in place of their sources. What
- * is replayed is history: of its times of ingest nothing is known, and so no event is too far ahead.
+ * The streams of a replay: those of the configuration, with inputs in place of their sources.
  * @throws {TocsinError} USAGE
  */
 export function replayStreams(
   { inputs, time, outOfOrderness }: ReplayInputs,
   config: Config | null,
+  range: HistoryRange,
 ): Map<string, JobStream> {
   const streams = new Map<string, JobStream>()
-  for (const stream of config?.streams ?? []) streams.set(stream.name, historyOf(jobStream(stream)))
+  for (const stream of config?.streams ?? []) {
+    streams.set(stream.name, historyOf(jobStream(stream), range))
+  }
   const lagMs = outOfOrderness === undefined ? undefined : durationOf(outOfOrderness)
   for (const [name, files] of filesByStream(inputs)) {
     const configured = streams.get(name)?.time
@@ -65,7 +68,20 @@ export function jobStream({ source, time, schema }: StreamConfig): JobStream {
   }
 }
 
-function historyOf({ source, time }: JobStream): JobStream {
+/**
+ * A stream as it was. Of times of ingest only a source knows that keeps a history; of others nothing
+ * is known, and so no event is too far ahead. A record may be older than its event by what its stream
+ * allows for: the history begins so much earlier.
+ */
+function historyOf({ source, time }: JobStream, { from, to }: HistoryRange): JobStream {
+  const { maxFutureSkewMs } = time.watermarks
+  if (source.history !== undefined) {
+    const range = {
+      ...(from === undefined ? {} : { from: from - maxFutureSkewMs }),
+      ...(to === undefined ? {} : { to }),
+    }
+    return { source: source.history(range), time }
+  }
   const watermarks = { ...time.watermarks, maxFutureSkewMs: Number.POSITIVE_INFINITY }
   return { source, time: { ...time, watermarks } }
 }

@@ -6,13 +6,15 @@ import { isRuleFile, type RuleFile, TocsinError } from '../src/index.ts'
  * @throws {TocsinError} USAGE for a path that is not there or cannot be read
  */
 export function readRuleFolder(paths: readonly string[]): RuleFile[] {
-  const found = new Map<string, RuleFile>()
-  for (const path of paths) {
-    for (const file of pathsUnder(path)) {
-      if (!found.has(file)) found.set(file, { path: file, text: readText(file) })
-    }
-  }
-  return [...found.values()]
+  return ruleFilePaths(paths).map((path) => ({ path, text: readText(path) }))
+}
+
+/**
+ * Their paths alone.
+ * @throws as readRuleFolder
+ */
+export function ruleFilePaths(paths: readonly string[]): string[] {
+  return [...new Set(paths.flatMap(pathsUnder))]
 }
 
 /**

@@ -1,12 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { JobMetrics } from '../src/index.ts'
+import type { RuleSet } from './rule-set.ts'
 import type { RunMonitor } from './run-monitor.ts'
 
 /**
  * The metrics of a run, as Prometheus reads them: read from the run when they are asked for.
  * docs/metrics.md has them all.
  */
-export function runMetrics(monitor: RunMonitor, now: () => number): Registry {
+export function runMetrics(monitor: RunMonitor, rules: RuleSet, now: () => number): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   for (const metric of jobMetricTable) {
@@ -16,6 +17,7 @@ export function runMetrics(monitor: RunMonitor, now: () => number): Registry {
     })
   }
   for (const metric of runMetricTable) add(metric, registry, () => metric.samples(monitor))
+  for (const metric of ruleMetricTable) add(metric, registry, () => metric.samples(rules))
   const duration = new Histogram({
     name: 'tocsin_checkpoint_duration_seconds',
     help: 'From the barrier of a checkpoint until it is durable.',
@@ -47,6 +49,7 @@ interface MetricDeclaration {
 type JobMetric = MetricDeclaration & {
   readonly samples: (job: JobMetrics, now: number) => Samples
 }
+type RuleMetric = MetricDeclaration & { readonly samples: (rules: RuleSet) => Samples }
 type RunMetric = MetricDeclaration & { readonly samples: (monitor: RunMonitor) => Samples }
 
 function add(metric: MetricDeclaration, registry: Registry, samples: () => Samples): void {
@@ -106,6 +109,13 @@ const jobMetricTable: readonly JobMetric[] = [
   },
   {
     kind: 'counter',
+    name: 'tocsin_left_out_records_total',
+    help: 'Records that sources took and left out on purpose, as those that came again.',
+    labels: ['reason'],
+    samples: ({ metrics }) => byName('reason', metrics, 'left_out.'),
+  },
+  {
+    kind: 'counter',
     name: 'tocsin_alerts_total',
     help: 'Alerts, those of shadow rules too.',
     labels: ['rule'],
@@ -123,21 +133,21 @@ const jobMetricTable: readonly JobMetric[] = [
     name: 'tocsin_dropped_matches_total',
     help: 'Matches beyond max_matches.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'dropped_matches.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'dropped_matches.'),
   },
   {
     kind: 'counter',
     name: 'tocsin_refused_events_total',
     help: 'First events beyond limit.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'refused_events.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'refused_events.'),
   },
   {
     kind: 'counter',
     name: 'tocsin_expression_errors_total',
     help: 'Conditions that had no value for an event.',
     labels: ['rule'],
-    samples: ({ metrics }) => byRule(metrics, 'expression_errors.'),
+    samples: ({ metrics }) => byName('rule', metrics, 'expression_errors.'),
   },
   {
     kind: 'gauge',
@@ -242,6 +252,35 @@ const runMetricTable: readonly RunMetric[] = [
   },
 ]
 
+const ruleMetricTable: readonly RuleMetric[] = [
+  {
+    kind: 'gauge',
+    name: 'tocsin_rules',
+    help: 'Rules that run.',
+    labels: ['mode'],
+    samples: ({ current }) =>
+      ['live', 'shadow', 'disabled'].map((mode) => [
+        { mode },
+        current.filter(({ rule }) => rule.mode === mode).length,
+      ]),
+  },
+  {
+    kind: 'counter',
+    name: 'tocsin_rule_reloads_total',
+    help: 'Looks at the rules on disk, by what became of them.',
+    labels: ['outcome'],
+    samples: ({ reloads }) =>
+      Object.entries(reloads).map(([outcome, value]) => [{ outcome }, value] as const),
+  },
+  {
+    kind: 'gauge',
+    name: 'tocsin_rules_rejected',
+    help: '1: the rules on disk are not good, and those from before run.',
+    labels: [],
+    samples: ({ lastReload }) => [[{}, Number(lastReload?.outcome === 'rejected')]],
+  },
+]
+
 function byStream(
   counts: JobMetrics['countsByStream'],
   count: (counts: StreamCounts) => number,
@@ -255,10 +294,11 @@ function labelled(label: string, counts: ReadonlyMap<string, number>): Samples {
   return [...counts].map(([name, value]) => [{ [label]: name }, value])
 }
 
-function byRule(metrics: ReadonlyMap<string, number>, prefix: string): Samples {
+/** Counters whose names begin so; the rest of the name is the label. */
+function byName(label: string, metrics: ReadonlyMap<string, number>, prefix: string): Samples {
   return [...metrics]
     .filter(([name]) => name.startsWith(prefix))
-    .map(([name, value]) => [{ rule: name.slice(prefix.length) }, value])
+    .map(([name, value]) => [{ [label]: name.slice(prefix.length) }, value])
 }
 
 function splitLabels({ stream, partition }: JobMetrics['splits'][number]) {

@@ -32,6 +32,7 @@ export interface RunMonitorOptions {
 export class RunMonitor {
   readonly #options: Required<RunMonitorOptions>
   readonly #checkpointListeners: CheckpointListener[] = []
+  readonly #startListeners: (() => void)[] = []
   readonly #sinks = new Map<string, WatchedSink>()
   /** By `STREAM/PARTITION`: what keeps records from coming, and since when, epoch ms. */
   readonly #sourceProblems = new Map<string, Problem>()
@@ -49,6 +50,11 @@ export class RunMonitor {
 
   get restarts(): number {
     return this.#restarts
+  }
+
+  /** `null` while it starts. */
+  get job(): RunningJob | null {
+    return this.#job
   }
 
   /** `null` while the job starts. */
@@ -86,6 +92,12 @@ export class RunMonitor {
   jobStarted(job: RunningJob): void {
     this.#job = job
     this.#checkpointAt = this.#options.now()
+    for (const listener of this.#startListeners) listener()
+  }
+
+  /** Called each time that a job has started. */
+  onJobStarted(listener: () => void): void {
+    this.#startListeners.push(listener)
   }
 
   jobRestarting(): void {

@@ -12,6 +12,8 @@ export interface RunSummary {
   readonly invalid: number
   /** The same by what makes them dead letters: `json`, `time`, `schema`, `key` and others. */
   readonly invalid_by_cause?: Readonly<Record<string, number>>
+  /** What sources took and left out on purpose, by why. */
+  readonly left_out?: Readonly<Record<string, number>>
   /** Outside of `--from` and `--to`. */
   readonly out_of_range?: number
   readonly alerts: number
@@ -56,6 +58,7 @@ export function runSummary(summary: JobSummary, elapsedMs: number): RunSummary {
     ...(lateAfterIdle > 0 ? { late_after_idle: lateAfterIdle } : {}),
     invalid: deadLetters,
     ...some('invalid_by_cause', summary.deadLettersByCause),
+    ...some('left_out', withPrefix(metrics, 'left_out.')),
     ...(outOfRange > 0 ? { out_of_range: outOfRange } : {}),
     alerts: Object.values(byRule).reduce((sum, alerts) => sum + alerts, 0),
     alerts_by_rule: byRule,
@@ -91,6 +94,7 @@ export function summaryText(summary: RunSummary, terminal: Terminal): string {
     ...optional('late after idle', summary.late_after_idle),
     { title: 'invalid', value: summary.invalid },
     ...rowsOf(summary.invalid_by_cause ?? {}),
+    ...withTotal('left out', summary.left_out),
     ...optional('out of range', summary.out_of_range),
     { title: 'alerts', value: summary.alerts, bold: true },
     ...rowsOf(summary.alerts_by_rule),

@@ -15,6 +15,8 @@ export interface Terminal {
    * at once: the process ends.
    */
   onInterrupt(listener: () => void): () => void
+  /** Calls back when the user asks to look at the rules again; gives what ends that. Default: never. */
+  onHangup?(listener: () => void): () => void
   /** From here on `hide` takes secrets out of all that is said; only where something can be said. */
   readonly conceal?: (hide: (text: string) => string) => void
 }
@@ -51,6 +53,14 @@ export function processTerminal(): Terminal {
     },
     colors: { print: allowed && stdout.isTTY === true, say: allowed && stderr.isTTY === true },
     progressColumns: stderr.isTTY === true ? (stderr.columns ?? 80) : null,
+    onHangup(listener) {
+      // Of a terminal it means that it has gone away, and what runs there with it.
+      if (stderr.isTTY === true) return () => undefined
+      process.on('SIGHUP', listener)
+      return () => {
+        process.off('SIGHUP', listener)
+      }
+    },
     onInterrupt(listener) {
       const signals = ['SIGINT', 'SIGTERM'] as const
       let asked = false

@@ -12,6 +12,8 @@ export interface ClientOptions {
 }
 
 const text = { type: 'string', minLength: 1 }
+/** What is write-only is shown by no message. */
+const secret = { ...text, writeOnly: true }
 
 /** The options of `ClientOptions`, for the option schemas of source and sink. */
 export const clientOptionProperties: Readonly<Record<string, OptionProperty>> = {
@@ -50,12 +52,12 @@ export const clientOptionProperties: Readonly<Record<string, OptionProperty>> = 
       },
       key: {
         description: 'The private key of `certificate`, PEM.',
-        ...text,
+        ...secret,
         examples: ['file:client.key'],
       },
       passphrase: {
         description: 'Of the private key.',
-        ...text,
+        ...secret,
         // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference, as users write it.
         examples: ['${KEY_PASSPHRASE}'],
       },
@@ -82,7 +84,7 @@ export const clientOptionProperties: Readonly<Record<string, OptionProperty>> = 
       username: { description: 'The name.', ...text, examples: ['tocsin'] },
       password: {
         description: 'The password.',
-        ...text,
+        ...secret,
         // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference, as users write it.
         examples: ['${KAFKA_PASSWORD}'],
       },
@@ -128,7 +130,8 @@ export function kafkaClient({ brokers, clientId, tls, sasl }: ClientOptions): Ka
     retry: clientRetry,
     logLevel: logLevel.NOTHING,
     ...(tls === undefined ? {} : { ssl: tls }),
-    ...(sasl === undefined ? {} : { sasl }),
+    // A copy: kafkajs writes a login with this password into it, which copies of it would keep.
+    ...(sasl === undefined ? {} : { sasl: { ...sasl } }),
   })
 }
 

@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Cluster from 'kafkajs/src/cluster/index.js'
 import createSocketFactory from 'kafkajs/src/network/socketFactory.js'
 import fetchRequest from 'kafkajs/src/protocol/requests/fetch/v11/request.js'
-import { TocsinError } from '../../src/errors.ts'
+import { ConnectorError, TocsinError } from '../../src/errors.ts'
 import type { ClientOptions } from './client-options.ts'
 import { failureText } from './failure-text.ts'
 import { type FetchResponse, readFetchResponse } from './fetch-response.ts'
@@ -28,7 +29,8 @@ export interface KafkaClusterOptions {
 const requestTimeoutMs = 30_000
 const connectionTimeoutMs = 10_000
 /** How long a start, or a question that it needs answered, is tried, ms. */
-const patienceMs = 10_000
+const patienceMs = 5000
+const newTopicPatienceMs = 2000
 const retryPauseMs = 300
 /** How long a connection may take to end, ms. */
 const closeTimeoutMs = 2000
@@ -54,7 +56,7 @@ export class KafkaCluster {
       ssl: tls,
       sasl,
       clientId,
-      socketFactory: createSocketFactory(),
+      socketFactory: quietSockets(),
       connectionTimeout: connectionTimeoutMs,
       authenticationTimeout: connectionTimeoutMs,
       requestTimeout: requestTimeoutMs,
@@ -70,7 +72,10 @@ export class KafkaCluster {
     return this.#options.client.brokers.join(',')
   }
 
-  /** @throws {TocsinError} INPUT_UNREADABLE: brokers cannot be reached, refuse, or lack a topic */
+  /**
+   * @throws {TocsinError} INPUT_UNREADABLE: brokers refuse, or lack a topic; a retryable
+   *   `ConnectorError`: they cannot be reached
+   */
   async connect(): Promise<void> {
     await this.#insist(`brokers ${this.name}`, async () => {
       await this.#cluster.connect()
@@ -191,14 +196,14 @@ export class KafkaCluster {
 
   /** Tries again while that may help and the patience lasts. */
   async #insist<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
-    const giveUpAt = performance.now() + patienceMs
+    const startedAt = performance.now()
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) await this.#cluster.refreshMetadata()
         return await work()
       } catch (error) {
-        const mayPass = isPassing(error) && performance.now() < giveUpAt && !this.#closed
-        if (!mayPass) throw unreadable(what, error)
+        const waitedMs = performance.now() - startedAt
+        if (this.#closed || waitedMs >= patienceFor(error)) throw unreadable(what, error)
         await sleep(retryPauseMs)
       }
     }
@@ -208,13 +213,33 @@ export class KafkaCluster {
 /** Bytes of an answer over all partitions: the first batch comes whole even so. */
 const fetchBytesMax = 16 * 1024 * 1024
 
-/** Whether the same may succeed later. */
-export function isPassing(error: unknown): boolean {
-  if (error instanceof TocsinError) return false
-  const { name, type, retriable } = error as { name?: string; type?: string; retriable?: boolean }
+/** What an error of kafkajs may have. */
+interface KafkaFailure {
+  readonly name?: string
+  readonly type?: string
+  readonly retriable?: boolean
+  readonly code?: string
+  readonly cause?: { readonly code?: string }
+}
+
+/** Codes of Node for certificates that are not accepted. */
+const untrusted = /CERT|VERIFY_LEAF|ERR_TLS/
+
+/** How long it may pass by itself, ms; 0: it does not. */
+function patienceFor(error: unknown): number {
+  if (error instanceof TocsinError) return 0
+  const { type } = error as { type?: string }
+  // Brokers hear of a new topic one after the other.
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return newTopicPatienceMs
+  return isPassing(error) ? patienceMs : 0
+}
+
+function isPassing(error: unknown): boolean {
+  const { name, type, retriable, code, cause } = error as KafkaFailure
+  if (untrusted.test(code ?? cause?.code ?? '')) return false
   if (name === 'KafkaJSSASLAuthenticationError' || type === 'TOPIC_AUTHORIZATION_FAILED')
     return false
-  if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'INVALID_TOPIC_EXCEPTION') return false
+  if (type === 'INVALID_TOPIC_EXCEPTION') return false
   // An error that has used up its attempts is told apart by what it was at last.
   if (name === 'KafkaJSNumberOfRetriesExceeded') return true
   return retriable !== false || name === 'KafkaJSLockTimeout'
@@ -226,7 +251,8 @@ function unreadable(what: string, error: unknown): TocsinError {
   const reason =
     type === 'UNKNOWN_TOPIC_OR_PARTITION' ? 'there is no such topic' : failureText(error)
   const message = `cannot read ${what}: ${reason}`
-  return new TocsinError('INPUT_UNREADABLE', message, { cause: error })
+  const retryable = isPassing(error) && type !== 'UNKNOWN_TOPIC_OR_PARTITION'
+  return new ConnectorError('INPUT_UNREADABLE', message, { cause: error, retryable })
 }
 
 /** Topics in the order of positions: a broker fills its answer in that order. */
@@ -242,6 +268,21 @@ function topicsOf(positions: readonly FetchPosition[]) {
     last.partitions.push({ partition, fetchOffset: String(offset), maxBytes })
   }
   return topics
+}
+
+/**
+ * The sockets of kafkajs. It lets go of those that have ended again and again, and Node takes each
+ * time for one more listener of a connection that never comes.
+ */
+function quietSockets(): (options: unknown) => Socket {
+  const create = createSocketFactory()
+  return (options) => {
+    const socket = create(options)
+    socket.once('close', () => {
+      socket.unref = () => socket
+    })
+    return socket
+  }
 }
 
 /** Failures are told through errors: kafkajs would write to the console. */

@@ -88,7 +88,9 @@ declare module 'kafkajs/src/cluster/index.js' {
 }
 
 declare module 'kafkajs/src/network/socketFactory.js' {
-  function createSocketFactory(): unknown
+  import type { Socket } from 'node:net'
+
+  function createSocketFactory(): (options: unknown) => Socket
   export = createSocketFactory
 }
 

@@ -4,15 +4,16 @@ import { encodeFields } from '../record-fields.ts'
 import type { RecordCursor } from './record-cursor.ts'
 
 /** What Kafka knows of a record beside its value. */
-export const metadataNames = [
-  'topic',
-  'partition',
-  'offset',
-  'timestamp',
-  'key',
-  'headers',
-] as const
-type MetadataName = (typeof metadataNames)[number]
+const descriptions = {
+  topic: 'The topic.',
+  partition: 'The partition of the topic, a number.',
+  offset: 'The offset, a number.',
+  timestamp: 'The time of producer or broker, epoch milliseconds.',
+  key: 'The key, a text; null: there is none.',
+  headers: 'The headers, a map; a name that occurs several times has a list.',
+} as const
+type MetadataName = keyof typeof descriptions
+const metadataNames = Object.keys(descriptions) as MetadataName[]
 
 /** The fields that are appended to events, by what they hold. */
 export type MetadataFields = Readonly<Partial<Record<MetadataName, string>>>
@@ -24,15 +25,9 @@ export const metadataOption: OptionProperty = {
     'They stand for fields of the same names in the record.',
   type: 'object',
   properties: Object.fromEntries(
-    metadataNames.map((name) => [
-      name,
-      {
-        description: `The field for the record's ${name}.`,
-        type: 'string',
-        minLength: 1,
-        examples: [`kafka_${name}`],
-      },
-    ]),
+    Object.entries(descriptions).map(([name, description]) => {
+      return [name, { description, type: 'string', minLength: 1, examples: [`kafka_${name}`] }]
+    }),
   ),
   minProperties: 1,
   additionalProperties: false,

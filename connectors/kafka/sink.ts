@@ -56,7 +56,12 @@ export class KafkaSink implements Sink {
     await withinMs(producer.disconnect(), 5000, () => undefined).catch(() => undefined)
   }
 
-  async #connect(): Promise<Producer> {
+  /** Asks a broker for the topic. */
+  checkConnection(): Promise<void> {
+    return this.#attempt(() => this.#look())
+  }
+
+  async #look(): Promise<void> {
     const admin = this.#kafka.admin({ retry: clientRetry })
     try {
       await admin.connect()
@@ -64,6 +69,10 @@ export class KafkaSink implements Sink {
     } finally {
       await admin.disconnect()
     }
+  }
+
+  async #connect(): Promise<Producer> {
+    await this.#look()
     const producer = this.#kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,

@@ -57,6 +57,7 @@ export class MQTTSourceReader implements SourceReader {
   #problem: string | undefined
   #failure: unknown = null
   #readBytes = 0
+  readonly #leftOut: Record<LeftOutReason, number> = { duplicate: 0, retained: 0, unsubscribed: 0 }
 
   constructor(split: Split, options: MQTTSourceOptions) {
     this.split = split
@@ -98,6 +99,10 @@ export class MQTTSourceReader implements SourceReader {
 
   progress(): { readonly read: number; readonly total: undefined } {
     return { read: this.#readBytes, total: undefined }
+  }
+
+  leftOut(): Readonly<Record<LeftOutReason, number>> {
+    return this.#leftOut
   }
 
   async acknowledge(): Promise<void> {
@@ -188,14 +193,10 @@ export class MQTTSourceReader implements SourceReader {
     const now = Date.now()
     const confirmation = qos === 2 ? 'pubrec' : 'puback'
     const confirm = qos === 0 ? null : () => connection.confirm(confirmation, packetId)
-    const isRetained = message.retained && !this.#options.takesRetained
-    const isOpen = qos === 2 && this.#ledger.isOpen(packetId)
-    if (isOpen || isRetained || !this.#format.takes(message.topic)) {
-      this.#queue.addConfirmation(confirm)
-      return
-    }
     const identity = this.#format.identityOf(message)
-    if (identity !== undefined && this.#ledger.hasSeen(identity, now)) {
+    const reason = this.#reasonToLeave(message, identity, now)
+    if (reason !== null) {
+      this.#leftOut[reason]++
       this.#queue.addConfirmation(confirm)
       return
     }
@@ -206,6 +207,18 @@ export class MQTTSourceReader implements SourceReader {
     this.#ledger.apply(receipt)
     this.#readBytes += message.payload.length
     this.#queue.addRecord(this.#format.recordOf(message, now), now, receipt, confirm)
+  }
+
+  /** Why a message is not taken; `null`: it is. */
+  #reasonToLeave(
+    { topic, qos, packetId, retained }: IncomingMessage,
+    identity: string | undefined,
+    now: number,
+  ): LeftOutReason | null {
+    if (qos === 2 && this.#ledger.isOpen(packetId)) return 'duplicate'
+    if (retained && !this.#options.takesRetained) return 'retained'
+    if (!this.#format.takes(topic)) return 'unsubscribed'
+    return identity !== undefined && this.#ledger.hasSeen(identity, now) ? 'duplicate' : null
   }
 
   #release(packetId: number, connection: MQTTConnection): void {
@@ -232,6 +245,8 @@ export class MQTTSourceReader implements SourceReader {
     await sleep(waitMs, undefined, { signal: this.#ending.signal }).catch(() => undefined)
   }
 }
+
+type LeftOutReason = 'duplicate' | 'retained' | 'unsubscribed'
 
 /** How long a poll waits for messages before it says that there are none. */
 const pollWaitMs = 50

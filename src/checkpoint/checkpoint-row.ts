@@ -157,6 +157,18 @@ export function stagedKey(sink: string, checkpoint: number): Buffer {
   return bytes
 }
 
+export function isEntryKey(key: Buffer): boolean {
+  return key[0] === 'e'.charCodeAt(0)
+}
+
+export function isTimeKey(key: Buffer): boolean {
+  return key[0] === 't'.charCodeAt(0) || key[0] === 'x'.charCodeAt(0)
+}
+
+export function isStagedKey(key: Buffer): boolean {
+  return key[0] === 'o'.charCodeAt(0)
+}
+
 /** The range of the rows whose keys begin so. */
 export function rangeOf(prefix: Buffer): { readonly gte: Buffer; readonly lt: Buffer } {
   const lt = Buffer.from(prefix)

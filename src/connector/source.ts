@@ -78,6 +78,11 @@ export interface SourceReader {
    * where `replayable` is not set.
    */
   acknowledge?(batch: RecordBatch): Promise<void>
+  /**
+   * Records that it took and left out on purpose, in all since it was opened, by why: `duplicate` for
+   * those that came again.
+   */
+  leftOut?(): Readonly<Record<string, number>>
   /** Told that nothing more of it can count: a reader of a long history ends, others need not. */
   finish?(): void
   /** Told that no reader will ever go on before `position`: a checkpoint with it is durable. */

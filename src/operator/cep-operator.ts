@@ -469,6 +469,8 @@ export class CepOperator {
         const entry = entries[index] as KeyEntry
         // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
         if (entry.removed || !entry.hasTimerBy(watermark)) continue
+        // A checkpoint takes the entry with its timer.
+        if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
         entry.timerAt = Infinity
         this.#advanceEntry(entry, watermark)
       }

@@ -1,3 +1,4 @@
+import type { SourceReader } from '../connector/source.ts'
 import { MetricGroup } from '../metrics.ts'
 import type { DeadLetterCause, RejectedEvent } from '../operator/side-output.ts'
 import type { SourceCounts, SourceOperator } from '../operator/source-operator.ts'
@@ -26,6 +27,8 @@ export class JobCounters implements JobCounts {
   readonly #alertsByRule = new Map<string, number>()
   readonly #suppressedByRule = new Map<string, number>()
   readonly #deadLettersByCause = new Map<DeadLetterCause, number>()
+  /** What readers had left out when they were last asked. */
+  readonly #leftOut = new WeakMap<SourceReader, Readonly<Record<string, number>>>()
   #alerts = 0
 
   /** @param sources what counts events, by stream */
@@ -61,6 +64,17 @@ export class JobCounters implements JobCounts {
 
   noteDroppedMatches(rule: string, count: number): void {
     this.metrics.counter(`dropped_matches.${rule}`).increment(count)
+  }
+
+  /** @param reader whose records they are, with how many it has left out since it was opened */
+  noteLeftOut(reader: SourceReader): void {
+    const noted = this.#leftOut.get(reader) ?? {}
+    const leftOut = reader.leftOut?.() ?? {}
+    for (const [reason, count] of Object.entries(leftOut)) {
+      const more = count - (noted[reason] ?? 0)
+      if (more > 0) this.metrics.counter(`left_out.${reason}`).increment(more)
+    }
+    this.#leftOut.set(reader, { ...leftOut })
   }
 
   noteRefusedEvent(rule: string): void {

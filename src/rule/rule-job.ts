@@ -134,8 +134,8 @@ export async function runRuleJob(options: RuleJobOptions): Promise<JobSummary> {
 
 class RuleJob {
   readonly #options: RuleJobOptions
-  readonly #counters: JobCounters
   readonly #steadyClock: Clock
+  readonly #counters: JobCounters
   readonly #pipeline: RulePipeline
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
@@ -201,6 +201,9 @@ class RuleJob {
       const settled = checkpoints.settle(this.#counters, this.#host)
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
+    } catch (failure) {
+      await checkpoints.suspect(failure)
+      throw failure
     } finally {
       await checkpoints.close()
     }
@@ -289,6 +292,7 @@ class RuleJob {
   /** Also where nothing is read: time may have found something, a checkpoint may be due. */
   async #beforeTurn(coordinator: CheckpointCoordinator | null): Promise<void> {
     await this.#flush(this.#stop.asked)
+    for (const { reader } of this.#readers) this.#counters.noteLeftOut(reader)
     if (coordinator === null) await this.#options.betweenBatches?.()
     if (this.#replacement !== null) this.#replaceRules(this.#replacement, coordinator)
     // A checkpoint must not go past what was found.

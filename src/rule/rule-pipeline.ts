@@ -7,15 +7,15 @@ import type { CepOperator, CepOutput, TimeLimitMode } from '../operator/cep-oper
 import type { SideOutput } from '../operator/side-output.ts'
 import { SourceOperator } from '../operator/source-operator.ts'
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { EventText } from '../stream/alert.ts'
+import { type EventText, plainEventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
+import { type Redaction, redactingEventText } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { TimeUnit } from '../time/event-timestamp.ts'
 import type { WatermarkStrategy } from '../time/watermark-strategy.ts'
 import type { CheckedRule } from './expression-check.ts'
 import { type ExpressionErrorReport, ExpressionErrors } from './expression-errors.ts'
 import { FieldSlots } from './field-slots.ts'
-import { eventTextOf } from './redacted-reads.ts'
 import type { Rule } from './rule.ts'
 import type { RuleGroup } from './rule-compiler.ts'
 import { RuleOperator, type RuleReplacement } from './rule-operator.ts'
@@ -76,13 +76,16 @@ export class RulePipeline {
   readonly operators: RuleOperator[] = []
   readonly #options: RulePipelineOptions
   readonly #eventText: EventText
+  readonly #redact = new Map<string, Redaction>()
+  #shownText: EventText = plainEventText
   readonly #errors: ExpressionErrors
   /** The fields that are decoded, by stream; the time field is the first one. */
   readonly #columns = new Map<string, FieldSlots>()
 
   constructor(rules: readonly CheckedRule[], options: RulePipelineOptions) {
     this.#options = options
-    this.#eventText = eventTextOf(rules)
+    this.#addRedactions(rules)
+    this.#eventText = (event) => this.#shownText(event)
     this.#errors = new ExpressionErrors(options.metrics, options.onExpressionError)
     for (const [stream, time] of options.streams) {
       const columns = new FieldSlots()
@@ -131,6 +134,7 @@ export class RulePipeline {
    * first events, and ends with what it has open; without a time limit at once.
    */
   replaceRules(rules: readonly CheckedRule[]): RuleReplacement {
+    this.#addRedactions(rules)
     const groups = groupRules(rules)
     const added: Rule[] = []
     const retired: Rule[] = []
@@ -153,6 +157,14 @@ export class RulePipeline {
       for (const [stream, source] of this.sources) source.replaceDecoder(this.#decoderOf(stream))
     }
     return { added, retired }
+  }
+
+  /** What a stream redacts stays hidden, also in what was taken for rules that are gone. */
+  #addRedactions(rules: readonly CheckedRule[]): void {
+    for (const { redact } of rules) {
+      for (const [stream, redaction] of redact) this.#redact.set(stream, redaction)
+    }
+    this.#shownText = redactingEventText(this.#redact)
   }
 
   #operatorOf(id: string, rules: readonly CheckedRule[]): RuleOperator {

@@ -19,6 +19,7 @@ export interface IngestLogSourceOptions {
   readonly groupMs?: number
   readonly groupBytes?: number
   readonly segmentBytes?: number
+  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
 }
 
 /**
@@ -128,6 +129,10 @@ class IngestLogSplitReader implements SourceReader {
       if (batch.count > 0) return resultOf({ ...batch, ingestTimes }, first)
     }
     return { kind: 'end' }
+  }
+
+  leftOut(): Readonly<Record<string, number>> {
+    return this.#input.leftOut?.() ?? {}
   }
 
   progress(): { readonly read: number; readonly total: number | undefined } {

@@ -136,12 +136,17 @@ describe('a configuration', () => {
       job: 'tocsin',
       intervalMs: 1000,
       outboxCapBytes: null,
+      cacheBytes: null,
+      retained: 1,
     })
-    const more = 'job: fraud, checkpoint_interval: 250ms, outbox_cap: 1MiB'
+    const more =
+      'job: fraud, checkpoint_interval: 250ms, outbox_cap: 1MiB, retained: 3, cache: 64MiB'
     expect(checkpointsOf(`{ backend: rocksdb, ${more} }`)).toEqual({
       job: 'fraud',
       intervalMs: 250,
       outboxCapBytes: 1_048_576,
+      cacheBytes: 67_108_864,
+      retained: 3,
     })
     expect(checkpointsOf('{ dir: kept/ }')).toBe(null)
     expect(problemsOf(`${stream}state: { job: fraud, checkpoint_interval: 1s }\n`)).toEqual([
@@ -234,13 +239,12 @@ rulse: rules/
 sinks:
   oncall: { email: { to: [ops@example.org], smtp: 'smtp://mail' } }
 tables: { devices: { file: devices.csv, key: id } }
-state: { backend: rocksdb, retained: 2 }
+state: { backend: rocksdb, retained: 2, cache: 64MiB }
 parallelism: 4
 `),
     ).toMatchInlineSnapshot(`
       [
         "7:1: not yet: \`tables\` is known, but not built (RULE_NOT_YET at tables)",
-        "8:28: not yet: \`state.retained\` is known, but not built (RULE_NOT_YET at state.retained)",
         "9:14: not yet: more than one slot is known, but not built; use 1 (RULE_NOT_YET at parallelism)",
       ]
     `)

@@ -5,9 +5,10 @@ import { AlertRouting } from '../../app/alert-routing.ts'
 import { parseConfig } from '../../app/config.ts'
 import { runDurably } from '../../app/durable-run.ts'
 import { withInterrupt } from '../../app/interrupt.ts'
-import { loadRulesToRun } from '../../app/load-rules.ts'
 import { talkLog } from '../../app/log.ts'
 import { runPlainly } from '../../app/plain-run.ts'
+import { RuleSet } from '../../app/rule-set.ts'
+import { RuleSource } from '../../app/rule-source.ts'
 import { RunMonitor } from '../../app/run-monitor.ts'
 import type { Terminal } from '../../app/terminal.ts'
 import { ConnectorError, type JobSummary, type Sink, type Source } from '../../src/index.ts'
@@ -79,22 +80,25 @@ function start(folder: string, options: Options) {
       return () => undefined
     },
   }
-  const rules = loadRulesToRun(made.rulesPath)
+  const rules = new RuleSet(new RuleSource(made.rulesPath, {}))
   const done = withInterrupt(
     terminal,
     (stop) => {
       const log = talkLog(terminal)
-      const routing = new AlertRouting(made.sinks, rules, log)
+      const routing = new AlertRouting(made.sinks, rules.current, log)
       const monitor = new RunMonitor({ now: Date.now, checkpointAgeMsMax: null })
       const todo = { config: made, rules, routing, terminal, stop, log, monitor }
       return made.checkpoints === null
         ? runPlainly(todo)
-        : runDurably(todo, made.checkpoints, restarts)
+        : runDurably({ ...todo, control }, made.checkpoints, restarts)
     },
     graceMs,
   )
   return { done, stop: () => stop(), said: () => said }
 }
+
+/** Nobody asks. */
+const control = { handle: () => undefined, close: async () => undefined }
 
 const folder = () => folderWith({ 'rules/large.yaml': rule })
 

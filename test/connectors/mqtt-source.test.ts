@@ -137,6 +137,7 @@ for (const { name, isThere, start } of brokers) {
       await send(1, 5, 'id/b')
       for (const n of [6, 7]) await publish('id/a', JSON.stringify({ n }))
       const taken = (await readRecords(first, 6)).map(({ text }) => JSON.parse(text).n)
+      expect(first.leftOut!()).toEqual({ duplicate: 1, retained: 0, unsubscribed: 0 })
       await first.close()
       // Over a restart the last three are known, and the one before is forgotten.
       for (const [id, n] of [

@@ -66,9 +66,10 @@ export async function withProducer<Result>(
       () =>
       ({ message }) =>
         message.partition ?? 0,
-    ...(options.transactionalId === undefined
-      ? {}
-      : { transactionalId: options.transactionalId, idempotent: true, maxInFlightRequests: 1 }),
+    // Topics are young: a send that is tried again must not write twice.
+    idempotent: true,
+    maxInFlightRequests: 1,
+    ...options,
   })
   await producer.connect()
   try {

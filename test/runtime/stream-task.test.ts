@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { hostClock, hostScheduler } from '../../app/host.ts'
+import type { PollResult } from '../../src/connector/source.ts'
 import type { SourceOperator } from '../../src/operator/source-operator.ts'
 import { SplitReader } from '../../src/runtime/split-reader.ts'
 import { StreamTask } from '../../src/runtime/stream-task.ts'
+import type { RecordBatch } from '../../src/stream/record-batch.ts'
 import { ManualClock } from '../../src/time/clock.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
 import { type MemoryPoll, memorySource } from '../harness/memory-source.ts'
@@ -45,6 +47,29 @@ describe('splits of one job', () => {
     const { alerts, summary } = await runSplits({ s: { source } })
     expect(positions(alerts)).toEqual(['s/0/0@10', 's/1/0@20', 's/1/1@20', 's/0/1@30', 's/1/2@40'])
     expect(summary).toMatchObject({ events: 5, late: 0 })
+  })
+
+  it('are told of each batch once it has been processed', async () => {
+    const happened: string[] = []
+    const inner = memorySource([polls(10, 20)])
+    const source = {
+      bounded: true,
+      async open(stream: string) {
+        const [reader] = await inner.open(stream)
+        const acknowledge = async ({ offsets }: RecordBatch) => {
+          happened.push(`acknowledged ${offsets[0]}`)
+        }
+        const batchOf = (result: PollResult): PollResult => {
+          if (result.kind !== 'batch') return result
+          const release = () => happened.push(`released ${result.batch.offsets[0]}`)
+          return { ...result, batch: { ...result.batch, release } }
+        }
+        const pollBatch = async () => batchOf(await reader!.pollBatch())
+        return [{ ...reader!, pollBatch, acknowledge }]
+      },
+    }
+    await runSplits({ s: { source } })
+    expect(happened).toEqual(['acknowledged 0', 'released 0', 'acknowledged 1', 'released 1'])
   })
 
   it('that are far behind go on, while those ahead of them by more than max_drift wait', async () => {

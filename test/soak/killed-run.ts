@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -145,4 +145,15 @@ async function pause(milliseconds: number, isOver: () => boolean): Promise<void>
 export function alertsOf({ folder }: SoakJob): string[] {
   const text = readFileSync(join(folder, 'alerts.ndjson'), 'utf8')
   return text.split('\n').filter((line) => line !== '')
+}
+
+/** What a job has left out, without when that was: kept in the order of the rows themselves. */
+export function leftOutOf({ folder }: SoakJob): string[] {
+  const directory = join(folder, 'state/side-output')
+  const names = readdirSync(directory).filter((name) => name.endsWith('.ndjson'))
+  const rows = names.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'))
+  return rows
+    .filter((row) => row !== '')
+    .map((row) => row.replace(/"kept_at":\d+,/, '').replace(/"detected_at":\d+,/, ''))
+    .sort()
 }

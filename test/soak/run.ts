@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Random } from '../../connectors/generator/random.ts'
 import { differenceOf, type ExpectedAlerts, expectedAlerts } from '../simulation/comparison.ts'
-import { alertsOf, killMoments, runAndKill, runToEnd } from './killed-run.ts'
+import { alertsOf, killMoments, leftOutOf, runAndKill, runToEnd } from './killed-run.ts'
 import { type InputKind, inputKinds, makeJob, type SoakEvents, soakEvents } from './soak-job.ts'
 
 const usage = `usage: npm run soak -- [--kills N] [--seed S] [--events N]
@@ -25,6 +25,7 @@ interface SoakReport {
 interface Measure {
   readonly expected: ExpectedAlerts
   readonly counts: string
+  readonly leftOut: readonly string[]
 }
 
 /** `npm run soak`: see `usage`. Exit code 1 where something is lost, doubled or different. */
@@ -52,7 +53,10 @@ async function main(): Promise<number> {
   for (let run = 0; report.kills < kills; run++) {
     const kind = inputKinds[run % inputKinds.length] as InputKind
     const at = join(folder, `${kind}-${run}`)
-    const good = await soak({ at, kind, events, killsOfRun, random, report }, measures.get(kind))
+    const good = await soak(
+      { at, kind, events, killsOfRun, random, report },
+      measures.get(kind) as Measure,
+    )
     if (good) rmSync(at, { recursive: true })
     else process.stderr.write(`the folder of that run is kept: ${at}\n`)
   }
@@ -71,7 +75,7 @@ async function measureOf(folder: string, kind: InputKind, events: SoakEvents): P
   const counts = countsIn(await runToEnd(job))
   const expected = expectedAlerts(alertsOf(job))
   process.stdout.write(`${kind}: ${counts}\n`)
-  return { expected, counts }
+  return { expected, counts, leftOut: leftOutOf(job) }
 }
 
 interface SoakToDo {
@@ -86,7 +90,7 @@ interface SoakToDo {
 /** One job, killed some times, and then run to its end; whether it gave what was expected. */
 async function soak(
   { at, kind, events, killsOfRun, random, report }: SoakToDo,
-  measure: Measure | undefined,
+  measure: Measure,
 ): Promise<boolean> {
   const job = makeJob(at, kind, events, true)
   const killed = new Map<string, number>(killMoments.map((moment) => [moment, 0]))
@@ -105,19 +109,22 @@ async function soak(
   report.kills += kills
   // One that has come to its end says so once more.
   const counts = countsIn(await runToEnd(job))
-  const difference = differenceOf(measure?.expected ?? new Map(), alertsOf(job), true)
+  const difference = differenceOf(measure.expected, alertsOf(job), true)
   report.lost += difference.lost.length
   report.duplicate += difference.duplicate.length
   report.different += difference.different.length
-  const isCounted = counts === measure?.counts
-  if (!isCounted) report.different++
+  const isCounted = counts === measure.counts
+  const leftOut = leftOutOf(job)
+  const isKept = leftOut.join('\n') === measure.leftOut.join('\n')
+  report.different += Number(!isCounted) + Number(!isKept)
   const moments = [...killed].map(([moment, count]) => `${moment} ${count}`).join(', ')
   process.stdout.write(
     `${kind}: ${kills} kills (${moments}), ${stops} stops: ` +
       `${difference.lost.length} lost, ${difference.duplicate.length} duplicate, ` +
-      `${difference.different.length} different${isCounted ? '' : `; it counts ${counts}`}\n`,
+      `${difference.different.length} different${isCounted ? '' : `; it counts ${counts}`}` +
+      `${isKept ? '' : `; it keeps ${leftOut.length} rows in place of ${measure.leftOut.length}`}\n`,
   )
-  return isCounted && Object.values(difference).every((ids) => ids.length === 0)
+  return isCounted && isKept && Object.values(difference).every((ids) => ids.length === 0)
 }
 
 /** What the summary says. */
