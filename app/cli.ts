@@ -46,6 +46,8 @@ function commandLine(terminal: Terminal, run: Run): Command {
   addReplay(program, terminal, run)
   addChecking(program, terminal, run)
   addLooking(program, terminal, run)
+  addSavepoints(program, terminal, run)
+  addDoctor(program, terminal, run)
   addDeadLetters(program, terminal, run)
   addLater(program, run)
   return program
@@ -152,6 +154,64 @@ function addLooking(program: Command, terminal: Terminal, run: Run): void {
     )
 }
 
+function addDoctor(program: Command, terminal: Terminal, run: Run): void {
+  program
+    .command('doctor')
+    .description('look at this machine, and read all of the state with its checksums')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml, if there)')
+    .addOption(formatOption('pretty', 'json'))
+    .action((options) =>
+      run(async () => {
+        const { doctorCommand } = await import('./command-doctor.ts')
+        return await doctorCommand(options, terminal)
+      }),
+    )
+}
+
+function addSavepoints(program: Command, terminal: Terminal, run: Run): void {
+  const savepoint = program
+    .command('savepoint')
+    .description('keep the state of a job in a file, and go on from it elsewhere')
+  savepoint
+    .command('create')
+    .description('write the state of a job, running or not, to a file; prints its path')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml)')
+    .option('--output <path>', 'file, or folder (default: the current one)')
+    .action((options) =>
+      run(async () => {
+        const { savepointCreateCommand } = await import('./command-savepoint.ts')
+        return await savepointCreateCommand(options, terminal)
+      }),
+    )
+  savepoint
+    .command('restore')
+    .argument('<savepoint>', 'the file')
+    .description('make the state of a job that has none yet, from which the next run goes on')
+    .option('--config <file>', 'configuration of the job (default: tocsin.yaml)')
+    .option(
+      '--reset <stream>',
+      'read this stream from its beginning; repeatable',
+      (value: string, before: string[] = []) => [...before, value],
+    )
+    .action((file, options) =>
+      run(async () => {
+        const { savepointRestoreCommand } = await import('./command-savepoint.ts')
+        return await savepointRestoreCommand(file, options, terminal)
+      }),
+    )
+  savepoint
+    .command('inspect')
+    .argument('<savepoint>', 'the file')
+    .description('say what a savepoint holds, and check it')
+    .addOption(formatOption('pretty', 'json'))
+    .action((file, options) =>
+      run(async () => {
+        const { savepointInspectCommand } = await import('./command-savepoint.ts')
+        return await savepointInspectCommand(file, options, terminal)
+      }),
+    )
+}
+
 function addDeadLetters(program: Command, terminal: Terminal, run: Run): void {
   const deadLetters = program
     .command('dead-letters')
@@ -200,7 +260,7 @@ function addDeadLetters(program: Command, terminal: Terminal, run: Run): void {
 
 /** Known names that come with later milestones. */
 function addLater(program: Command, run: Run): void {
-  for (const name of ['savepoint', 'tap']) {
+  for (const name of ['tap']) {
     program
       .command(name, { hidden: true })
       .argument('[argument...]')

@@ -116,7 +116,8 @@ async function watchRules(todo: RunToDo): Promise<() => void> {
 }
 
 /** An instance that has lost its state folder ends at once, and leaves no checkpoint there. */
-async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunDone> {
+async function runWhileOwned(folder: StateFolder, todo: RunToDo): Promise<RunDone> {
+  const { lost, control } = folder
   const { config, stop } = todo
   const gone = new AbortController()
   lost.catch(() => gone.abort())
@@ -124,7 +125,9 @@ async function runWhileOwned({ lost }: StateFolder, todo: RunToDo): Promise<RunD
   const overdue = AbortSignal.any([stop.overdue, gone.signal])
   const own = { ...todo, stop: { asked, overdue } }
   const running =
-    config.checkpoints === null ? runPlainly(own) : runDurably(own, config.checkpoints)
+    config.checkpoints === null
+      ? runPlainly(own)
+      : runDurably({ ...own, control }, config.checkpoints)
   return await Promise.race([running, lost])
 }
 

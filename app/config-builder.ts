@@ -179,6 +179,7 @@ export class ConfigBuilder {
       job: this.#job,
       intervalMs: this.#duration('state', state, 'checkpoint_interval') ?? 1000,
       outboxCapBytes: this.#byteSize('state', state, 'outbox_cap'),
+      retained: typeof state.retained === 'number' ? state.retained : 1,
     }
   }
 

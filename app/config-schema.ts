@@ -133,7 +133,11 @@ const state = keywords({
     'Time between checkpoints, with `backend: rocksdb`; default `1s`.',
     '1s',
   ),
-  retained: described(notYet(count), 'Older checkpoints that are kept.', 1),
+  retained: described(
+    count,
+    'Checkpoints that are kept, the newest one included, with `backend: rocksdb`; default 1.',
+    1,
+  ),
 })
 
 const api = keywords({

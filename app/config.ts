@@ -88,6 +88,8 @@ export interface CheckpointConfig {
   readonly intervalMs: number
   /** Bytes of alerts that wait for a sink, from which on nothing is read; `null`: the default. */
   readonly outboxCapBytes: number | null
+  /** Checkpoints that are kept, the newest one included. */
+  readonly retained: number
 }
 
 /** A configuration, or everything that is wrong with it; never both. */
@@ -188,7 +190,7 @@ function checkDocument(document: YAMLDocument): RuleProblem[] {
     problems.push(...checkOne(document, path, sink, sinkNames, problems))
   }
   const state = sectionOf(root.state)
-  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap']) {
+  for (const keyword of ['job', 'checkpoint_interval', 'outbox_cap', 'retained']) {
     if (state[keyword] === undefined || state.backend === 'rocksdb') continue
     const message = `expected it only with \`backend: rocksdb\`: \`memory\` has no checkpoints`
     problems.push(problemAt(document, joinPath('state', keyword), message))

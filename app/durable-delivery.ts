@@ -9,7 +9,9 @@ import {
   type TocsinError,
 } from '../src/index.ts'
 import { carryOverText } from './carry-over-text.ts'
+import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig } from './config.ts'
+import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
 import { retryListener } from './retry-listener.ts'
 import type { RunToDo } from './run-to-do.ts'
@@ -65,13 +67,16 @@ export class DurableDelivery {
     }
   }
 
-  durability({ intervalMs }: CheckpointConfig): JobDurability {
+  durability({ intervalMs, retained }: CheckpointConfig, control: ControlSocket): JobDurability {
     const { config, log, monitor } = this.#todo
+    const { stateDirectory } = config
     return {
       ...durableState,
-      directory: join(config.stateDirectory, 'checkpoints'),
+      directory: checkpointsIn(stateDirectory),
+      onStarted: (copier) => serveCopies(control, copier, stateDirectory),
       outboxes: this.#outboxes,
       intervalMs,
+      retained,
       sideOutput: this.#sideOutput.log,
       onStalled: (failure: TocsinError, waitMs) => {
         monitor.checkpointStalled(failure)
@@ -93,6 +98,12 @@ export class DurableDelivery {
           log.info(`going on from checkpoint ${checkpoint}`, { checkpoint })
         }
       },
+      onFallBack: ({ checkpoint, reason, damaged }) =>
+        log.warn(
+          `${reason}; the job goes back to retained checkpoint ${checkpoint}, which no sink has gone ` +
+            `beyond; what was damaged lies in ${damaged}`,
+          { checkpoint, damaged },
+        ),
       onCarriedOver: (carryOver) =>
         log.info(`rules or streams are others than in the state:\n${carryOverText(carryOver)}`, {
           ...carryOver,

@@ -5,6 +5,7 @@ import {
   TocsinError,
 } from '../src/index.ts'
 import type { CheckpointConfig } from './config.ts'
+import type { ControlSocket } from './control-socket.ts'
 import { DurableDelivery, replayableStream } from './durable-delivery.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { hostScheduler } from './host.ts'
@@ -12,13 +13,18 @@ import { type JobRun, runJob } from './job-run.ts'
 import { jobRunOptions, type RunDone, type RunToDo } from './run-to-do.ts'
 import { openSideOutputStore } from './side-output-store.ts'
 
+/** A run with checkpoints, which others may ask for. */
+export interface DurableRunToDo extends RunToDo {
+  readonly control: ControlSocket
+}
+
 /**
  * Runs with checkpoints: alerts are shown with them, and the next run goes on from the last one. A
  * fault of our own is met by a restart from there, a few times.
  * @throws {unknown} a failure that a restart does not mend, or that came too often
  */
 export async function runDurably(
-  todo: RunToDo,
+  todo: DurableRunToDo,
   checkpoints: CheckpointConfig,
   restartOptions: RestartStrategyOptions = {},
 ): Promise<RunDone> {
@@ -43,8 +49,8 @@ export async function runDurably(
   }
 }
 
-async function runOnce(todo: RunToDo, checkpoints: CheckpointConfig): Promise<RunDone> {
-  const { config, log, monitor, stop } = todo
+async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Promise<RunDone> {
+  const { config, log, monitor, stop, control } = todo
   const { stateDirectory } = config
   const sideOutput = await openSideOutputStore(config, log)
   const delivery = new DurableDelivery(todo, checkpoints, sideOutput)
@@ -59,11 +65,12 @@ async function runOnce(todo: RunToDo, checkpoints: CheckpointConfig): Promise<Ru
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(checkpoints),
+      durability: delivery.durability(checkpoints, control),
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {
     await doneBefore(stop.overdue, delivery.close())
+    await sideOutput.close()
   }
 }
 

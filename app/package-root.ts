@@ -11,3 +11,8 @@ export function packageRoot(): string {
 export function packageVersion(): string {
   return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version
 }
+
+/** The versions of Node.js that it runs on. */
+export function packageEngines(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).engines.node
+}

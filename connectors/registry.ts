@@ -5,7 +5,7 @@ import { generatorConnector } from './generator/connector.ts'
 import { kafkaConnector } from './kafka/connector.ts'
 import { mqttConnector } from './mqtt/connector.ts'
 import { nodeFileSystem } from './node-file-system.ts'
-import { openRocksDBStateStore } from './rocksdb/connector.ts'
+import { loadRocksDB, openRocksDBStateStore } from './rocksdb/connector.ts'
 import { stdinConnector } from './stdin/connector.ts'
 import { stdoutConnector } from './stdout/connector.ts'
 import { webhookConnector } from './webhook/connector.ts'
@@ -28,4 +28,6 @@ export const connectors: ReadonlyMap<string, Connector> = new Map(
 export const durableState = {
   files: nodeFileSystem,
   openStateStore: openRocksDBStateStore,
+  /** Throws where the library of the state store cannot be loaded. */
+  loadBinding: loadRocksDB,
 } as const

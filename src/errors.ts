@@ -28,6 +28,7 @@ export const errorCodes = {
   SOURCE_POSITION: 'a source cannot go on from where the checkpoint left it',
   STATE_MISMATCH: 'the stored state does not go with the configuration',
   CHECKPOINT_CORRUPT: 'a part of a checkpoint is damaged, or of a version that is not known',
+  SAVEPOINT_INVALID: 'a file is no savepoint, is damaged, or of a version that is not known',
   INGEST_LOG_CORRUPT: 'a part of the ingest log that had been made durable is damaged',
   API_UNAVAILABLE: 'the address of the HTTP interface cannot be used',
   ASSERTION: 'a bug in Tocsin: an invariant does not hold',

@@ -1,7 +1,10 @@
 /** The public API of the engine: the only door for `app/` and for programs. */
+
 export type { CompletedCheckpoint } from './checkpoint/checkpoint-coordinator.ts'
+export { openCheckpointStore } from './checkpoint/checkpoint-store.ts'
 export type { UndeliveredAlert } from './checkpoint/delivery-queue.ts'
 export { Outbox, type OutboxOptions, type OutboxSnapshot } from './checkpoint/outbox.ts'
+export { retainedCheckpoints } from './checkpoint/retained-checkpoints.ts'
 export {
   openSideOutputLog,
   type SideOutputKind,
@@ -50,7 +53,7 @@ export { explanationText } from './rule/explanation-text.ts'
 export type { CheckedRule } from './rule/expression-check.ts'
 export type { ExpressionErrorReport } from './rule/expression-errors.ts'
 export { isoTimeExpected, parseISOTime } from './rule/iso-time.ts'
-export type { JobDurability } from './rule/job-checkpoints.ts'
+export type { CheckpointCopier, CheckpointCopy, JobDurability } from './rule/job-checkpoints.ts'
 export type { JobMetrics, SplitMetrics } from './rule/job-metrics.ts'
 export { eventTextOf } from './rule/redacted-reads.ts'
 export type { Rule } from './rule/rule.ts'
@@ -72,6 +75,13 @@ export { formatProblem, type RuleProblem, sortProblems } from './rule/rule-probl
 export { ruleSchema } from './rule/rule-schema.ts'
 export { type RuleTestResult, runRuleTests } from './rule/rule-test-runner.ts'
 export {
+  inspectSavepoint,
+  type RestoredSavepoint,
+  restoreSavepoint,
+  type SavepointSummary,
+  writeSavepoint,
+} from './rule/savepoint.ts'
+export {
   byteSize,
   count,
   described,
@@ -87,7 +97,7 @@ export {
   text,
 } from './rule/schema-parts.ts'
 export { createSchemaCheck } from './rule/schema-problems.ts'
-export type { CarriedRule, CarryOver } from './rule/state-carry-over.ts'
+export { type CarriedRule, type CarryOver, previewCarryOver } from './rule/state-carry-over.ts'
 export { eventFilesOf } from './rule/test-events.ts'
 export type { TestMismatch } from './rule/test-mismatch.ts'
 export { parseYAMLDocuments, type YAMLDocument } from './rule/yaml-document.ts'

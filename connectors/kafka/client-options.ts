@@ -130,7 +130,8 @@ export function kafkaClient({ brokers, clientId, tls, sasl }: ClientOptions): Ka
     retry: clientRetry,
     logLevel: logLevel.NOTHING,
     ...(tls === undefined ? {} : { ssl: tls }),
-    ...(sasl === undefined ? {} : { sasl }),
+    // A copy: kafkajs writes a login with this password into it, which copies of it would keep.
+    ...(sasl === undefined ? {} : { sasl: { ...sasl } }),
   })
 }
 

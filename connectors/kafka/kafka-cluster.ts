@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Cluster from 'kafkajs/src/cluster/index.js'
 import createSocketFactory from 'kafkajs/src/network/socketFactory.js'
 import fetchRequest from 'kafkajs/src/protocol/requests/fetch/v11/request.js'
-import { TocsinError } from '../../src/errors.ts'
+import { ConnectorError, TocsinError } from '../../src/errors.ts'
 import type { ClientOptions } from './client-options.ts'
 import { failureText } from './failure-text.ts'
 import { type FetchResponse, readFetchResponse } from './fetch-response.ts'
@@ -29,7 +29,7 @@ export interface KafkaClusterOptions {
 const requestTimeoutMs = 30_000
 const connectionTimeoutMs = 10_000
 /** How long a start, or a question that it needs answered, is tried, ms. */
-const patienceMs = 10_000
+const patienceMs = 5000
 const newTopicPatienceMs = 2000
 const retryPauseMs = 300
 /** How long a connection may take to end, ms. */
@@ -72,7 +72,10 @@ export class KafkaCluster {
     return this.#options.client.brokers.join(',')
   }
 
-  /** @throws {TocsinError} INPUT_UNREADABLE: brokers cannot be reached, refuse, or lack a topic */
+  /**
+   * @throws {TocsinError} INPUT_UNREADABLE: brokers refuse, or lack a topic; a retryable
+   *   `ConnectorError`: they cannot be reached
+   */
   async connect(): Promise<void> {
     await this.#insist(`brokers ${this.name}`, async () => {
       await this.#cluster.connect()
@@ -210,6 +213,18 @@ export class KafkaCluster {
 /** Bytes of an answer over all partitions: the first batch comes whole even so. */
 const fetchBytesMax = 16 * 1024 * 1024
 
+/** What an error of kafkajs may have. */
+interface KafkaFailure {
+  readonly name?: string
+  readonly type?: string
+  readonly retriable?: boolean
+  readonly code?: string
+  readonly cause?: { readonly code?: string }
+}
+
+/** Codes of Node for certificates that are not accepted. */
+const untrusted = /CERT|VERIFY_LEAF|ERR_TLS/
+
 /** How long it may pass by itself, ms; 0: it does not. */
 function patienceFor(error: unknown): number {
   if (error instanceof TocsinError) return 0
@@ -220,7 +235,8 @@ function patienceFor(error: unknown): number {
 }
 
 function isPassing(error: unknown): boolean {
-  const { name, type, retriable } = error as { name?: string; type?: string; retriable?: boolean }
+  const { name, type, retriable, code, cause } = error as KafkaFailure
+  if (untrusted.test(code ?? cause?.code ?? '')) return false
   if (name === 'KafkaJSSASLAuthenticationError' || type === 'TOPIC_AUTHORIZATION_FAILED')
     return false
   if (type === 'INVALID_TOPIC_EXCEPTION') return false
@@ -235,7 +251,8 @@ function unreadable(what: string, error: unknown): TocsinError {
   const reason =
     type === 'UNKNOWN_TOPIC_OR_PARTITION' ? 'there is no such topic' : failureText(error)
   const message = `cannot read ${what}: ${reason}`
-  return new TocsinError('INPUT_UNREADABLE', message, { cause: error })
+  const retryable = isPassing(error) && type !== 'UNKNOWN_TOPIC_OR_PARTITION'
+  return new ConnectorError('INPUT_UNREADABLE', message, { cause: error, retryable })
 }
 
 /** Topics in the order of positions: a broker fills its answer in that order. */

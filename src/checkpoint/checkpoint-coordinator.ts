@@ -11,7 +11,9 @@ export interface FrozenJob {
   readonly operators: readonly OperatorChanges[]
   /** Makes durable what the checkpoint refers to and does not hold; may be repeated. */
   readonly write?: () => Promise<void>
-  /** Called once the checkpoint is durable; may be repeated. */
+  /** Called once the checkpoint is durable, and again while it finds no space. */
+  readonly keep: () => Promise<void>
+  /** Called after that, and again while it finds no space. */
   readonly complete: () => Promise<void>
 }
 
@@ -169,7 +171,7 @@ export class CheckpointCoordinator {
     const snapshots = new Map(
       [...outboxes].map(([name, outbox]) => [name, outbox.prepareCommit(number)] as const),
     )
-    const { job, operators, write, complete } = freeze(isEnd)
+    const { job, operators, write, keep, complete } = freeze(isEnd)
     const checkpoint = { number, job, operators, outboxes: snapshots }
     const prepared = await store.prepare(checkpoint, () => this.#options.scheduler.sleep(0))
     await this.#untilThereIsSpace(async () => {
@@ -182,6 +184,7 @@ export class CheckpointCoordinator {
       // What it fails with is thrown by the next `prepareCommit`, or by `settled`.
       outbox.notifyCheckpointComplete(number).catch(() => undefined)
     }
+    await this.#untilThereIsSpace(keep)
     await this.#untilThereIsSpace(complete)
   }
 

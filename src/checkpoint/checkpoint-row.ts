@@ -85,6 +85,10 @@ export function stagedKey(sink: string, checkpoint: number): Buffer {
   return bytes
 }
 
+export function isStagedKey(key: Buffer): boolean {
+  return key[0] === 'o'.charCodeAt(0)
+}
+
 /** The range of the rows whose keys begin so. */
 export function rangeOf(prefix: Buffer): { readonly gte: Buffer; readonly lt: Buffer } {
   const lt = Buffer.from(prefix)

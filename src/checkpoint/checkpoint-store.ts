@@ -1,6 +1,11 @@
 import { type FileSystem, FileSystemError, replaceFile } from '../connector/file-system.ts'
-import type { OpenStateStore, StateStore, StoreChange } from '../connector/state-store.ts'
-import { TocsinError } from '../errors.ts'
+import type {
+  OpenStateStore,
+  StateStore,
+  StoreChange,
+  StoreContent,
+} from '../connector/state-store.ts'
+import { assert, TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import {
   corruptCheckpoint,
@@ -9,6 +14,7 @@ import {
   entryKey,
   entryPrefix,
   headKey,
+  isStagedKey,
   keyOfEntryKey,
   partKey,
   put,
@@ -16,6 +22,7 @@ import {
   stagedKey,
 } from './checkpoint-row.ts'
 import type { OutboxSnapshot } from './outbox.ts'
+import { decodeStagedAlerts } from './outbox-format.ts'
 
 export interface CheckpointStoreOptions {
   readonly files: FileSystem
@@ -90,7 +97,7 @@ export async function openCheckpointStore(
   options: CheckpointStoreOptions,
 ): Promise<CheckpointStore> {
   const { files, openStateStore, directory } = options
-  const acknowledged = await attempt(directory, async () => {
+  const acknowledged = await fileFailure(directory, async () => {
     await files.makeDirectory(directory)
     return await readAcknowledged(files, directory)
   })
@@ -185,7 +192,7 @@ export class CheckpointStore {
   async acknowledge(head = this.#head): Promise<void> {
     await this.#store.flush()
     const { files, directory } = this.#options
-    await attempt(directory, () =>
+    await fileFailure(directory, () =>
       replaceFile(files, directory, acknowledgedName, encodeRow(head.number)),
     )
     this.#head = head
@@ -251,6 +258,74 @@ export class CheckpointStore {
     await this.write({ changes, head })
   }
 
+  /** Makes a checkpoint of what `putEntries` has written and of the rest; the store has none yet. */
+  async create(
+    number: number,
+    job: JsonValue,
+    parts: ReadonlyMap<string, readonly JsonValue[]>,
+    sinks: ReadonlyMap<
+      string,
+      { readonly committed: number | null; readonly staged: ReadonlyMap<number, Buffer> }
+    >,
+  ): Promise<void> {
+    assert(this.#head.number === 0, 'a checkpoint is made where there is none')
+    const outboxes: Record<string, OutboxHead> = {}
+    const changes: StoreChange[] = []
+    for (const [sink, { committed, staged }] of sinks) {
+      outboxes[sink] = { committed, staged: [...staged.keys()].sort((a, b) => a - b) }
+      for (const [checkpoint, alerts] of staged) {
+        changes.push(put(stagedKey(sink, checkpoint), alerts))
+      }
+    }
+    if (changes.length > 0) await this.#store.write(changes)
+    this.#head = { number, job, outboxes, parts: {} }
+    await this.replaceJob(job, parts, [])
+  }
+
+  /**
+   * Makes a copy that can be opened as the checkpoints of a job; what is not written with the newest
+   * one must not be in the store. The copy is there whole or not at all.
+   */
+  async copyTo(directory: string): Promise<void> {
+    const { files } = this.#options
+    const partial = `${directory}.partial`
+    await fileFailure(directory, async () => {
+      await files.removeTree(partial)
+      await files.makeDirectory(partial)
+    })
+    await this.copyDatabaseTo(`${partial}/db`)
+    await fileFailure(directory, async () => {
+      await replaceFile(files, partial, acknowledgedName, encodeRow(this.#head.number))
+      await files.rename(partial, directory)
+      await files.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
+    })
+  }
+
+  /** The same of the database alone. */
+  copyDatabaseTo(directory: string): Promise<void> {
+    return this.#store.checkpointTo(directory)
+  }
+
+  /**
+   * Reads everything, with its checksums.
+   * @throws {TocsinError} CHECKPOINT_CORRUPT, STATE_CORRUPT
+   */
+  async verify(): Promise<StoreContent> {
+    let rows = 0
+    let bytes = 0
+    for await (const list of this.#store.iterate({}, rowsRead)) {
+      rows += list.length
+      for (const { key, value } of list) {
+        bytes += key.length + value.length
+        if (isStagedKey(key)) decodeStagedAlerts(value)
+        else this.#decode(value)
+      }
+    }
+    for (const operator of Object.keys(this.#head.parts)) await this.partsOf(operator)
+    for (const sink of Object.keys(this.#head.outboxes)) await this.stagedOf(sink)
+    return { rows, bytes }
+  }
+
   close(): Promise<void> {
     return this.#store.close()
   }
@@ -307,7 +382,11 @@ async function readAcknowledged(files: FileSystem, directory: string): Promise<n
   return decodeRow(await files.readFile(path), directory) as number
 }
 
-async function attempt<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
+/** Runs work on files; what they refuse is a failure of the state. */
+export async function fileFailure<Result>(
+  directory: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await work()
   } catch (cause) {

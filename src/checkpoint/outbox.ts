@@ -112,14 +112,14 @@ export class Outbox {
     return this.#stagedBytes + this.#frozenBytes
   }
 
+  /** The newest checkpoint whose alerts the sink is known to have; undefined: none. */
+  get committed(): number | undefined {
+    return this.#committed
+  }
+
   /** Whether the job is to read nothing until some alerts are committed; checkpoints go on. */
   get isFull(): boolean {
     return this.bytes >= this.#options.bytesMax
-  }
-
-  /** The newest checkpoint that the sink has committed; undefined: none. */
-  get committed(): number | undefined {
-    return this.#committed
   }
 
   /** Alerts that are not yet committed. */

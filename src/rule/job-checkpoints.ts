@@ -3,14 +3,17 @@ import {
   type CompletedCheckpoint,
   type FrozenJob,
 } from '../checkpoint/checkpoint-coordinator.ts'
-import {
-  type CheckpointStore,
-  type CheckpointStoreOptions,
-  openCheckpointStore,
-} from '../checkpoint/checkpoint-store.ts'
+import type { CheckpointStore, CheckpointStoreOptions } from '../checkpoint/checkpoint-store.ts'
 import type { Outbox } from '../checkpoint/outbox.ts'
+import {
+  type FallBack,
+  openNewestCheckpoint,
+  retainCheckpoint,
+  suspectCheckpoint,
+} from '../checkpoint/retained-checkpoints.ts'
 import type { SideOutputLog } from '../checkpoint/side-output-log.ts'
-import type { SourcePosition } from '../connector/source.ts'
+import type { SourcePosition, SourceReader } from '../connector/source.ts'
+import type { Marker } from '../connector/two-phase-commit-sink.ts'
 import { TocsinError } from '../errors.ts'
 import {
   FrozenEntries,
@@ -23,7 +26,7 @@ import {
 import type { SplitReader } from '../runtime/split-reader.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
-import type { StopSignal } from '../time/stop-signal.ts'
+import { doneBefore, type StopSignal } from '../time/stop-signal.ts'
 import { stateNameOf } from './operator-layout.ts'
 import type { RuleOperator } from './rule-operator.ts'
 import type { RulePipeline } from './rule-pipeline.ts'
@@ -36,6 +39,8 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly outboxes: ReadonlyMap<string, Outbox>
   /** Time between checkpoints, ms; default 1,000. */
   readonly intervalMs?: number
+  /** Checkpoints that are kept, the newest one included; default 1. */
+  readonly retained?: number
   /** Where what is left out is kept; it ends with each checkpoint where the job does. */
   readonly sideOutput?: SideOutputLog
   /** Told of a checkpoint that found no space, and when it is tried again. */
@@ -44,8 +49,29 @@ export interface JobDurability extends CheckpointStoreOptions {
   readonly onCompleted?: (completed: CompletedCheckpoint) => void
   /** Told, once the state is restored, of the checkpoint that the job goes on from; 0: none. */
   readonly onRestored?: (checkpoint: number, isFinished: boolean) => void
+  /** Told when the newest checkpoint is damaged and an older one has taken its place. */
+  readonly onFallBack?: (fallBack: FallBack) => void
+  /** Told how to copy checkpoints, once the job takes them. */
+  readonly onStarted?: (copier: CheckpointCopier) => void
   /** Told what became of the state where rules or streams have changed since. */
   readonly onCarriedOver?: (carryOver: CarryOver) => void
+}
+
+/** Copies checkpoints of a running job. */
+export interface CheckpointCopier {
+  /**
+   * Takes a checkpoint and makes a copy of it, of hard links, that can be opened as the state of a
+   * job; resolves when the sinks have its alerts too, or have not got them after a while.
+   * @param directory absolute, on the file system of the state, and not there
+   * @throws {TocsinError} as a checkpoint; STATE_IO: the job ends
+   */
+  copyTo(directory: string): Promise<CheckpointCopy>
+}
+
+export interface CheckpointCopy {
+  readonly checkpoint: number
+  /** By sink, the newest checkpoint that it is known to have committed. */
+  readonly committed: Readonly<Record<string, number>>
 }
 
 /** What a job counts, as plain data. */
@@ -64,7 +90,14 @@ export async function openJobCheckpoints(
   durability: JobDurability,
   pipeline: RulePipeline,
 ): Promise<JobCheckpoints> {
-  const store = await openCheckpointStore(durability)
+  const markers = new Map<string, Marker | undefined>()
+  const askSinks = async () => {
+    if (markers.size > 0) return markers
+    for (const [sink, outbox] of durability.outboxes) markers.set(sink, await outbox.open())
+    return markers
+  }
+  const { onFallBack = () => undefined } = durability
+  const store = await openNewestCheckpoint({ ...durability, markers: askSinks, onFallBack })
   try {
     const { head } = store
     const job = savedJobOf(head)
@@ -74,10 +107,11 @@ export async function openJobCheckpoints(
         throw mismatch(durability.directory, `it holds alerts for the sink ${sink}, which is gone`)
       }
     }
+    await askSinks()
     // Before the outboxes, which may add to it from then on.
     await durability.sideOutput?.restore(job?.sideOutput ?? null)
     for (const [sink, outbox] of durability.outboxes) {
-      const marker = await outbox.open()
+      const marker = markers.get(sink)
       const committed = head.outboxes[sink]?.committed ?? undefined
       const staged = await store.stagedOf(sink)
       outbox.restore({ checkpoint: head.number, committed, staged }, marker)
@@ -103,6 +137,14 @@ export class JobCheckpoints {
   /** By operator, what its state lies under. */
   readonly #names: Map<string, string>
   #coordinator: CheckpointCoordinator | null = null
+  /** Copies that are asked for and not made yet. */
+  readonly #copies = new Set<RequestedCopy>()
+  readonly #closed = new AbortController()
+  /** By checkpoint that is kept, the oldest first: how far it has read. */
+  readonly #passed: {
+    readonly reader: SourceReader
+    readonly position: SourcePosition | undefined
+  }[][] = []
 
   /** Use `openJobCheckpoints`. */
   constructor(
@@ -164,7 +206,7 @@ export class JobCheckpoints {
     counts: JobCounts,
     host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
-    const { outboxes, intervalMs, onStalled, onCompleted, sideOutput } = this.#durability
+    const { outboxes, intervalMs, onStalled, onCompleted, onStarted, sideOutput } = this.#durability
     this.#coordinator = new CheckpointCoordinator({
       ...host,
       store: this.#store,
@@ -175,6 +217,8 @@ export class JobCheckpoints {
       ...(onStalled === undefined ? {} : { onStalled }),
       ...(onCompleted === undefined ? {} : { onCompleted }),
     })
+    const { scheduler } = host
+    onStarted?.({ copyTo: (directory) => this.#copyTo(directory, scheduler) })
     return this.#coordinator
   }
 
@@ -189,9 +233,41 @@ export class JobCheckpoints {
     await this.start([], counts, host).finish(true)
   }
 
+  /** Has the next start look closely where a run has failed over damage. */
+  async suspect(failure: unknown): Promise<void> {
+    await suspectCheckpoint(this.#durability, failure)
+  }
+
   async close(): Promise<void> {
     await this.#coordinator?.close()
     await this.#store.close()
+    const message = 'the job has ended before a copy of its checkpoint was made'
+    for (const { reject } of this.#copies) reject(new TocsinError('STATE_IO', message))
+    this.#closed.abort()
+  }
+
+  async #copyTo(directory: string, scheduler: Scheduler): Promise<CheckpointCopy> {
+    const checkpoint = await new Promise<number>((resolve, reject) => {
+      this.#copies.add({ directory, resolve, reject })
+      this.#coordinator?.request()
+    })
+    const outboxes = [...this.#durability.outboxes]
+    const settled = Promise.all(outboxes.map(([, outbox]) => outbox.settled()))
+    // What it fails with is the job's matter.
+    const over = Promise.race([settled.catch(() => undefined), scheduler.sleep(settleMsMax)])
+    await doneBefore(this.#closed.signal, over)
+    const committed = outboxes.flatMap(([sink, outbox]) => {
+      return outbox.committed === undefined ? [] : [[sink, Math.min(outbox.committed, checkpoint)]]
+    })
+    return { checkpoint, committed: Object.fromEntries(committed) }
+  }
+
+  async #makeCopy(copy: RequestedCopy): Promise<void> {
+    // It is the copy that fails, and not the checkpoint.
+    await this.#store
+      .copyTo(copy.directory)
+      .then(() => copy.resolve(this.#store.head.number), copy.reject)
+    this.#copies.delete(copy)
   }
 
   #nameOf({ id, layout }: RuleOperator): string {
@@ -222,7 +298,9 @@ export class JobCheckpoints {
       counts: counts.save(),
       ...(sideOutput === undefined ? {} : { sideOutput: sideOutput.position }),
     }
-    const passed = readers.map(({ reader, position }) => ({ reader, position }))
+    const { retained = 1 } = this.#durability
+    this.#passed.push(readers.map(({ reader, position }) => ({ reader, position })))
+    const copies = [...this.#copies]
     return {
       job: job as unknown as JsonValue,
       operators: operators.map((state) => ({
@@ -231,15 +309,31 @@ export class JobCheckpoints {
         parts: operatorParts(state),
       })),
       ...(sideOutput === undefined ? {} : { write: sideOutput.write }),
+      keep: async () => {
+        for (const copy of copies.splice(0)) await this.#makeCopy(copy)
+        await retainCheckpoint(this.#store, this.#durability, retained)
+      },
       complete: async () => {
         await sideOutput?.complete()
-        for (const { reader, position } of passed) {
+        // What an older checkpoint goes on from must still be there.
+        if (this.#passed.length < retained) return
+        for (const { reader, position } of this.#passed[0] ?? []) {
           if (position !== undefined) await reader.notifyCheckpointComplete?.(position)
         }
+        this.#passed.shift()
       },
     }
   }
 }
+
+interface RequestedCopy {
+  readonly directory: string
+  readonly resolve: (checkpoint: number) => void
+  readonly reject: (failure: unknown) => void
+}
+
+/** How long a copy waits for the sinks to have its alerts, ms: without those it is complete too. */
+const settleMsMax = 10_000
 
 function mismatch(directory: string, reason: string): TocsinError {
   const message =

@@ -193,6 +193,9 @@ class RuleJob {
       const settled = checkpoints.settle(this.#counters, this.#host)
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
+    } catch (failure) {
+      await checkpoints.suspect(failure)
+      throw failure
     } finally {
       await checkpoints.close()
     }

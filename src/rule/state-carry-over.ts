@@ -1,7 +1,10 @@
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
+import { createScannerDecoder } from '../decode/json-scanner.ts'
+import { MetricGroup } from '../metrics.ts'
 import { mapEntry, mapParts, type StateMapping } from '../operator/state-mapping.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import { hashKey, keyGroupOf } from '../stream/key-group.ts'
+import type { CheckedRule } from './expression-check.ts'
 import {
   isSameLayout,
   mappingOf,
@@ -9,7 +12,7 @@ import {
   type RuleLayout,
   stateNameOf,
 } from './operator-layout.ts'
-import type { RulePipeline } from './rule-pipeline.ts'
+import { compileRules, type RulePipeline, type StreamTime } from './rule-pipeline.ts'
 import type { SavedJob, SavedOperator } from './saved-job.ts'
 
 /** What becomes of a rule's state when a job goes on with other rules. */
@@ -79,6 +82,35 @@ export function planCarryOver(job: SavedJob, pipeline: RulePipeline): CarryOverP
   if (isSame) return { operators, gone, carryOver: null }
   const rules = carriedRules(operators, gone, () => undefined)
   return { operators, gone, carryOver: { rules, removedStreams, addedStreams } }
+}
+
+/**
+ * What would become of the state of a job under other rules, without counts of keys; `null`: rules
+ * and streams are the same.
+ * @throws {TocsinError} STATE_MISMATCH; what `compileRules` throws
+ */
+export function previewCarryOver(
+  job: SavedJob,
+  rules: readonly CheckedRule[],
+  streams: ReadonlyMap<string, StreamTime>,
+): CarryOver | null {
+  const nothing = () => undefined
+  const pipeline = compileRules(rules, {
+    streams,
+    createDecoder: createScannerDecoder,
+    environment: { tables: new Map() },
+    clock: { now: () => 0 },
+    metrics: new MetricGroup(),
+    sideOutput: nothing,
+    onExpressionError: nothing,
+    alerts: {
+      alert: nothing,
+      suppressed: nothing,
+      droppedMatches: nothing,
+      refusedEvent: nothing,
+    },
+  })
+  return planCarryOver(job, pipeline).carryOver
 }
 
 /**

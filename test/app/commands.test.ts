@@ -320,16 +320,16 @@ describe('the command line', () => {
     expect(JSON.parse((await tocsin('schema', 'config')).out).properties).toHaveProperty('streams')
   })
 
-  it.each([
-    ['savepoint', 'create'],
-    ['tap', 's', '--duration', '5s'],
-  ])('says of %s that it is not built yet', async (...args) => {
-    expect(await tocsin(...args)).toEqual({
-      code: 2,
-      out: '',
-      err: `error: not yet: tocsin ${args[0]} is known, but not built (USAGE)\n`,
-    })
-  })
+  it.each([['tap', 's', '--duration', '5s']])(
+    'says of %s that it is not built yet',
+    async (...args) => {
+      expect(await tocsin(...args)).toEqual({
+        code: 2,
+        out: '',
+        err: `error: not yet: tocsin ${args[0]} is known, but not built (USAGE)\n`,
+      })
+    },
+  )
 
   it('names the near command, and lists them all', async () => {
     const { code, err } = await tocsin('replya')

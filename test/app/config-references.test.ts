@@ -168,20 +168,15 @@ describe('the whole configuration', () => {
     expect(lines.map((line) => / \(RULE_NOT_YET at (.*)\)$/.exec(line)?.[1])).toEqual([
       'tables',
       'state.cache',
-      'state.retained',
     ])
     expect(lines.map((line) => line.replace(/^.*tocsin\.yaml:(\d+:\d+):.*$/, '$1'))).toEqual([
       '11:1',
       '13:41',
-      '13:81',
     ])
   })
 
   it('is accepted without those parts', async () => {
-    const built = example
-      .replace(/tables:.*\n/, '')
-      .replace(' cache: 256MiB,', '')
-      .replace(', retained: 1', '')
+    const built = example.replace(/tables:.*\n/, '').replace(' cache: 256MiB,', '')
     const at = folderWith({ 'tocsin.yaml': built, 'schemas/payment.schema.json': '{}' })
     expect(await tocsin('check', join(at, 'tocsin.yaml'))).toMatchObject({ code: 0, out: '' })
   })

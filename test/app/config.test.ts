@@ -136,12 +136,14 @@ describe('a configuration', () => {
       job: 'tocsin',
       intervalMs: 1000,
       outboxCapBytes: null,
+      retained: 1,
     })
-    const more = 'job: fraud, checkpoint_interval: 250ms, outbox_cap: 1MiB'
+    const more = 'job: fraud, checkpoint_interval: 250ms, outbox_cap: 1MiB, retained: 3'
     expect(checkpointsOf(`{ backend: rocksdb, ${more} }`)).toEqual({
       job: 'fraud',
       intervalMs: 250,
       outboxCapBytes: 1_048_576,
+      retained: 3,
     })
     expect(checkpointsOf('{ dir: kept/ }')).toBe(null)
     expect(problemsOf(`${stream}state: { job: fraud, checkpoint_interval: 1s }\n`)).toEqual([

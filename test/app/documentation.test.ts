@@ -26,6 +26,15 @@ function calls(text: string): string[][] {
     .map((words) => words.map(([, quoted, word]) => quoted ?? (word as string)).slice(2))
 }
 
+function durable(directory: string): string {
+  return (
+    'streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts } } }\n' +
+    'sinks: { here: { file: { path: durable.ndjson }, default: true } }\n' +
+    'rules: rules/card-testing.rule.yaml\n' +
+    `state: { dir: ${directory}, backend: rocksdb }\n`
+  )
+}
+
 describe('docs/cli.md', () => {
   beforeAll(() => {
     const rule = readFileSync(join(root, 'rules/card-testing.rule.yaml'), 'utf8')
@@ -40,6 +49,8 @@ describe('docs/cli.md', () => {
           )
           .join('') +
         'sinks: { here: { file: { path: run.ndjson }, default: true } }\n',
+      'durable.yaml': durable('state/'),
+      'moved.yaml': durable('moved/'),
       'payments.ndjson': ndjson(
         { ts: 1_767_225_600_000, card: 'c1', status: 'approved', amount: 1, merchant: 'm1' },
         { ts: 1_767_225_601_000, card: 'c1', status: 'approved', amount: 900, merchant: 'm2' },

@@ -1,48 +1,24 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Random } from '../../connectors/generator/random.ts'
-import { buildOnce, folderWith, ndjson, runBinary, startBinary } from './command-line.ts'
+import { buildOnce, folderWith, runBinary, startBinary } from './command-line.ts'
+import {
+  alertsIn,
+  durable,
+  payments,
+  rule,
+  runUntilKilled,
+  seed,
+  sinks,
+  streams,
+  turn,
+} from './durable-folder.ts'
 
 const kills = Number(process.env.TOCSIN_KILL_ROUNDS ?? 6)
-const seed = Number(process.env.TOCSIN_SEED ?? 20260101)
-
-const rule = `
-id: testing
-from: payments
-by: card
-detect:
-  within: 10m
-  sequence:
-    - { step: probe, where: amount < 20 }
-    - { step: drain, where: amount > 950 && merchant != probe.merchant }
-alert: { dedupe: { by: [card], for: 1m } }
-`
-const streams =
-  'streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts, out_of_orderness: 4s } } }\n'
-const sinks = 'sinks: { alerts: { file: { path: alerts.ndjson }, default: true } }\n'
-const durable = `${streams}${sinks}state: { backend: rocksdb, checkpoint_interval: 10ms }\n`
 
 beforeAll(buildOnce)
-
-/** Payments of many cards, out of order by up to 4 s, and some later than that. */
-function payments(count: number): string {
-  const random = new Random(seed)
-  const events = Array.from({ length: count }, (_, index) => ({
-    ts: index * 10 - random.integer(0, 4100),
-    card: `c${random.integer(0, 2000)}`,
-    amount: random.integer(0, 1000),
-    merchant: `m${random.integer(0, 50)}`,
-  }))
-  return events.map((event) => ndjson(event)).join('')
-}
-
-/** The alerts of a file, sorted, without when they were detected. */
-function alertsIn(folder: string): string[] {
-  const lines = readFileSync(join(folder, 'alerts.ndjson'), 'utf8').trimEnd().split('\n')
-  return lines.map((line) => JSON.stringify({ ...JSON.parse(line), detected_at: '' })).sort()
-}
 
 /** What the summary says of events, late ones, alerts and suppressed ones. */
 function counts(err: string): (string | undefined)[] {
@@ -132,33 +108,3 @@ describe('a run with checkpoints', () => {
     expect(ofRule(at)).toEqual(ofRule(whole))
   })
 })
-
-/**
- * Kills a run after it has acknowledged so many checkpoints and a few turns more; false: it had come
- * to its end before.
- */
-async function runUntilKilled(at: string, checkpoints: number, turns: number): Promise<boolean> {
-  const before = checkpointOf(at)
-  const child = startBinary(at, ['run'])
-  child.stdout.resume()
-  child.stderr.resume()
-  let ended = false
-  const closed = once(child, 'close').then(([, signal]) => {
-    ended = true
-    return signal === 'SIGKILL'
-  })
-  while (!ended && checkpointOf(at) < before + checkpoints) await turn()
-  for (let left = turns; left > 0 && !ended; left--) await turn()
-  child.kill('SIGKILL')
-  return await closed
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-/** The number of the last checkpoint that was acknowledged. */
-function checkpointOf(at: string): number {
-  const path = join(at, 'state/checkpoints/checkpoint')
-  return existsSync(path) ? Number(readFileSync(path).subarray(5).toString()) : 0
-}

@@ -90,12 +90,15 @@ function start(folder: string, options: Options) {
       const todo = { config: made, rules, routing, terminal, stop, log, monitor }
       return made.checkpoints === null
         ? runPlainly(todo)
-        : runDurably(todo, made.checkpoints, restarts)
+        : runDurably({ ...todo, control }, made.checkpoints, restarts)
     },
     graceMs,
   )
   return { done, stop: () => stop(), said: () => said }
 }
+
+/** Nobody asks. */
+const control = { handle: () => undefined, close: async () => undefined }
 
 const folder = () => folderWith({ 'rules/large.yaml': rule })
 

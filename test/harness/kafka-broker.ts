@@ -15,7 +15,17 @@ export interface KafkaBrokerOptions {
   readonly port?: number
   /** Properties of the server, over those that are set here, of a new directory. */
   readonly properties?: Readonly<Record<string, string>>
+  /** A second listener, with TLS and SASL, of a new directory. */
+  readonly secured?: SecuredListener
   readonly javaOptions?: readonly string[]
+}
+
+export interface SecuredListener {
+  /** PEM of the certificate and its private key, which clients are to trust. */
+  readonly certificate: string
+  readonly key: string
+  readonly username: string
+  readonly password: string
 }
 
 /** One real Kafka broker on 127.0.0.1: KRaft, broker and controller in one process. */
@@ -23,11 +33,16 @@ export class KafkaBroker {
   readonly #options: KafkaBrokerOptions
   /** What clients connect to, `127.0.0.1:PORT`; the same after a restart. */
   readonly bootstrap: string
+  /** The same of the second listener; undefined: there is none. */
+  readonly securedBootstrap: string | undefined
   #child: ChildProcess | null = null
 
-  private constructor(options: KafkaBrokerOptions, bootstrap: string) {
+  private constructor(options: KafkaBrokerOptions, settings: string) {
     this.#options = options
-    this.bootstrap = bootstrap
+    const addresses = [...settings.matchAll(/(\w+):\/\/([\d.]+:\d+)/g)]
+    const addressOf = (listener: string) => addresses.find(([, name]) => name === listener)?.[2]
+    this.bootstrap = addressOf('PLAINTEXT') ?? ''
+    this.securedBootstrap = addressOf('SECURED')
   }
 
   /** Starts a broker, and resolves when clients can use it. @throws {Error} says what its log says */
@@ -37,14 +52,15 @@ export class KafkaBroker {
     mkdirSync(directory, { recursive: true })
     const settings = join(directory, 'server.properties')
     if (!existsSync(settings)) {
-      const [free, controller] = await freePorts()
-      const all = { ...serverProperties(directory, port ?? free, controller), ...properties }
+      const [free, controller, secured] = await freePorts()
+      const plain = serverProperties(directory, port ?? free, controller)
+      const second =
+        options.secured === undefined ? {} : securedProperties(plain, secured, options.secured)
+      const all = { ...plain, ...second, ...properties }
       writeFileSync(join(directory, 'log4j2.properties'), propertiesText(logProperties))
       writeFileSync(settings, propertiesText(all))
     }
-    const address = /^listeners=\w+:\/\/([\d.]+:\d+)/m.exec(readFileSync(settings, 'utf8'))?.[1]
-    if (address === undefined) throw new Error(`${settings} names no listener`)
-    const broker = new KafkaBroker(options, address)
+    const broker = new KafkaBroker(options, readFileSync(settings, 'utf8'))
     if (!existsSync(join(directory, 'data/meta.properties'))) broker.#format()
     await broker.restart()
     return broker
@@ -140,12 +156,12 @@ kill $guard
 exit $code
 `
 
-/** Two that differ: both are held until both are known. */
-async function freePorts(): Promise<readonly [number, number]> {
-  const servers = [createServer(), createServer()] as const
+/** They differ: all are held until all are known. */
+async function freePorts(): Promise<readonly [number, number, number]> {
+  const servers = [createServer(), createServer(), createServer()] as const
   for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening')
   const portOf = (server: Server) => (server.address() as AddressInfo).port
-  const ports = [portOf(servers[0]), portOf(servers[1])] as const
+  const ports = [portOf(servers[0]), portOf(servers[1]), portOf(servers[2])] as const
   for (const server of servers) await once(server.close(), 'close')
   return ports
 }
@@ -184,6 +200,26 @@ function serverProperties(directory: string, port: number, controller: number) {
     'controlled.shutdown.enable': 'false',
     'broker.heartbeat.interval.ms': '500',
     'broker.session.timeout.ms': '3000',
+  }
+}
+
+function securedProperties(
+  plain: ReturnType<typeof serverProperties>,
+  port: number,
+  { certificate, key, username, password }: SecuredListener,
+) {
+  const oneLine = (pem: string) => pem.trim().replaceAll('\n', '\\n')
+  const listener = `SECURED://127.0.0.1:${port}`
+  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required'
+  return {
+    listeners: `${plain.listeners},${listener}`,
+    'advertised.listeners': `${plain['advertised.listeners']},${listener}`,
+    'listener.security.protocol.map': `${plain['listener.security.protocol.map']},SECURED:SASL_SSL`,
+    'listener.name.secured.sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.secured.plain.sasl.jaas.config': `${login} user_${username}="${password}";`,
+    'listener.name.secured.ssl.keystore.type': 'PEM',
+    'listener.name.secured.ssl.keystore.certificate.chain': oneLine(certificate),
+    'listener.name.secured.ssl.keystore.key': oneLine(key),
   }
 }
 

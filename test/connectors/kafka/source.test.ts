@@ -237,6 +237,7 @@ describe.skipIf(!hasKafka)('the Kafka source', { timeout: 60_000 }, () => {
       await expect(open(['payments'], { client })).rejects.toMatchObject({
         code: 'INPUT_UNREADABLE',
         message: expect.stringMatching(/^cannot read brokers 127\.0\.0\.1:1: .*ECONNREFUSED/),
+        retryable: true,
       })
     })
   })
