@@ -13,6 +13,7 @@ import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
+import type { Log } from './log.ts'
 import { retryListener } from './retry-listener.ts'
 import type { RunToDo } from './run-to-do.ts'
 import type { SideOutputStore } from './side-output-store.ts'
@@ -117,13 +118,17 @@ export class DurableDelivery {
 }
 
 /** A stream whose records can be read again: where its source keeps none, a log keeps them. */
-export function replayableStream(stream: JobStream, stateDirectory: string): JobStream {
+export function replayableStream(stream: JobStream, stateDirectory: string, log: Log): JobStream {
   if (stream.source.replayable === true) return stream
   const source = ingestLogSource(stream.source, {
     files: durableState.files,
     directory: join(stateDirectory, 'ingest'),
     clock: hostClock,
     scheduler: hostScheduler,
+    onStalled: ({ message }, waitMs) =>
+      log.warn(
+        `what comes in cannot be kept, and is not read: ${message}; trying again in ${waitMs} ms`,
+      ),
   })
   return { ...stream, source }
 }

@@ -12,7 +12,7 @@ import { buildOnce, folderWith } from './command-line.ts'
 
 const kills = Number(process.env.TOCSIN_KILL_ROUNDS ?? 3)
 const folder = mkdtempSync(join(tmpdir(), 'tocsin-kafka-run-'))
-beforeAll(buildOnce)
+beforeAll(buildOnce, 300_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe.skipIf(!hasOwnKafka)('a run from Kafka to Kafka', { timeout: 600_000 }, () => {

@@ -17,114 +17,124 @@ const sink = connectors.get('kafka')!.sink!
 let broker: KafkaBroker
 let certificate: string
 
-describe.skipIf(!hasOwnKafka)('a Kafka sink and its broker', { timeout: 120_000 }, () => {
-  beforeAll(async () => {
-    const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
-    const files = ['-keyout', keyFile, '-out', certificateFile]
-    spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject])
-    certificate = readFileSync(certificateFile, 'utf8')
-    const key = readFileSync(keyFile, 'utf8')
-    broker = await KafkaBroker.start({
-      directory: join(folder, 'broker'),
-      distribution: ownKafka(),
-      secured: { certificate, key, username: 'tocsin', password: 'kept secret' },
-      properties: {
-        'transactional.id.expiration.ms': '3000',
-        'transaction.remove.expired.transaction.cleanup.interval.ms': '500',
-      },
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0
+
+describe.skipIf(!hasOwnKafka || !hasOpenssl)(
+  'a Kafka sink and its broker',
+  { timeout: 120_000 },
+  () => {
+    beforeAll(async () => {
+      const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+      const files = ['-keyout', keyFile, '-out', certificateFile]
+      spawnSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject])
+      certificate = readFileSync(certificateFile, 'utf8')
+      const key = readFileSync(keyFile, 'utf8')
+      broker = await KafkaBroker.start({
+        directory: join(folder, 'broker'),
+        distribution: ownKafka(),
+        secured: { certificate, key, username: 'tocsin', password: 'kept secret' },
+        properties: {
+          'transactional.id.expiration.ms': '3000',
+          'transaction.remove.expired.transaction.cleanup.interval.ms': '500',
+        },
+      })
+      await createTopic(broker.bootstrap, 'alerts')
+    }, 120_000)
+    afterAll(async () => {
+      await broker.kill()
+      rmSync(folder, { recursive: true })
     })
-    await createTopic(broker.bootstrap, 'alerts')
-  }, 120_000)
-  afterAll(async () => {
-    await broker.kill()
-    rmSync(folder, { recursive: true })
-  })
 
-  const optionsOf = (bootstrap: string, more: object = {}) => ({
-    brokers: [bootstrap],
-    topic: 'alerts',
-    ...more,
-  })
-  const makeSink = (job: string) =>
-    sink.createTwoPhaseCommit!(optionsOf(broker.bootstrap), { directory: '', job, sink: 'alerts' })
-  const idsOf = async () =>
-    (await consoleConsume(ownKafka(), broker.bootstrap, 'alerts', { silenceMs: 2500 })).map(
-      ({ headers }) => headers.slice(3),
-    )
-
-  it('waits for a broker that is away, and holds up the job when much waits', async () => {
-    const failures: string[] = []
-    const outbox = new Outbox({
-      name: 'alerts',
-      delivery: { kind: 'exactly_once', sink: makeSink('waits') },
-      clock: hostClock,
-      scheduler: hostScheduler,
-      bytesMax: 60,
-      onRetry: ({ message }) => failures.push(message),
+    const optionsOf = (bootstrap: string, more: object = {}) => ({
+      brokers: [bootstrap],
+      topic: 'alerts',
+      ...more,
     })
-    outbox.restore({ checkpoint: 0, committed: undefined, staged: [] }, await outbox.open())
-    const checkpoint = (number: number, id: string) => {
-      outbox.stage(alertOf(id))
-      outbox.prepareCommit(number)
-      return outbox.notifyCheckpointComplete(number)
-    }
-    await checkpoint(1, 'before')
-    await broker.kill()
-    const committed = [checkpoint(2, 'while away')]
-    await waitUntil(() => failures.length > 0, 'the sink has failed')
-    const wasFull = outbox.isFull
-    committed.push(checkpoint(3, 'meanwhile'))
-    const isFull = outbox.isFull
-    await broker.restart()
-    await Promise.all(committed)
-    expect([wasFull, isFull, outbox.isFull, outbox.bytes]).toEqual([false, true, false, 0])
-    expect(failures[0]).toMatch(
-      new RegExp(`^cannot write to the topic alerts at ${broker.bootstrap}: `),
-    )
-    await outbox.close()
-    expect(await idsOf()).toEqual(['before', 'while away', 'meanwhile'])
-  })
+    const makeSink = (job: string) =>
+      sink.createTwoPhaseCommit!(optionsOf(broker.bootstrap), {
+        directory: '',
+        job,
+        sink: 'alerts',
+      })
+    const idsOf = async () =>
+      (await consoleConsume(ownKafka(), broker.bootstrap, 'alerts', { silenceMs: 2500 })).map(
+        ({ headers }) => headers.slice(3),
+      )
 
-  it('goes on after its transactional id has expired', async () => {
-    const committing = makeSink('expires')
-    await committing.init()
-    await committing.commit(1, [alertOf('first')])
-    const list = () => transactionsTool(ownKafka(), broker.bootstrap, 'list')
-    await waitUntil(async () => !(await list()).includes('tocsin.expires'), 'the id has expired')
-    await expect(committing.commit(2, [alertOf('second')])).rejects.toMatchObject({
-      retryable: true,
-      message: expect.stringContaining('producer id'),
+    it('waits for a broker that is away, and holds up the job when much waits', async () => {
+      const failures: string[] = []
+      const outbox = new Outbox({
+        name: 'alerts',
+        delivery: { kind: 'exactly_once', sink: makeSink('waits') },
+        clock: hostClock,
+        scheduler: hostScheduler,
+        bytesMax: 60,
+        onRetry: ({ message }) => failures.push(message),
+      })
+      outbox.restore({ checkpoint: 0, committed: undefined, staged: [] }, await outbox.open())
+      const checkpoint = (number: number, id: string) => {
+        outbox.stage(alertOf(id))
+        outbox.prepareCommit(number)
+        return outbox.notifyCheckpointComplete(number)
+      }
+      await checkpoint(1, 'before')
+      await broker.kill()
+      const committed = [checkpoint(2, 'while away')]
+      await waitUntil(() => failures.length > 0, 'the sink has failed')
+      const wasFull = outbox.isFull
+      committed.push(checkpoint(3, 'meanwhile'))
+      const isFull = outbox.isFull
+      await broker.restart()
+      await Promise.all(committed)
+      expect([wasFull, isFull, outbox.isFull, outbox.bytes]).toEqual([false, true, false, 0])
+      expect(failures[0]).toMatch(
+        new RegExp(`^cannot write to the topic alerts at ${broker.bootstrap}: `),
+      )
+      await outbox.close()
+      expect(await idsOf()).toEqual(['before', 'while away', 'meanwhile'])
     })
-    expect(await committing.init()).toEqual({ checkpoint: 1 })
-    await committing.commit(2, [alertOf('second')])
-    await committing.close()
-    expect((await idsOf()).slice(-2)).toEqual(['first', 'second'])
-  })
 
-  it('encrypts and says who it is, and tells apart what is wrong with that', async () => {
-    const sasl = { mechanism: 'plain', username: 'tocsin', password: 'kept secret' }
-    const secured = (more: object) =>
-      sink.create(optionsOf(broker.securedBootstrap!, more), { directory: '' })
-    const fine = secured({ tls: { ca: certificate }, sasl })
-    await fine.open()
-    await fine.write(['{"by":{}}'], ['secured'])
-    await fine.close()
-    expect((await idsOf()).at(-1)).toBe('secured')
-    const failureOf = async (more: object) => {
-      const error = await secured(more)
-        .open()
-        .catch((failure) => failure)
-      return [error.retryable, error.message.replace(/^.*:\d+: /, '')]
-    }
-    const wrong = { ...sasl, password: 'not that one' }
-    expect(await failureOf({ tls: { ca: certificate }, sasl: wrong })).toEqual([
-      false,
-      expect.stringMatching(/^(?!.*not that one).*correct `sasl`$/),
-    ])
-    expect(await failureOf({ tls: {}, sasl })).toEqual([
-      false,
-      expect.stringMatching(/self-signed certificate.*; correct `tls`$/),
-    ])
-  })
-})
+    it('goes on after its transactional id has expired', async () => {
+      const committing = makeSink('expires')
+      await committing.init()
+      await committing.commit(1, [alertOf('first')])
+      const list = () => transactionsTool(ownKafka(), broker.bootstrap, 'list')
+      await waitUntil(async () => !(await list()).includes('tocsin.expires'), 'the id has expired')
+      await expect(committing.commit(2, [alertOf('second')])).rejects.toMatchObject({
+        retryable: true,
+        message: expect.stringContaining('producer id'),
+      })
+      expect(await committing.init()).toEqual({ checkpoint: 1 })
+      await committing.commit(2, [alertOf('second')])
+      await committing.close()
+      expect((await idsOf()).slice(-2)).toEqual(['first', 'second'])
+    })
+
+    it('encrypts and says who it is, and tells apart what is wrong with that', async () => {
+      const sasl = { mechanism: 'plain', username: 'tocsin', password: 'kept secret' }
+      const secured = (more: object) =>
+        sink.create(optionsOf(broker.securedBootstrap!, more), { directory: '' })
+      const fine = secured({ tls: { ca: certificate }, sasl })
+      await fine.open()
+      await fine.write(['{"by":{}}'], ['secured'])
+      await fine.close()
+      expect((await idsOf()).at(-1)).toBe('secured')
+      const failureOf = async (more: object) => {
+        const error = await secured(more)
+          .open()
+          .catch((failure) => failure)
+        return [error.retryable, error.message.replace(/^.*:\d+: /, '')]
+      }
+      const wrong = { ...sasl, password: 'not that one' }
+      expect(await failureOf({ tls: { ca: certificate }, sasl: wrong })).toEqual([
+        false,
+        expect.stringMatching(/^(?!.*not that one).*correct `sasl`$/),
+      ])
+      expect(await failureOf({ tls: {}, sasl })).toEqual([
+        false,
+        expect.stringMatching(/self-signed certificate.*; correct `tls`$/),
+      ])
+    })
+  },
+)
