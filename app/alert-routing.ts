@@ -16,6 +16,11 @@ export class AlertRouting {
     }
   }
 
+  /** Alerts of rules that are only tried. */
+  shadow(alerts: readonly JobAlert[]): readonly JobAlert[] {
+    return alerts.filter(({ alert }) => alert.mode === 'shadow')
+  }
+
   bySink(alerts: readonly JobAlert[]): ReadonlyMap<string, readonly JobAlert[]> {
     const bySink = new Map<string, JobAlert[]>()
     for (const each of alerts) {

@@ -216,7 +216,7 @@ function addDeadLetters(program: Command, terminal: Terminal, run: Run): void {
   const deadLetters = program
     .command('dead-letters')
     .description('what a job has left out: late events, dead letters, suppressed and lost alerts')
-  const kinds = ['late', 'dead_letter', 'suppressed', 'undelivered']
+  const kinds = ['late', 'dead_letter', 'suppressed', 'shadow', 'undelivered']
   const kind = () => new Option('--kind <kind>', 'only of this kind').choices(kinds)
   deadLetters
     .command('list')

@@ -10,7 +10,7 @@ import { paint, type Terminal } from './terminal.ts'
 
 export interface DeadLetterFilter {
   readonly config?: string
-  readonly kind?: 'late' | 'dead_letter' | 'suppressed' | 'undelivered'
+  readonly kind?: 'late' | 'dead_letter' | 'suppressed' | 'shadow' | 'undelivered'
   readonly stream?: string
 }
 
@@ -67,7 +67,7 @@ export async function exportDeadLetters(
   }
   let count = 0
   for await (const row of readSideOutput(sideOutputDirectory(outline.stateDirectory))) {
-    if (!fits(row, options) || row.kind === 'suppressed' || row.kind === 'undelivered') continue
+    if (!fits(row, options) || isAlert(row)) continue
     count++
     const name = `${String(count).padStart(8, '0')}-${row.stream}-${row.partition}-${row.offset}`
     // The names of streams are plain words.
@@ -91,9 +91,14 @@ function fits(row: SideOutputRow, { kind, stream }: DeadLetterFilter): boolean {
   return stream === undefined || ('stream' in row && row.stream === stream)
 }
 
+/** An alert shows what it may; all else is a record as it came. */
+function isAlert(row: SideOutputRow): row is Exclude<SideOutputRow, RejectedRow> {
+  return 'alert' in row
+}
+
 /** As an alert would show it: a record without what its stream redacts. */
 function shown(row: SideOutputRow, redactions: ReadonlyMap<string, Redaction>): SideOutputRow {
-  if (row.kind === 'suppressed' || row.kind === 'undelivered') return row
+  if (isAlert(row)) return row
   const redaction = redactions.get(row.stream)
   if (redaction === undefined || redaction.isEmpty) return row
   const { raw, raw_base64: _, ...others } = row
@@ -129,6 +134,8 @@ function prettyText(row: SideOutputRow, { colors }: Terminal): string {
       const by = printable(JSON.stringify(row.suppressed_by), shownLengthMax)
       return `${time} ${kind} by ${by}\n  ${alertText(row.alert)}\n`
     }
+    case 'shadow':
+      return `${time} ${kind}\n  ${alertText(row.alert)}\n`
     case 'undelivered': {
       const why = printable(row.reason, shownLengthMax)
       return `${time} ${kind} ${row.sink}, after ${row.attempts} attempts: ${why}\n  ${alertText(row.alert)}\n`

@@ -74,7 +74,13 @@ async function runStreams(
   stop: StopSignal,
   log: Log,
 ): Promise<ExitCode> {
-  const rules = new RuleSet(new RuleSource(config.rulesPath, surroundingsOf(config)))
+  const stays = !isBounded(config)
+  const rules = new RuleSet(new RuleSource(config.rulesPath, surroundingsOf(config), stays))
+  if (rules.current.length === 0) {
+    log.info(
+      `there is no rule in ${config.rulesPath} yet: one that is put there is taken up at once`,
+    )
+  }
   const routing = new AlertRouting(config.sinks, rules.current, log)
   const { checkpoints } = config
   const monitor = new RunMonitor({

@@ -13,6 +13,7 @@ import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
+import type { Log } from './log.ts'
 import { retryListener } from './retry-listener.ts'
 import type { RunToDo } from './run-to-do.ts'
 import type { SideOutputStore } from './side-output-store.ts'
@@ -20,6 +21,7 @@ import type { SideOutputStore } from './side-output-store.ts'
 /** Alerts that wait for their checkpoint: one outbox a sink. */
 export class DurableDelivery {
   readonly #todo: RunToDo
+  readonly #sideOutput: SideOutputStore
   readonly #outboxes: ReadonlyMap<string, Outbox>
 
   constructor(
@@ -28,6 +30,7 @@ export class DurableDelivery {
     sideOutput: SideOutputStore,
   ) {
     this.#todo = todo
+    this.#sideOutput = sideOutput
     this.#outboxes = new Map(
       todo.config.sinks.map(({ name, sink, createTwoPhaseCommit, isImmediate }) => {
         const delivery =
@@ -56,17 +59,16 @@ export class DurableDelivery {
 
   /** Stages alerts in the turn of the caller. */
   async stage(alerts: readonly JobAlert[]): Promise<void> {
+    for (const { document } of this.#todo.routing.shadow(alerts)) {
+      this.#sideOutput.shadow(document())
+    }
     for (const [name, own] of this.#todo.routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       for (const { alert, document } of own) outbox?.stage({ id: alert.id, document: document() })
     }
   }
 
-  durability(
-    { intervalMs, retained }: CheckpointConfig,
-    sideOutput: SideOutputStore,
-    control: ControlSocket,
-  ): JobDurability {
+  durability({ intervalMs, retained }: CheckpointConfig, control: ControlSocket): JobDurability {
     const { config, log, monitor } = this.#todo
     const { stateDirectory } = config
     return {
@@ -76,7 +78,7 @@ export class DurableDelivery {
       outboxes: this.#outboxes,
       intervalMs,
       retained,
-      sideOutput: sideOutput.log,
+      sideOutput: this.#sideOutput.log,
       onStalled: (failure: TocsinError, waitMs) => {
         monitor.checkpointStalled(failure)
         log.warn(
@@ -116,13 +118,17 @@ export class DurableDelivery {
 }
 
 /** A stream whose records can be read again: where its source keeps none, a log keeps them. */
-export function replayableStream(stream: JobStream, stateDirectory: string): JobStream {
+export function replayableStream(stream: JobStream, stateDirectory: string, log: Log): JobStream {
   if (stream.source.replayable === true) return stream
   const source = ingestLogSource(stream.source, {
     files: durableState.files,
     directory: join(stateDirectory, 'ingest'),
     clock: hostClock,
     scheduler: hostScheduler,
+    onStalled: ({ message }, waitMs) =>
+      log.warn(
+        `what comes in cannot be kept, and is not read: ${message}; trying again in ${waitMs} ms`,
+      ),
   })
   return { ...stream, source }
 }

@@ -57,7 +57,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
   monitor.jobStarting(delivery.outboxes)
   const options = jobRunOptions(todo)
   const streams = [...options.streams].map(
-    ([name, stream]) => [name, replayableStream(stream, stateDirectory)] as const,
+    ([name, stream]) => [name, replayableStream(stream, stateDirectory, log)] as const,
   )
   try {
     const run = await runJob({
@@ -65,7 +65,7 @@ async function runOnce(todo: DurableRunToDo, checkpoints: CheckpointConfig): Pro
       streams: new Map(streams),
       deliver: (alerts) => delivery.stage(alerts),
       sideOutput,
-      durability: delivery.durability(checkpoints, sideOutput, control),
+      durability: delivery.durability(checkpoints, control),
     })
     return { run, exitCode: sayEnd(run, delivery, todo) }
   } finally {

@@ -11,6 +11,7 @@ import type { SideOutputStore } from './side-output-store.ts'
  */
 export class PlainDelivery {
   readonly #routing: AlertRouting
+  readonly #sideOutput: SideOutputStore
   readonly #sinks: readonly Sink[]
   readonly #outboxes: ReadonlyMap<string, Outbox>
   /** Batches of alerts, as an outbox counts checkpoints. */
@@ -19,6 +20,7 @@ export class PlainDelivery {
   constructor(todo: RunToDo, sideOutput: SideOutputStore) {
     const { sinks } = todo.config
     this.#routing = todo.routing
+    this.#sideOutput = sideOutput
     this.#sinks = sinks.map(({ sink }) => sink)
     this.#outboxes = new Map(
       sinks.map(({ name, sink }) => {
@@ -52,6 +54,7 @@ export class PlainDelivery {
   /** Resolves when the sinks have taken them, or are so far behind that more must wait. */
   async write(alerts: readonly JobAlert[]): Promise<void> {
     const batch = ++this.#batches
+    for (const { document } of this.#routing.shadow(alerts)) this.#sideOutput.shadow(document())
     for (const [name, own] of this.#routing.bySink(alerts)) {
       const outbox = this.#outboxes.get(name)
       if (outbox === undefined) continue

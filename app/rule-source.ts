@@ -25,12 +25,15 @@ export interface RulesOnDisk {
 export class RuleSource {
   readonly #path: string
   readonly #surroundings: Surroundings
+  readonly #mayBeEmpty: boolean
   /** What was accepted last, by path. */
   #files = new Map<string, LoadedFile>()
 
-  constructor(path: string, surroundings: Surroundings) {
+  /** @param mayBeEmpty whether a folder without files is a set of no rules; default: it is a mistake */
+  constructor(path: string, surroundings: Surroundings, mayBeEmpty = false) {
     this.#path = path
     this.#surroundings = surroundings
+    this.#mayBeEmpty = mayBeEmpty
   }
 
   /**
@@ -90,7 +93,9 @@ export class RuleSource {
   }
 
   #loadAll(files: readonly RuleFile[]): RulesOnDisk {
-    const rules = checkedOrThrow(loadCheckedRules(files, this.#surroundings), this.#path)
+    const loaded = loadCheckedRules(files, this.#surroundings)
+    const isEmpty = files.length === 0 && this.#mayBeEmpty
+    const rules = isEmpty ? [] : checkedOrThrow(loaded, this.#path)
     const next = new Map<string, LoadedFile>()
     for (const { path, text } of files) {
       next.set(path, { text, rules: rules.filter(({ rule }) => rule.file === path) })

@@ -7,10 +7,10 @@ import type {
 } from '../src/index.ts'
 
 /** What was left out, as it is kept: one JSON document a line. */
-export type SideOutputRow = RejectedRow | SuppressedRow | UndeliveredRow
+export type SideOutputRow = RejectedRow | SuppressedRow | ShadowRow | UndeliveredRow
 
 export interface RejectedRow {
-  readonly kind: Exclude<SideOutputKind, 'suppressed' | 'undelivered'>
+  readonly kind: Exclude<SideOutputKind, 'suppressed' | 'shadow' | 'undelivered'>
   /** Epoch ms; left out in the files of a replay. */
   readonly kept_at?: number
   readonly cause?: DeadLetterCause
@@ -28,6 +28,12 @@ export interface SuppressedRow {
   readonly kind: 'suppressed'
   readonly kept_at?: number
   readonly suppressed_by: unknown
+  readonly alert: Readonly<Record<string, unknown>>
+}
+
+export interface ShadowRow {
+  readonly kind: 'shadow'
+  readonly kept_at: number
   readonly alert: Readonly<Record<string, unknown>>
 }
 
@@ -68,6 +74,10 @@ export function rejectedText(rejected: RejectedEvent, keptAt?: number): string {
 export function suppressedText({ by }: SuppressedAlert, document: string, keptAt?: number): string {
   const time = keptAt === undefined ? '' : `"kept_at":${keptAt},`
   return `{"kind":"suppressed",${time}"suppressed_by":${JSON.stringify(by)},"alert":${document}}`
+}
+
+export function shadowText(document: string, keptAt: number): string {
+  return `{"kind":"shadow","kept_at":${keptAt}${alertMember}${document}}`
 }
 
 export function undeliveredText(

@@ -14,7 +14,7 @@ import type { Config } from './config.ts'
 import { hostClock } from './host.ts'
 import type { Log } from './log.ts'
 import { readUndelivered } from './side-output-reader.ts'
-import { rejectedText, suppressedText, undeliveredText } from './side-output-row.ts'
+import { rejectedText, shadowText, suppressedText, undeliveredText } from './side-output-row.ts'
 
 /** Where a job puts what it leaves out. */
 export interface SideOutputKeeper {
@@ -74,6 +74,11 @@ export class SideOutputStore implements SideOutputKeeper {
 
   suppressed(suppressed: SuppressedAlert, document: string): void {
     this.log.append('suppressed', suppressedText(suppressed, document, hostClock.now()))
+  }
+
+  /** @param document the alert's, as a sink would get it if its rule were live */
+  shadow(document: string): void {
+    this.log.append('shadow', shadowText(document, hostClock.now()))
   }
 
   /** Whether they could be kept: all of them, or some, which may then come twice. */

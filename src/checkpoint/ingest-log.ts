@@ -2,6 +2,7 @@ import type { FileSystem, WritableFile } from '../connector/file-system.ts'
 import type { ReceiptLedger } from '../connector/source.ts'
 import { assert, TocsinError } from '../errors.ts'
 import type { Scheduler } from '../time/clock.ts'
+import { doneBefore } from '../time/stop-signal.ts'
 import { encodeFrame, type IngestRecords, loggedBytes, noRecords } from './ingest-frame.ts'
 import { attemptFiles, IngestLogReader } from './ingest-log-reader.ts'
 import {
@@ -22,6 +23,8 @@ export interface IngestLogOptions {
   readonly groupBytes?: number
   /** A segment that has so many bytes takes no more. Default 64 MiB. */
   readonly segmentBytes?: number
+  /** Told of a group that found no space, and when it is tried again; nothing is taken before. */
+  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
   /** An empty ledger, where receipts are to be kept: the log adds what is durable. */
   readonly ledger?: ReceiptLedger
 }
@@ -72,10 +75,12 @@ interface Waiting {
  * files, each named after its first record; one sync makes durable what came within a few ms. Each
  * file begins with one receipt for all before it, so that those of the last file say everything.
  *
- * After a failure the log takes nothing more: what it holds is not known until it is opened again.
+ * A group that finds no space is written again until there is some. After any other failure the log
+ * takes nothing more: what it holds is not known until it is opened again.
  */
 export class IngestLog {
-  readonly #options: Required<Omit<IngestLogOptions, 'ledger'>>
+  readonly #options: Required<Omit<IngestLogOptions, 'ledger' | 'onStalled'>> &
+    Pick<IngestLogOptions, 'onStalled'>
   readonly #ledger: ReceiptLedger | undefined
   /** In order; the last one is written to. */
   readonly #segments: Segment[]
@@ -88,6 +93,9 @@ export class IngestLog {
   #waitingBytes = 0
   #writing: Promise<void> | null = null
   #failure: unknown = null
+  /** Whether something of a group that failed may stand at the end of the file. */
+  #isTorn = false
+  readonly #closing = new AbortController()
 
   /** Use `openIngestLog`. */
   constructor(options: IngestLogOptions, opened: OpenedLog) {
@@ -119,7 +127,8 @@ export class IngestLog {
    * Takes records, at least one, or a receipt, or both. Resolves with the ordinal of the first, once
    * all are durable.
    * Their buffers must not be changed until then.
-   * @throws {TocsinError} STATE_DISK_FULL, STATE_IO: this log takes nothing more
+   * @throws {TocsinError} STATE_IO: this log takes nothing more; STATE_DISK_FULL: it was closed before
+   *   there was space
    */
   append(records: IngestRecords): Promise<number> {
     const { count, receipt } = records
@@ -160,8 +169,9 @@ export class IngestLog {
     }
   }
 
-  /** Waits for what was appended, then closes. */
+  /** Waits for what was appended, but not for space, then closes. */
   async close(): Promise<void> {
+    this.#closing.abort()
     await this.#writing
     this.#failure ??= new TocsinError('STATE_IO', 'the ingest log is closed')
     await attemptFiles(() => this.#file.close())
@@ -174,7 +184,7 @@ export class IngestLog {
       if (this.#waitingBytes < groupBytes) await scheduler.sleep(groupMs)
       const group = this.#takeGroup()
       try {
-        await attemptFiles(() => this.#writeGroup(group))
+        await this.#untilThereIsSpace(() => attemptFiles(() => this.#writeGroup(group)))
         for (const { resolve, first } of group) resolve(first)
       } catch (failure) {
         this.#failure = failure
@@ -183,6 +193,22 @@ export class IngestLog {
       }
     }
     this.#writing = null
+  }
+
+  async #untilThereIsSpace(write: () => Promise<void>): Promise<void> {
+    const { scheduler, onStalled } = this.#options
+    for (let waitMs = 100; ; waitMs = Math.min(10_000, waitMs * 2)) {
+      try {
+        await write()
+        return
+      } catch (failure) {
+        this.#isTorn = true
+        if (!(failure instanceof TocsinError) || failure.code !== 'STATE_DISK_FULL') throw failure
+        if (this.#closing.signal.aborted) throw failure
+        onStalled?.(failure, waitMs)
+        await doneBefore(this.#closing.signal, scheduler.sleep(waitMs))
+      }
+    }
   }
 
   /** What waits, up to a size: the rest is the next group's. */
@@ -202,6 +228,8 @@ export class IngestLog {
     assert(group[0]?.first === first, 'groups follow each other')
     const groups = group.map(({ records }) => records)
     if (this.#mustStartSegment()) await this.#startSegment()
+    // What could not be written is written anew: the system may have taken it for written.
+    if (this.#isTorn) await this.#file.truncate(this.#segmentBytes)
     if (this.#isNewSegment) {
       const receipt = this.#ledger?.snapshot()
       if (receipt !== undefined) groups.unshift({ ...noRecords, receipt })
@@ -209,6 +237,7 @@ export class IngestLog {
     const frame = encodeFrame(first, groups)
     await this.#file.append(frame)
     await this.#file.sync()
+    this.#isTorn = false
     this.#segmentBytes += frame.length
     this.#end = groups.reduce((end, { count }) => end + count, first)
     for (const { records } of group) {
@@ -313,9 +342,14 @@ async function createSegment(
   { path, first }: Segment,
 ): Promise<WritableFile> {
   const file = await files.openFile(path, 'either')
-  await file.truncate(0)
-  await file.append(encodeSegmentHeader(first))
-  await file.sync()
-  await files.syncDirectory(directory)
-  return file
+  try {
+    await file.truncate(0)
+    await file.append(encodeSegmentHeader(first))
+    await file.sync()
+    await files.syncDirectory(directory)
+    return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }

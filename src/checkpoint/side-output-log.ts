@@ -13,6 +13,8 @@ export type SideOutputKind =
   | 'late_after_idle'
   | 'dead_letter'
   | 'suppressed'
+  /** An alert of a rule that is only tried. */
+  | 'shadow'
   /** An alert that its sink did not take. */
   | 'undelivered'
 

@@ -19,6 +19,7 @@ export interface IngestLogSourceOptions {
   readonly groupMs?: number
   readonly groupBytes?: number
   readonly segmentBytes?: number
+  readonly onStalled?: (failure: TocsinError, waitMs: number) => void
 }
 
 /**

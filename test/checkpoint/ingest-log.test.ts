@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type FileSystem, FileSystemError } from '../../src/connector/file-system.ts'
 import { setContent } from '../harness/watched-files.ts'
+import { machineWithFolder } from '../simulation/crash-runs.ts'
 import {
   contentOf,
   directory,
@@ -356,7 +357,6 @@ describe('an ingest log', () => {
   })
 
   it.each([
-    ['append', 'ENOSPC', 'STATE_DISK_FULL'],
     ['append', 'EIO', 'STATE_IO'],
     ['sync', 'EIO', 'STATE_IO'],
   ] as const)('takes nothing more after a failed %s: %s', async (failing, code, expected) => {
@@ -379,6 +379,75 @@ describe('an ingest log', () => {
     ).toEqual([expected, expected, expected])
     expect([log.end, await textsOf(log)]).toEqual([1, ['a']])
     await log.close()
+  })
+
+  it.each(['append', 'sync', 'open', 'truncate'] as const)(
+    'writes what found no space again until there is some: %s',
+    async (failing) => {
+      const files = await simulatedFiles()
+      const stalls: number[] = []
+      const onStalled = (_: unknown, waitMs: number) => {
+        stalls.push(waitMs)
+        if (stalls.length === 4) files.watch = {}
+      }
+      // Each group begins a file.
+      const log = await openLog(files, { segmentBytes: 1, onStalled })
+      await log.append(recordsOf(['a']))
+      files.watch = {
+        before: (operation, path) => {
+          if (operation === failing) throw new FileSystemError('ENOSPC', path, 'full')
+        },
+      }
+      const firsts = await Promise.all([
+        log.append(recordsOf(['b'])),
+        log.append(recordsOf(['c', 'd'])),
+      ])
+      expect([firsts, stalls]).toEqual([
+        [1, 2],
+        [100, 200, 400, 800],
+      ])
+      await log.append(recordsOf(['e']))
+      await log.close()
+      const again = await openLog(files)
+      expect(await textsOf(again)).toEqual(['a', 'b', 'c', 'd', 'e'])
+      await again.close()
+    },
+  )
+
+  it('comes through where space is scarce, and a part of a group may have been written', async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const machine = await machineWithFolder(seed)
+      let stalls = 0
+      const onStalled = () => {
+        stalls++
+      }
+      const log = await openLog(machine.files, { segmentBytes: 200, onStalled })
+      machine.faults = { diskFull: 0.3 }
+      for (let index = 0; index < 30; index++) await log.append(recordsOf([`record ${index}`]))
+      machine.faults = {}
+      await log.close()
+      const again = await openLog(machine.reopen().files)
+      const expected = Array.from({ length: 30 }, (_, index) => `record ${index}`)
+      expect([stalls > 5, await textsOf(again)], `seed ${seed}`).toEqual([true, expected])
+    }
+  })
+
+  it('does not wait for space when it is closed', async () => {
+    const files = await simulatedFiles()
+    let stalled = () => {}
+    const isStalled = new Promise<void>((resolve) => {
+      stalled = resolve
+    })
+    const log = await openLog(files, { onStalled: stalled })
+    files.watch = {
+      before: (operation, path) => {
+        if (operation === 'append') throw new FileSystemError('ENOSPC', path, 'full')
+      },
+    }
+    const appended = log.append(recordsOf(['a'])).catch(({ code }) => code)
+    await isStalled
+    await log.close()
+    expect(await appended).toBe('STATE_DISK_FULL')
   })
 
   it('waits for what was appended when it is closed, and takes nothing after', async () => {

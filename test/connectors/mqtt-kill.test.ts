@@ -44,11 +44,16 @@ for (const { name, isThere, start } of brokers) {
     })
     afterAll(() => broker.remove())
 
-    it.each([
+    it.each<
+      readonly [string, { readonly qos: 1 | 2; readonly message_id?: object }, 'each' | 'once']
+    >([
       ['QoS 1 loses nothing', { qos: 1 }, 'each'],
       ['QoS 1 with identities takes each once', { qos: 1, message_id: { field: 'id' } }, 'once'],
-      ['QoS 2 takes each once', { qos: 2 }, 'once'],
-    ] as const)(
+      // After a kill aedes 1.2 publishes again what it had heard PUBREC for: no client can tell.
+      name === 'aedes'
+        ? ['QoS 2 loses nothing', { qos: 2 }, 'each']
+        : ['QoS 2 takes each once', { qos: 2 }, 'once'],
+    ])(
       `%s over ${kills} kills`,
       { timeout: 60_000 + kills * 10_000 },
       async (title, more, promise) => {
@@ -83,9 +88,7 @@ for (const { name, isThere, start } of brokers) {
           `${name}, ${title}: ${records.length} records, ${ids.size} ids, ${killed} kills\n`,
         )
         expect(ids.size).toBe(messages)
-        // After a kill aedes 1.2 publishes again what it had heard PUBREC for: no client can tell.
-        const isFaulty = broker.kind === 'aedes' && !('message_id' in more)
-        if (promise === 'once' && !isFaulty) expect(records.length).toBe(messages)
+        if (promise === 'once') expect(records.length).toBe(messages)
       },
     )
 

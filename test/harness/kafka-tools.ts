@@ -1,10 +1,30 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { javaCommand } from './kafka-broker.ts'
 import type { KafkaDistribution } from './kafka-distribution.ts'
 import { waitUntil } from './wait-until.ts'
+
+/** Scripts that come with Kafka, and the classes that they call. */
+const scripts = {
+  'kafka-topics.sh': 'org.apache.kafka.tools.TopicCommand',
+  'kafka-console-producer.sh': 'org.apache.kafka.tools.ConsoleProducer',
+  'kafka-console-consumer.sh': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
+}
+
+/** Writes the scripts by which people know Kafka's tools, beside its jars; gives their folder. */
+export function writeScripts({ libraries }: KafkaDistribution): string {
+  const folder = join(dirname(libraries), 'bin')
+  mkdirSync(folder, { recursive: true })
+  for (const [name, main] of Object.entries(scripts)) {
+    const call = `java -XX:TieredStopAtLevel=1 -cp '${libraries}/*' ${main}`
+    writeFileSync(join(folder, name), `#!/bin/sh\nexec ${call} "$@"\n`, { mode: 0o755 })
+  }
+  return folder
+}
 
 /** A record as a consumer sees it. */
 export interface SeenRecord {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { KafkaBroker } from './kafka-broker.ts'
 import { installKafka, kafkaVersion } from './kafka-distribution.ts'
+import { writeScripts } from './kafka-tools.ts'
 
 const usage = `npm run kafka -- [--port N] [--directory DIR] [--install]
 
@@ -53,7 +54,8 @@ async function main(): Promise<number> {
     const broker = await KafkaBroker.start({ directory, distribution, port })
     process.stdout.write(`${broker.bootstrap}\n`)
     process.stderr.write(
-      `Kafka ${kafkaVersion} is ready, with its data in ${directory}; Ctrl-C stops it\n`,
+      `Kafka ${kafkaVersion} is ready, with its data in ${directory}; Ctrl-C stops it\n` +
+        `its own tools are in ${writeScripts(distribution)}\n`,
     )
     if ((await Promise.race([stopped, broker.ended()])) !== 'stopped') {
       forgets = false

@@ -156,10 +156,10 @@ describe('a source behind an ingest log', () => {
     const [reader] = await logged(memorySource([[['a'], ['b']]]), files).open('s')
     files.watch = {
       before: (_, path) => {
-        throw new FileSystemError('ENOSPC', path, 'full')
+        throw new FileSystemError('EIO', path, 'broken')
       },
     }
-    await expect(reader!.pollBatch()).rejects.toMatchObject({ code: 'STATE_DISK_FULL' })
+    await expect(reader!.pollBatch()).rejects.toMatchObject({ code: 'STATE_IO' })
     files.watch = {}
     await reader!.close()
   })

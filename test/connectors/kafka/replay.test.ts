@@ -6,7 +6,7 @@ import { folderWith, tocsin } from '../../app/command-line.ts'
 import { withAdmin, writeRecords } from '../../harness/kafka-records.ts'
 import { kafkaSourceTest } from '../../harness/kafka-source-test.ts'
 import { LiveRun } from '../../harness/live-run.ts'
-import { hasKafka } from '../../harness/shared-kafka.ts'
+import { hasKafka, uniqueName } from '../../harness/shared-kafka.ts'
 
 const kafka = kafkaSourceTest()
 const day = 86_400_000
@@ -34,8 +34,8 @@ function payments() {
   })
 }
 
-async function folderOver(topics: readonly string[]): Promise<string> {
-  const source = `{ kafka: { brokers: ["${kafka.bootstrap}"], topic: [${topics.join(', ')}] } }`
+async function folderOver(topics: readonly string[], more = ''): Promise<string> {
+  const source = `{ kafka: { brokers: ["${kafka.bootstrap}"], topic: [${topics.join(', ')}]${more} } }`
   return folderWith({
     'rules/twice.yaml': rule,
     'others/twice.yaml': rule.replace('n < 50', 'n < 40'),
@@ -126,12 +126,15 @@ describe.skipIf(!hasKafka)('a replay of topics', { timeout: 90_000 }, () => {
     expect(found.summary).toMatchObject({ late: 0, invalid: 1 })
   })
 
-  it('leaves groups and offsets alone', async () => {
+  it('leaves the group alone that the run notes its positions in', async () => {
     const topic = await kafka.topicWith(payments(), 3)
-    const groups = () =>
-      withAdmin(kafka.bootstrap, async (admin) => (await admin.listGroups()).groups)
-    const before = await groups()
-    await replay(await folderOver([topic]))
-    expect(await groups()).toEqual(before)
+    const group = uniqueName('lag')
+    const groupIds = () =>
+      withAdmin(kafka.bootstrap, async (admin) =>
+        (await admin.listGroups()).groups.map(({ groupId }) => groupId),
+      )
+    const folder = await folderOver([topic], `, group: ${group}`)
+    expect((await replay(folder)).summary.events).toBe(payments().length)
+    expect(await groupIds()).not.toContain(group)
   })
 })
