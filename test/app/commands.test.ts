@@ -260,7 +260,11 @@ sinks:
       ['huge', 2],
     ])
     expect(readFileSync(join(at, 'all.ndjson'), 'utf8')).not.toContain('4111')
-    expect(leftOutIn(join(at, 'state'))).toMatchObject([{ kind: 'dead_letter', offset: 2 }])
+    expect(leftOutIn(join(at, 'state'))).toMatchObject([
+      { kind: 'dead_letter', offset: 2 },
+      { kind: 'shadow', alert: { rule: 'unseen', event_time: 1 } },
+      { kind: 'shadow', alert: { rule: 'unseen', event_time: 2 } },
+    ])
   })
 
   it('says where it cannot keep its state', async () => {

@@ -148,7 +148,10 @@ describe('README.md', () => {
       'my-rules/climbing.yaml': rule as string,
       'payments.ndjson': events as string,
     })
-    const section = readme.slice(readme.indexOf('## A first rule'))
+    const section = readme.slice(
+      readme.indexOf('## A first rule'),
+      readme.indexOf('## Beside Kafka'),
+    )
     process.chdir(folder)
     const codes: number[] = []
     for (const args of calls(section)) codes.push((await tocsin(...args)).code ?? -1)

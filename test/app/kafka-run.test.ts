@@ -53,9 +53,7 @@ describe.skipIf(!hasOwnKafka)('a run from Kafka to Kafka', { timeout: 600_000 },
         `state: { backend: rocksdb, job: ${uniqueName('job').replaceAll('-', '_')}, checkpoint_interval: 50ms }\n`,
     })
     const cards = async () =>
-      (await consoleConsume(ownKafka(), bootstrap, alerts, { silenceMs: 1500 })).map(
-        ({ key }) => key,
-      )
+      (await consoleConsume(ownKafka(), bootstrap, alerts)).map(({ key }) => key)
     const isGoingOn = (run: RunningTocsin) => () => /going on from checkpoint/.test(run.said)
 
     const first = new RunningTocsin(at)

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -62,39 +63,79 @@ export async function createTopic(
 /**
  * All committed records of a topic, by Kafka's own console consumer: a reader of another make than
  * the clients under test. Values may hold no line break and no tab.
+ * @throws {Error} if it does not come to the end: a transaction is open, or the machine too slow
  */
 export async function consoleConsume(
   distribution: KafkaDistribution,
   bootstrap: string,
   topic: string,
-  options: { readonly silenceMs?: number; readonly uncommitted?: boolean } = {},
 ): Promise<SeenRecord[]> {
+  for (let silenceMs = firstSilenceMs; ; silenceMs *= 2) {
+    const { records, missing } = await consumeUntilSilent(distribution, bootstrap, topic, silenceMs)
+    if (missing.length === 0) return records
+    if (silenceMs * 2 > silenceMsMax) {
+      throw new Error(`${topic} was not read to its end: ${missing.join('; ')}`)
+    }
+  }
+}
+
+const firstSilenceMs = 2000
+const silenceMsMax = 32_000
+
+/**
+ * The console consumer cannot tell that it has come to the end but by silence, which may as well be
+ * that of a busy machine: where it has come to is told by the offsets that it commits as it ends.
+ */
+async function consumeUntilSilent(
+  distribution: KafkaDistribution,
+  bootstrap: string,
+  topic: string,
+  silenceMs: number,
+) {
+  const group = `console-${randomUUID()}`
   const shown = ['partition', 'offset', 'headers', 'key'].flatMap((what) => [
     '--formatter-property',
     `print.${what}=true`,
   ])
   const out = await runTool(distribution, 'org.apache.kafka.tools.consumer.ConsoleConsumer', [
-    ...['--bootstrap-server', bootstrap, '--topic', topic, '--from-beginning'],
-    ...['--isolation-level', options.uncommitted ? 'read_uncommitted' : 'read_committed'],
-    // It cannot tell that it has come to the end but by silence.
-    ...['--timeout-ms', String(options.silenceMs ?? 5000)],
+    ...['--bootstrap-server', bootstrap, '--topic', topic, '--from-beginning', '--group', group],
+    ...['--isolation-level', 'read_committed', '--timeout-ms', String(silenceMs)],
     ...shown,
   ])
   const lines = out.split('\n')
   const other = lines.filter((line) => line !== '' && !line.startsWith('Partition:'))
   // Its log goes there too: that of the silence is expected.
   if (!/TimeoutException$/.test(other.at(-1) ?? '')) throw new Error(other.join('\n'))
-  const records = lines.filter((line) => line.startsWith('Partition:'))
-  return records.map((line) => {
-    const [partition = '', offset = '', headers = '', key = '', ...value] = line.split('\t')
-    return {
-      partition: Number(partition.replace('Partition:', '')),
-      offset: Number(offset.replace('Offset:', '')),
-      headers,
-      key: key === 'null' ? null : key,
-      value: value.join('\t'),
-    }
-  })
+  const records = lines.filter((line) => line.startsWith('Partition:')).map(seenRecordOf)
+  return { records, missing: await missingOf(bootstrap, topic, group) }
+}
+
+/** The partitions whose end the group has not come to. */
+async function missingOf(bootstrap: string, topic: string, groupId: string): Promise<string[]> {
+  const admin = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    const ends = await admin.fetchTopicOffsets(topic)
+    const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    return ends.flatMap(({ partition, high, low }) => {
+      const at = committed?.partitions.find((each) => each.partition === partition)?.offset ?? '-1'
+      const isRead = high === low || Number(at) >= Number(high)
+      return isRead ? [] : [`partition ${partition} up to ${at} of ${high}`]
+    })
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+function seenRecordOf(line: string): SeenRecord {
+  const [partition = '', offset = '', headers = '', key = '', ...value] = line.split('\t')
+  return {
+    partition: Number(partition.replace('Partition:', '')),
+    offset: Number(offset.replace('Offset:', '')),
+    headers,
+    key: key === 'null' ? null : key,
+    value: value.join('\t'),
+  }
 }
 
 /** What `kafka-transactions.sh` prints, e.g. for `list` or `describe --transactional-id ID`. */

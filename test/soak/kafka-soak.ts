@@ -56,7 +56,7 @@ export async function soakKafka(options: KafkaSoakOptions): Promise<KafkaSoakRep
     await payments.sendRest()
     const expected = await expectedAlerts(options, bootstrap)
     say(`${expected.size} alerts are expected`)
-    const read = () => consoleConsume(distribution, bootstrap, 'alerts', { silenceMs: 3000 })
+    const read = () => consoleConsume(distribution, bootstrap, 'alerts')
     const run = new RunningTocsin(job)
     const isDone = async () => run.isOver || (await read()).length >= expected.size
     await waitUntil(isDone, 'all alerts are there', 180_000).catch((error) => say(String(error)))

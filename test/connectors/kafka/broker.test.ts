@@ -31,7 +31,7 @@ describe.skipIf(!hasOwnKafka)('the Kafka broker of tests', { timeout: 120_000 },
       await producer.disconnect()
       await broker.kill()
       await broker.restart()
-      const read = () => consoleConsume(ownKafka(), broker.bootstrap, 'alerts', { silenceMs: 3000 })
+      const read = () => consoleConsume(ownKafka(), broker.bootstrap, 'alerts')
       const record = {
         partition: 1,
         offset: 0,
@@ -50,8 +50,6 @@ describe.skipIf(!hasOwnKafka)('the Kafka broker of tests', { timeout: 120_000 },
     const topic = uniqueName('topic')
     await createTopic(await sharedKafka(), topic)
     expect(await sharedKafka()).toBe(await sharedKafka())
-    expect(
-      await consoleConsume(ownKafka(), await sharedKafka(), topic, { silenceMs: 1000 }),
-    ).toEqual([])
+    expect(await consoleConsume(ownKafka(), await sharedKafka(), topic)).toEqual([])
   })
 })

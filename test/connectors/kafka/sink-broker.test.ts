@@ -58,8 +58,8 @@ describe.skipIf(!hasOwnKafka || !hasOpenssl)(
         sink: 'alerts',
       })
     const idsOf = async () =>
-      (await consoleConsume(ownKafka(), broker.bootstrap, 'alerts', { silenceMs: 2500 })).map(
-        ({ headers }) => headers.slice(3),
+      (await consoleConsume(ownKafka(), broker.bootstrap, 'alerts')).map(({ headers }) =>
+        headers.slice(3),
       )
 
     it('waits for a broker that is away, and holds up the job when much waits', async () => {

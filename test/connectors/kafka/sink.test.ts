@@ -26,7 +26,7 @@ describe.skipIf(!hasOwnKafka)('a Kafka sink that sends at once', { timeout: 120_
     expect(failure.failures.get(1).message).toMatch(/^the alert takes 5\d{3} bytes, and the topic/)
     await sink.write(['{"by":{"card":"b"}}'], ['4'])
     await sink.close()
-    const seen = await consoleConsume(ownKafka(), bootstrap, topic, { silenceMs: 2000 })
+    const seen = await consoleConsume(ownKafka(), bootstrap, topic)
     expect(seen.map(({ headers, key }) => [headers, key]).sort()).toEqual([
       ['id:1', 'a'],
       ['id:3', null],
@@ -42,6 +42,6 @@ describe.skipIf(!hasOwnKafka)('a Kafka sink that sends at once', { timeout: 120_
     })
     await createTopic(bootstrap, topic)
     await makeSink(topic).checkConnection!()
-    expect(await consoleConsume(ownKafka(), bootstrap, topic, { silenceMs: 1000 })).toEqual([])
+    expect(await consoleConsume(ownKafka(), bootstrap, topic)).toEqual([])
   })
 })

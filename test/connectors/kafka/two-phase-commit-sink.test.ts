@@ -27,7 +27,7 @@ async function freshTopic(partitions = 1, settings: Readonly<Record<string, stri
   return topic
 }
 
-const read = (topic: string) => consoleConsume(ownKafka(), bootstrap, topic, { silenceMs: 2000 })
+const read = (topic: string) => consoleConsume(ownKafka(), bootstrap, topic)
 const idsOf = async (topic: string) => (await read(topic)).map(({ headers }) => headers.slice(3))
 const by = (id: string, values: object) => ({ id, document: JSON.stringify({ id, by: values }) })
 
