@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Kafka, logLevel } from 'kafkajs'
+import { hostScheduler } from '../app/host.ts'
 import { kafkaConnector } from '../connectors/kafka/connector.ts'
 import type { Source } from '../src/connector/source.ts'
 import { createScannerDecoder } from '../src/decode/json-scanner.ts'
@@ -69,7 +70,7 @@ const measures: Readonly<Record<string, Measure>> = {
       createDecoder: createScannerDecoder,
       environment: { tables: new Map() },
       clock: { now: () => Date.now() },
-      scheduler: { sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) },
+      scheduler: hostScheduler,
       deliver: async (alerts) => {
         matches += alerts.length
       },

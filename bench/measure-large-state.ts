@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { hostScheduler } from '../app/host.ts'
 import type { Source } from '../src/connector/source.ts'
 import { createScannerDecoder } from '../src/decode/json-scanner.ts'
 import { runRuleJob } from '../src/rule/rule-job.ts'
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
   const text = readFileSync(ruleFile as string, 'utf8')
   const { rules, problems } = loadCheckedRules([{ path: ruleFile as string, text }])
   if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'))
-  const scheduler = { sleep: (ms: number) => new Promise<void>((done) => setTimeout(done, ms)) }
+  const scheduler = hostScheduler
   const watched = new WatchedCheckpoints(folder as string, Number(cache), scheduler)
   let batches = 0
   const summary = await runRuleJob({

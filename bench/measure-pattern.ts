@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { hostScheduler } from '../app/host.ts'
 import { FileSink } from '../connectors/file/sink.ts'
 import { fileSource } from '../connectors/file/source.ts'
 import { createScannerDecoder } from '../src/decode/json-scanner.ts'
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
   const text = readFileSync(ruleFile as string, 'utf8')
   const { rules, problems } = loadCheckedRules([{ path: ruleFile as string, text }])
   if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('\n'))
-  const scheduler = { sleep: (ms: number) => new Promise<void>((done) => setTimeout(done, ms)) }
+  const scheduler = hostScheduler
   const folder = dirname(output as string)
   const watched = cache === 'none' ? null : new WatchedCheckpoints(folder, Number(cache), scheduler)
   const sink = new FileSink(output as string)
