@@ -79,7 +79,8 @@ export class AdvanceSteps {
     const to = Math.min(from + fetchedEvents, released.count)
     this.#fetched = Math.max(this.#fetched, from)
     if (this.#fetched >= to) return
-    this.#disk.ask(released, this.#fetched, to)
+    // What fails is thrown when the keys are waited for; until then it must not be "unhandled".
+    this.#disk.ask(released, this.#fetched, to)?.catch(() => undefined)
     this.#fetched = to
   }
 
