@@ -105,7 +105,7 @@ export async function savepointRestoreCommand(
     }
     if (carryOver !== null) {
       terminal.say(
-        `rules or streams are others than in the savepoint:\n${carryOverText(carryOver)}`,
+        `rules or streams are others than in the savepoint:\n${indented(carryOverText(carryOver))}`,
       )
     }
   } finally {
@@ -197,6 +197,10 @@ function pathOf(output: string, name: string): string {
     throw new TocsinError('OUTPUT_UNWRITABLE', message, { cause: error })
   }
   return join(path, name)
+}
+
+function indented(lines: string): string {
+  return lines.replace(/^(?=.)/gm, '  ')
 }
 
 /** The lock may be there, a log of what was ingested, and what a killed restore has left. */
