@@ -1,7 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { KafkaDistribution } from './kafka-distribution.ts'
@@ -72,6 +80,7 @@ export class KafkaBroker {
     if (this.#isRunning()) throw new Error('the broker is running')
     const { directory } = this.#options
     const logFile = join(directory, 'kafka.log')
+    rmSync(join(directory, 'pid'), { force: true })
     const log = openSync(logFile, 'w')
     const java = this.#java('kafka.Kafka', join(directory, 'server.properties'))
     // Of a group of its own: Ctrl-C is for its owner, who stops it.
@@ -111,7 +120,12 @@ export class KafkaBroker {
     const child = this.#child
     if (child === null || !this.#isRunning()) return
     const closed = once(child, 'close')
-    process.kill(Number(readFileSync(join(this.#options.directory, 'pid'), 'utf8')), signal)
+    const pidFile = join(this.#options.directory, 'pid')
+    const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0
+    // Number 0 would be our own group. Without one the shell has not come so far: the end of its
+    // pipe makes it kill what it starts.
+    if (pid > 0) process.kill(pid, signal)
+    else child.stdin?.end()
     await closed
   }
 
