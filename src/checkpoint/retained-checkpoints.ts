@@ -84,9 +84,11 @@ export async function retainCheckpoint(
 /** The numbers of checkpoints that are kept as copies, the newest first. */
 export async function retainedCheckpoints(files: FileSystem, directory: string): Promise<number[]> {
   const folder = retainedFolder(directory)
-  if ((await files.inspect(folder)) === undefined) return []
-  const names = (await files.list(folder)).filter((name) => /^\d+$/.test(name))
-  return names.map(Number).sort((a, b) => b - a)
+  return await fileFailure(directory, async () => {
+    if ((await files.inspect(folder)) === undefined) return []
+    const names = (await files.list(folder)).filter((name) => /^\d+$/.test(name))
+    return names.map(Number).sort((a, b) => b - a)
+  })
 }
 
 export function retainedFolder(directory: string): string {
@@ -100,9 +102,10 @@ async function openUnsuspected(options: FallBackOptions): Promise<CheckpointStor
   const store = await openCheckpointStore(options)
   const suspect = `${directory}/${suspectName}`
   try {
-    if ((await files.inspect(suspect)) === undefined) return store
+    const isSuspect = await fileFailure(directory, () => files.inspect(suspect))
+    if (isSuspect === undefined) return store
     await store.verify()
-    await files.remove(suspect)
+    await fileFailure(directory, () => files.remove(suspect))
     return store
   } catch (error) {
     await store.close()

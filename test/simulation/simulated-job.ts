@@ -45,7 +45,7 @@ export interface SimulatedJob {
   readonly sinks: readonly SimulatedSinkKind[]
   readonly source: Omit<SimulatedSourceOptions, 'onBatch'>
   /** `null`: without checkpoints. */
-  readonly checkpoints: Pick<JobDurability, 'intervalMs' | 'entriesOfSlice'> | null
+  readonly checkpoints: Pick<JobDurability, 'intervalMs' | 'entriesOfSlice' | 'retained'> | null
 }
 
 export interface SimulatedJobHooks {
