@@ -85,9 +85,11 @@ export async function retainCheckpoint(
 /** The numbers of checkpoints that are kept as copies, the newest first. */
 export async function retainedCheckpoints(files: FileSystem, directory: string): Promise<number[]> {
   const folder = retainedFolder(directory)
-  if ((await files.inspect(folder)) === undefined) return []
-  const names = (await files.list(folder)).filter((name) => /^\d+$/.test(name))
-  return names.map(Number).sort((a, b) => b - a)
+  return await fileFailure(directory, async () => {
+    if ((await files.inspect(folder)) === undefined) return []
+    const names = (await files.list(folder)).filter((name) => /^\d+$/.test(name))
+    return names.map(Number).sort((a, b) => b - a)
+  })
 }
 
 export function retainedFolder(directory: string): string {

@@ -121,6 +121,7 @@ function jobOf(random: Random, records: Random, eventsMax: number): SimulatedJob
       entriesOfSlice: random.pick([1, 2, 10, 1000]),
       // Every key leaves memory, most do, or none does.
       cacheBytes: random.pick([0, 4096, 1 << 20, 1 << 20]),
+      retained: random.pick([1, 1, 2, 3]),
     },
   }
 }
@@ -184,7 +185,7 @@ function weatherOf(happens: (hazard: Hazard, chance: number) => Random | null): 
   add('slow', 0.3, (random) => ({ slow: 0.3, slowMs: random.pick([20, 300]) }))
   add('full', 0.25, (random) => ({ diskFull: random.pick([0.1, 0.5, 1]) }))
   add('io', 0.2, (random) => ({ ioError: random.pick([0.005, 0.03, 0.2]) }))
-  add('flip', 0.15, (random) => ({
+  add('flip', 0.25, (random) => ({
     flippedBit: random.pick([0.02, 0.2]),
     flippedBitIn: random.pick(['/state', '.commit']),
   }))

@@ -45,7 +45,10 @@ export interface SimulatedJob {
   readonly sinks: readonly SimulatedSinkKind[]
   readonly source: Omit<SimulatedSourceOptions, 'onBatch'>
   /** `null`: without checkpoints. */
-  readonly checkpoints: Pick<JobDurability, 'intervalMs' | 'entriesOfSlice' | 'cacheBytes'> | null
+  readonly checkpoints: Pick<
+    JobDurability,
+    'intervalMs' | 'entriesOfSlice' | 'cacheBytes' | 'retained'
+  > | null
 }
 
 export interface SimulatedJobHooks {
