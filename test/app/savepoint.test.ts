@@ -125,9 +125,9 @@ describe('a savepoint of a running job', () => {
       `restored checkpoint ${header.checkpoint} of job first, N keys, into ${join(at, 'state-second')}\n` +
         'job second is another one: its sinks are taken as new\n' +
         'rules or streams are others than in the savepoint:\n' +
-        '= P4: goes on\n' +
-        '+ added: starts anew\n' +
-        '~ probe: starts anew, what it had open is dropped\n',
+        '  = P4: goes on\n' +
+        '  + added: starts anew\n' +
+        '  ~ probe: starts anew, what it had open is dropped\n',
     ])
     expect(runBinary(at, ['run', '--config', 'second.yaml']).code).toBe(0)
     expect(runBinary(at, ['run', '--config', 'whole.yaml']).code).toBe(0)
@@ -156,7 +156,7 @@ describe('a savepoint of a running job', () => {
 const config = (job: string, more = '') => `
 streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts, out_of_orderness: 4s } } }
 sinks: { alerts: { file: { path: alerts.ndjson }, default: true } }
-state: { dir: ${job}/, backend: rocksdb, checkpoint_interval: 10ms, cache: 4KiB }
+state: { dir: ${job}/, backend: rocksdb, checkpoint_interval: 10ms }
 ${more}`
 
 describe('a savepoint of a stopped job', () => {
