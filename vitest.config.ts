@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: 'test/harness/kafka-global-setup.ts',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
   },
 })

@@ -25,7 +25,7 @@ export async function listDeadLetters(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const limit = limitOf(options)
-  const outline = readConfigOutline(options.config, terminal)
+  const outline = readConfigOutline(options.config, terminal, true)
   const redactions = new Map(
     [...redactOf(outline)].map(([stream, fields]) => [stream, new Redaction(fields)]),
   )
@@ -58,7 +58,7 @@ export async function exportDeadLetters(
   options: DeadLetterFilter & { readonly output: string },
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const outline = readConfigOutline(options.config, terminal)
+  const outline = readConfigOutline(options.config, terminal, true)
   try {
     mkdirSync(options.output)
   } catch (error) {

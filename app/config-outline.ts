@@ -22,21 +22,25 @@ export interface StreamOutline {
 }
 
 /** Places that an outline is made of: what is wrong there counts. */
-const outlined = /^(?:rules$|state\.dir$|streams\.\w+\.(?:time|redact)\b)/
+const outlined = /^(?:rules$|streams\.\w+\.(?:time|redact)\b)/
 
 /**
  * The outline of a configuration. What it names that is not built yet makes no difference, nor do
  * references elsewhere that refer to nothing on this machine.
+ * @param needsState whether `stateDirectory` is asked for: else that may be such a reference
  */
 export function parseConfigOutline(
   file: string,
   text: string,
+  needsState: boolean,
   sources: ConfigSources = hostConfigSources(dirname(resolve(file))),
 ): ConfigOutline | { readonly problems: readonly RuleProblem[] } {
   const read = readConfigDocument(file, text, sources)
   if (read.kind === 'invalid') return read
   const mistakes = [
-    ...read.unresolved.filter(({ path }) => outlined.test(path)),
+    ...read.unresolved.filter(
+      ({ path }) => outlined.test(path) || (needsState && path === 'state.dir'),
+    ),
     ...read.checked.filter(({ code }) => code !== 'RULE_NOT_YET'),
   ]
   if (mistakes.length > 0) return { problems: read.hide(mistakes) }

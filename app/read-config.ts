@@ -29,15 +29,20 @@ export function readConfig(path: string | undefined, terminal: Terminal): Config
 /**
  * The outline of the configuration at a path, default that of `tocsin.yaml`; empty where there is
  * no such file.
+ * @param needsState whether its `stateDirectory` is asked for; default false
  * @throws {TocsinError} USAGE for a named file that is not there, and {InvalidInput} with every mistake
  */
-export function readConfigOutline(path: string | undefined, terminal: Terminal): ConfigOutline {
+export function readConfigOutline(
+  path: string | undefined,
+  terminal: Terminal,
+  needsState = false,
+): ConfigOutline {
   const file = path ?? defaultConfigPath
   if (path === undefined && !existsSync(file)) {
     const conceal = (text: string) => text
     return { rulesPath: 'rules/', stateDirectory: 'state/', streams: new Map(), conceal }
   }
-  const result = parseConfigOutline(file, readText(file))
+  const result = parseConfigOutline(file, readText(file), needsState)
   if ('problems' in result) throw new InvalidInput(result.problems)
   terminal.conceal?.(result.conceal)
   return result

@@ -70,7 +70,8 @@ export async function retainCheckpoint(
   const { number } = store.head
   if (count > 1) {
     await fileFailure(directory, () => files.makeDirectory(retainedFolder(directory)))
-    const isKept = (await retainedCheckpoints(files, directory)).includes(number)
+    const kept = await fileFailure(directory, () => retainedCheckpoints(files, directory))
+    const isKept = kept.includes(number)
     if (!isKept) await store.copyTo(`${retainedFolder(directory)}/${number}`)
   }
   await fileFailure(directory, async () => {
@@ -100,9 +101,10 @@ async function openUnsuspected(options: FallBackOptions): Promise<CheckpointStor
   const store = await openCheckpointStore(options)
   const suspect = `${directory}/${suspectName}`
   try {
-    if ((await files.inspect(suspect)) === undefined) return store
+    const isSuspect = await fileFailure(directory, () => files.inspect(suspect))
+    if (isSuspect === undefined) return store
     await store.verify()
-    await files.remove(suspect)
+    await fileFailure(directory, () => files.remove(suspect))
     return store
   } catch (error) {
     await store.close()
@@ -112,7 +114,7 @@ async function openUnsuspected(options: FallBackOptions): Promise<CheckpointStor
 
 async function fallBack(options: FallBackOptions, failure: TocsinError): Promise<CheckpointStore> {
   const { files, directory, markers, onFallBack } = options
-  const numbers = await retainedCheckpoints(files, directory)
+  const numbers = await fileFailure(directory, () => retainedCheckpoints(files, directory))
   if (numbers.length === 0) throw failure
   const committed = await markers()
   const refused: string[] = []

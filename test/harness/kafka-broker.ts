@@ -41,7 +41,8 @@ export class KafkaBroker {
     this.#options = options
     const addresses = [...settings.matchAll(/(\w+):\/\/([\d.]+:\d+)/g)]
     const addressOf = (listener: string) => addresses.find(([, name]) => name === listener)?.[2]
-    this.bootstrap = addressOf('PLAINTEXT') ?? ''
+    const others = ['CONTROLLER', 'SECURED']
+    this.bootstrap = addresses.find(([, name = '']) => !others.includes(name))?.[2] ?? ''
     this.securedBootstrap = addressOf('SECURED')
   }
 

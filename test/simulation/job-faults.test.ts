@@ -67,7 +67,8 @@ describe('a job with a failing disk', () => {
           (error: unknown) => error,
         )
         if (failure === null) break
-        expect([failure instanceof TocsinError && failure.code]).toEqual(['STATE_IO'])
+        if (!(failure instanceof TocsinError)) throw failure
+        expect(failure.code).toBe('STATE_IO')
         failures++
       }
       machine.faults = {}

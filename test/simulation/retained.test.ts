@@ -133,7 +133,7 @@ describe('retained checkpoints', () => {
       if (allowed === undefined) {
         const [code, message] = await failureOf(run(machine, Infinity, rare))
         expect(code).toBe('CHECKPOINT_CORRUPT')
-        expect(message).toContain(`the sink alerts has committed checkpoint ${marker} already`)
+        expect(message).toContain(`the sink file has committed checkpoint ${marker} already`)
         expect(message).toContain('Choose: ')
         refused++
       } else {
