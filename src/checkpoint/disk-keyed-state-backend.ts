@@ -158,7 +158,13 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       entry.referenced = true
       return entry
     }
+    return this.#findCold(arena, start, end, hash)
+  }
+
+  #findCold(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
     if (this.#rows === null || this.#rows.isQuiet) return undefined
+    // Most keys that are not in memory have nothing at all.
+    if (this.#cold.sidesOf(hash) === 0) return undefined
     const key = arena.toString('latin1', start, end)
     const found = this.#rows.take(key)
     return found === undefined ? undefined : this.#restore(key, hash, found)
@@ -174,7 +180,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
         const start = keyStarts[index] as number
         const end = keyEnds[index] as number
         const hash = hashes[index] as number
-        entries[index - from] = this.find(arenas[index] as Buffer, start, end, hash)
+        entries[index - from] = this.#findCold(arenas[index] as Buffer, start, end, hash)
       }
     }
   }
@@ -277,7 +283,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   /** @throws {unknown} what writing failed with for good */
   async caughtUp(): Promise<void> {
-    await this.#rows?.writer.drained()
+    await this.#rows?.writer.nextWritten()
   }
 
   /**
