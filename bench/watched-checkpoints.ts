@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { TwoPhaseCommitFileSink } from '../connectors/file/two-phase-commit-sink.ts'
 import { durableState } from '../connectors/registry.ts'
+import type { CompletedCheckpoint } from '../src/checkpoint/checkpoint-coordinator.ts'
 import { Outbox } from '../src/checkpoint/outbox.ts'
 import type { OpenStateStore, StoreChange } from '../src/connector/state-store.ts'
 import type { JobAlert } from '../src/rule/rule-job.ts'
@@ -25,7 +26,8 @@ export class WatchedCheckpoints {
   #checkpoints = 0
   #rows = 0
   #dirtyKeysMax = 0
-  #isUnderWay = false
+  /** The ends of batches since the last checkpoint, each with the time since the one before, ms. */
+  #batches: { readonly at: number; readonly pauseMs: number }[] = []
   #lastBatchAt = performance.now()
   #startedAt = this.#lastBatchAt
   #pauseMsMax = 0
@@ -56,9 +58,7 @@ export class WatchedCheckpoints {
         this.#startedAt = performance.now()
         this.#lastBatchAt = this.#startedAt
       },
-      beforeCheckpoint: () => {
-        this.#isUnderWay = true
-      },
+      onCompleted: ({ durationMs }: CompletedCheckpoint) => this.#noteCheckpoint(durationMs),
     }
   }
 
@@ -87,8 +87,16 @@ export class WatchedCheckpoints {
     const now = performance.now()
     const pauseMs = now - this.#lastBatchAt
     this.#lastBatchAt = now
-    if (this.#isUnderWay) this.#pauseMsMax = Math.max(this.#pauseMsMax, pauseMs)
-    else this.#otherPauseMsMax = Math.max(this.#otherPauseMsMax, pauseMs)
+    this.#batches.push({ at: now, pauseMs })
+  }
+
+  #noteCheckpoint(durationMs: number): void {
+    const began = performance.now() - durationMs
+    for (const { at, pauseMs } of this.#batches) {
+      if (at >= began) this.#pauseMsMax = Math.max(this.#pauseMsMax, pauseMs)
+      else this.#otherPauseMsMax = Math.max(this.#otherPauseMsMax, pauseMs)
+    }
+    this.#batches = []
   }
 
   async close(): Promise<void> {
@@ -98,14 +106,9 @@ export class WatchedCheckpoints {
   readonly #openStateStore: OpenStateStore = async (directory, options) => {
     const store = await durableState.openStateStore(directory, options)
     const write = store.write.bind(store)
-    const flush = store.flush.bind(store)
     store.write = (batch) => {
       this.#noteRows(batch)
       return write(batch)
-    }
-    store.flush = async () => {
-      await flush()
-      this.#isUnderWay = false
     }
     return store
   }

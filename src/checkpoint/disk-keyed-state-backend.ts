@@ -158,7 +158,13 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       entry.referenced = true
       return entry
     }
+    return this.#findCold(arena, start, end, hash)
+  }
+
+  #findCold(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
     if (this.#rows === null || this.#rows.isQuiet) return undefined
+    // Most keys that are not in memory have nothing at all.
+    if (this.#cold.sidesOf(hash) === 0) return undefined
     const key = arena.toString('latin1', start, end)
     const found = this.#rows.take(key)
     return found === undefined ? undefined : this.#restore(key, hash, found)
@@ -166,6 +172,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void {
     this.#heap.findAll(keys, from, to, entries)
+    // A key that comes twice is brought in once.
+    const sizeBefore = this.#heap.size
     const { arenas, keyStarts, keyEnds, hashes } = keys
     for (let index = from; index < to; index++) {
       const entry = entries[index - from]
@@ -174,7 +182,11 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
         const start = keyStarts[index] as number
         const end = keyEnds[index] as number
         const hash = hashes[index] as number
-        entries[index - from] = this.find(arenas[index] as Buffer, start, end, hash)
+        const arena = arenas[index] as Buffer
+        entries[index - from] =
+          this.#heap.size === sizeBefore
+            ? this.#findCold(arena, start, end, hash)
+            : this.find(arena, start, end, hash)
       }
     }
   }
@@ -186,6 +198,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new StoredEntry(arena.toString('latin1', start, end), hash)
     entry.referenced = true
+    // What had run out may have been asked for before it was deleted.
+    this.#rows?.forgetRead(entry.key)
     this.#heap.insert(entry, arena, start, end)
     return entry
   }
@@ -217,7 +231,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   /**
    * Fetches what `find` may be asked for: the keys `from .. to`.
-   * @returns what resolves when all are there; `null`: they are
+   * @returns what to wait for before it is called again; `null`: all can be looked up in this turn
    */
   ask(keys: KeyBatch, from: number, to: number): Promise<void> | null {
     const { arenas, keyStarts, keyEnds, hashes } = keys
@@ -277,7 +291,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   /** @throws {unknown} what writing failed with for good */
   async caughtUp(): Promise<void> {
-    await this.#rows?.writer.drained()
+    await this.#rows?.writer.nextWritten()
   }
 
   /**

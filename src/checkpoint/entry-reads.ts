@@ -74,6 +74,11 @@ export class EntryReads {
     return read.found
   }
 
+  /** Forgets that a key was asked for. */
+  forget(key: string): void {
+    this.#reads.delete(key)
+  }
+
   /** Forgets what has come and was not taken. */
   clear(): void {
     for (const [key, { isDone }] of this.#reads) if (isDone) this.#reads.delete(key)

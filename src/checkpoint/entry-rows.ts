@@ -88,6 +88,11 @@ export class EntryRows {
     this.#reads.clear()
   }
 
+  /** The same of one key, whether it has come or not. */
+  forgetRead(key: string): void {
+    if (this.#reads.size > 0) this.#reads.forget(key)
+  }
+
   /** The newest row of a key that has been asked for, once. */
   take(key: string): FoundRow | undefined {
     const leaving = this.#leaving.get(key)

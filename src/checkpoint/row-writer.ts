@@ -2,7 +2,7 @@ import type { StateStore, StoreChange } from '../connector/state-store.ts'
 import type { SpaceWait } from './space-wait.ts'
 
 /** Rows of a batch: more would hold the thread while they are handed over. */
-const batchRows = 500
+const batchRows = 1000
 /** Told of its row that a read finds it. */
 export interface WrittenRow {
   notifyWritten(): void
@@ -23,6 +23,8 @@ export class RowWriter {
   #written: WrittenRow[] = []
   #rows = 0
   #last: Promise<void> = Promise.resolve()
+  /** Settle one after the other, as batches are in the store. */
+  readonly #pending: Promise<void>[] = []
   #failure: unknown = null
 
   constructor(store: StateStore, space: SpaceWait) {
@@ -30,7 +32,7 @@ export class RowWriter {
     this.#space = space
   }
 
-  /** Whether the stream should wait for `drained`. */
+  /** Whether the stream should wait for `nextWritten`. */
   get isFull(): boolean {
     return this.#rows > rowsMax || this.#failure !== null
   }
@@ -50,15 +52,25 @@ export class RowWriter {
     this.#batch = []
     this.#written = []
     this.#last = this.#last.then(async () => {
-      if (this.#failure !== null) return
       try {
-        await this.#space.until(() => this.#store.write(batch))
-        for (const row of written) row.notifyWritten()
+        if (this.#failure === null) await this.#space.until(() => this.#store.write(batch))
+        if (this.#failure === null) for (const row of written) row.notifyWritten()
       } catch (failure) {
         this.fail(failure)
       }
       this.#rows -= batch.length
+      this.#pending.shift()
     })
+    this.#pending.push(this.#last)
+  }
+
+  /**
+   * Resolves when the next batch is in the store.
+   * @throws {unknown} what a write failed with for good
+   */
+  async nextWritten(): Promise<void> {
+    await this.#pending[0]
+    if (this.#failure !== null) throw this.#failure
   }
 
   /** What is written beside the stream cannot be: who waits for rows is told. */

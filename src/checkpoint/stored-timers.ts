@@ -82,9 +82,8 @@ export class StoredTimers {
   }
 
   async #load(watermark: number): Promise<void> {
-    const { operator, store, writer, directory } = this.#options
+    const { operator, store, directory } = this.#options
     this.send()
-    await writer.drained()
     const prefix = timePrefix('t', operator)
     const from = this.#loadedBefore
     const gte = from === -Infinity ? prefix : timeBucketKey('t', operator, from)
@@ -92,6 +91,12 @@ export class StoredTimers {
     const lt = watermark === Infinity ? rangeOf(prefix).lt : timeBucketKey('t', operator, target)
     let loaded = 0
     let bucket = -1
+    // One may come twice, as it is written while others are read.
+    for (const row of this.#rows.leavingBefore(watermark === Infinity ? Infinity : target)) {
+      for (const { at, key } of timesOfRowContent(row, directory)) {
+        if (timeBucketOf(at) >= from) this.#near.register(at, key)
+      }
+    }
     for await (const rows of store.iterate({ gte, lt }, 16)) {
       for (const { key, value } of rows) {
         if (loaded >= loadedTimers && bucketOfTimeKey(key) !== bucket) {

@@ -38,6 +38,8 @@ export class TimeRows {
   readonly #noted = new Map<number, ByteWriter>()
   #notedCount = 0
   #rowCount = 0
+  /** Rows that are on their way to the disk, each with its bucket. */
+  readonly #leaving = new Map<Buffer, number>()
 
   constructor(kind: TimeKind, options: StoredTimesOptions) {
     this.#kind = kind
@@ -59,12 +61,19 @@ export class TimeRows {
     out.latin1(key)
   }
 
+  /** Rows below a bucket that a read may not find yet: to be asked for before it begins. */
+  leavingBefore(bucket: number): Buffer[] {
+    return [...this.#leaving].flatMap(([row, at]) => (at < bucket ? [row] : []))
+  }
+
   /** Hands over what was noted. */
   send(): void {
     const { operator, writer, life } = this.#options
     for (const [bucket, out] of this.#noted) {
       const key = timeKey(this.#kind, operator, bucket, life, this.#rowCount++)
-      writer.add(put(key, frameRow(out.toBuffer())))
+      const row = frameRow(out.toBuffer())
+      this.#leaving.set(row, bucket)
+      writer.add(put(key, row), { notifyWritten: () => this.#leaving.delete(row) })
     }
     this.#noted.clear()
     this.#notedCount = 0

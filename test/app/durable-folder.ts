@@ -20,7 +20,7 @@ alert: { dedupe: { by: [card], for: 1m } }
 export const streams =
   'streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts, out_of_orderness: 4s } } }\n'
 export const sinks = 'sinks: { alerts: { file: { path: alerts.ndjson }, default: true } }\n'
-export const durable = `${streams}${sinks}state: { backend: rocksdb, checkpoint_interval: 10ms, cache: 4KiB }\n`
+export const durable = `${streams}${sinks}state: { backend: rocksdb, checkpoint_interval: 10ms }\n`
 
 /** Payments of many cards, out of order by up to 4 s, and some later than that. */
 export function payments(count: number): string {

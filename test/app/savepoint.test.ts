@@ -156,7 +156,7 @@ describe('a savepoint of a running job', () => {
 const config = (job: string, more = '') => `
 streams: { payments: { source: { file: { path: payments.ndjson } }, time: { field: ts, out_of_orderness: 4s } } }
 sinks: { alerts: { file: { path: alerts.ndjson }, default: true } }
-state: { dir: ${job}/, backend: rocksdb, checkpoint_interval: 10ms, cache: 4KiB }
+state: { dir: ${job}/, backend: rocksdb, checkpoint_interval: 10ms }
 ${more}`
 
 describe('a savepoint of a stopped job', () => {

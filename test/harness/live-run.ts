@@ -26,6 +26,8 @@ export class LiveRun {
   readonly rejected: RejectedEvent[] = []
   /** What kept records from coming, and `over` when they came again. */
   readonly problems: string[] = []
+  /** Read so far, but for those set aside. */
+  events = 0
   readonly #job: Promise<JobSummary>
   readonly #stop = new AbortController()
 
@@ -62,7 +64,9 @@ export class LiveRun {
       onSuppressed: () => undefined,
       sideOutput: (event) => this.rejected.push(event),
       onExpressionError: () => undefined,
-      onProgress: () => undefined,
+      onProgress: ({ events }) => {
+        this.events = events
+      },
       onSourceProblem: (_, problem = 'over') => this.problems.push(problem),
       stop: { asked: this.#stop.signal, overdue: this.#stop.signal },
       ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),

@@ -61,7 +61,10 @@ export class TextEntries {
 
   async #find(key: string): Promise<KeyEntry | undefined> {
     const keys = batchOf(key)
-    await this.backend.ask(keys, 0, 1)
+    const { backend } = this
+    for (let wait = backend.ask(keys, 0, 1); wait !== null; wait = backend.ask(keys, 0, 1)) {
+      await wait
+    }
     return this.backend.find(keys.arenas[0] as Buffer, 0, key.length, hashOf(key))
   }
 }

@@ -39,6 +39,7 @@ describe.skipIf(!hasKafka)('a job over Kafka', { timeout: 90_000 }, () => {
       await writeRecords(kafka.bootstrap, topic, [at(now - 2500 + sent++)])
       return run.alerts.length > before
     }, 'time goes on once more')
+    await waitUntil(() => run.events === sent, 'all that was sent is read')
     const summary = await run.stop()
     expect(run.rejected.map(({ kind, partition, offset }) => [kind, partition, offset])).toEqual(
       expect.arrayContaining([
