@@ -1,6 +1,6 @@
 import { ColdKeyFilter } from '../state/cold-key-filter.ts'
 import { defaultMaxParallelism, hashKey, keyGroupOf } from '../stream/key-group.ts'
-import { expiryBucketOf, hasExpired, type RowSide } from './entry-row.ts'
+import { expiryBucketOf, expiryEndOf, hasExpired, type RowSide } from './entry-row.ts'
 import type { EntryRows } from './entry-rows.ts'
 import { type GroupRows, keysOf } from './group-rows.ts'
 
@@ -53,13 +53,22 @@ export class ColdKeys {
     else this.#moved.set(key, null)
   }
 
-  /** Forgets the keys of a hash if all of them have expired; gives whether nothing is left of them. */
-  dropExpired(hash: number, watermark: number): boolean {
+  /**
+   * Whether nothing is left of the keys of a hash whose state ran out: none has got newer state, of
+   * which there would be a note of its own.
+   * @param expiresAt when it was noted to run out, epoch ms
+   */
+  hasExpired(hash: number, expiresAt: number, watermark: number): boolean {
     if (!this.#knows(hash)) return false
     const expiry = this.#filter.expiryOf(hash)
-    if (expiry >= 0 && !hasExpired(expiry, watermark)) return false
+    if (expiry < 0) return true
+    if (!hasExpired(expiry, watermark)) return false
+    return expiryEndOf(expiry) <= expiresAt || this.#filter.hasMany(hash)
+  }
+
+  /** Forgets the keys of a hash, which have expired. */
+  drop(hash: number): void {
     this.#filter.drop(hash)
-    return true
   }
 
   /** Keys whose state has not run out at `watermark`, epoch ms, as far as they are known. */
@@ -105,7 +114,7 @@ export class ColdKeys {
         found === undefined ||
         found.row.isTombstone ||
         hasExpired(expiryBucket, committedWatermark())
-      if (isDead) rows.deleteExpired({ key, isFresh: group?.sides[1].has(key) !== true }, hash)
+      if (isDead) deleteRows(rows, key, hash, group?.sides[1].has(key) !== true)
       else this.#filter.add(hash, found.side, expiryBucket)
     }
   }
@@ -119,6 +128,11 @@ export class ColdKeys {
 export interface ColdKey {
   readonly side: RowSide
   readonly expiryBucket: number
+}
+
+function deleteRows(rows: EntryRows, key: string, hash: number, isFresh: boolean): void {
+  const text = Buffer.from(key, 'latin1')
+  rows.deleteExpired({ text, start: 0, end: text.length }, hash, isFresh)
 }
 
 function hashOf(key: string): number {

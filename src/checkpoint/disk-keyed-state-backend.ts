@@ -4,6 +4,7 @@ import type { EntryFormat } from '../state/entry-format.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
+import type { KeyText } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { ColdKeys } from './cold-keys.ts'
 import type { FoundRow } from './entry-reads.ts'
@@ -12,7 +13,6 @@ import { EntryRows, saysNothing } from './entry-rows.ts'
 import { FrozenEntries } from './frozen-entries.ts'
 import { type GroupRows, keysOf } from './group-rows.ts'
 import type { StateCache } from './state-cache.ts'
-import type { ExpiredKey } from './stored-expiries.ts'
 import type { StoredTimers } from './stored-timers.ts'
 
 /** What an entry costs with its key, its place in the table and its timer, roughly, bytes. */
@@ -366,7 +366,10 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     timers.forget(watermark)
     const forget = async () => {
       try {
-        await expiries.takeOut(watermark, (keys) => this.#deleteExpired(keys, watermark))
+        const rows = this.#rows as EntryRows
+        await expiries.takeOut(watermark, (key, expiresAt, isFresh) => {
+          this.#deleteExpired(rows, key, isFresh, { expiresAt, watermark })
+        })
       } catch (failure) {
         writer.fail(failure)
       }
@@ -375,18 +378,20 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#forgetting = forget()
   }
 
-  /** Deletes the rows of keys whose state has run out, unless they have got a new one. */
-  #deleteExpired(keys: readonly ExpiredKey[], watermark: number): void {
-    const rows = this.#rows
-    if (rows === null) return
-    for (const expired of keys) {
-      const { key } = expired
-      const bytes = Buffer.from(key, 'latin1')
-      const hash = hashKey(bytes) | 0
-      const isNear = this.#heap.find(bytes, 0, bytes.length, hash) !== undefined
-      if (isNear || rows.isLeaving(key)) continue
-      if (this.#cold.dropExpired(hash, watermark)) rows.deleteExpired(expired, hash)
-    }
+  /** Deletes the rows of a key whose state has run out, unless it has got a newer one. */
+  #deleteExpired(
+    rows: EntryRows,
+    key: KeyText,
+    isFresh: boolean,
+    { expiresAt, watermark }: { readonly expiresAt: number; readonly watermark: number },
+  ): void {
+    const { text, start, end } = key
+    const hash = hashKey(text, start, end) | 0
+    if (!this.#cold.hasExpired(hash, expiresAt, watermark)) return
+    if (this.#heap.find(text, start, end, hash) !== undefined) return
+    if (rows.isLeaving(text.toString('latin1', start, end))) return
+    this.#cold.drop(hash)
+    rows.deleteExpired(key, hash, isFresh)
   }
 
   async #scan(rows: EntryRows, { pause }: CheckpointStore): Promise<void> {
