@@ -360,38 +360,21 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     await this.#rows?.writer.drained().catch(() => undefined)
   }
 
-  #forgetExpired({ timers, expiries, writer }: EntryRows): void {
+  #forgetExpired(rows: EntryRows): void {
     const watermark = this.#committedWatermark
     if (this.#forgetting !== null || !Number.isFinite(watermark)) return
-    timers.forget(watermark)
+    rows.timers.forget(watermark)
+    const isInMemory = ({ text, start, end }: KeyText, hash: number) =>
+      this.#heap.find(text, start, end, hash) !== undefined
     const forget = async () => {
       try {
-        const rows = this.#rows as EntryRows
-        await expiries.takeOut(watermark, (key, expiresAt, isFresh) => {
-          this.#deleteExpired(rows, key, isFresh, { expiresAt, watermark })
-        })
+        await this.#cold.deleteExpired(rows, watermark, isInMemory)
       } catch (failure) {
-        writer.fail(failure)
+        rows.writer.fail(failure)
       }
       this.#forgetting = null
     }
     this.#forgetting = forget()
-  }
-
-  /** Deletes the rows of a key whose state has run out, unless it has got a newer one. */
-  #deleteExpired(
-    rows: EntryRows,
-    key: KeyText,
-    isFresh: boolean,
-    { expiresAt, watermark }: { readonly expiresAt: number; readonly watermark: number },
-  ): void {
-    const { text, start, end } = key
-    const hash = hashKey(text, start, end) | 0
-    if (!this.#cold.hasExpired(hash, expiresAt, watermark)) return
-    if (this.#heap.find(text, start, end, hash) !== undefined) return
-    if (rows.isLeaving(text.toString('latin1', start, end))) return
-    this.#cold.drop(hash)
-    rows.deleteExpired(key, hash, isFresh)
   }
 
   async #scan(rows: EntryRows, { pause }: CheckpointStore): Promise<void> {

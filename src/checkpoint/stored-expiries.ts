@@ -1,6 +1,15 @@
 import { type KeyText, timeBucketKey, timePrefix } from './checkpoint-row.ts'
 import { forEachTimeOf, type StoredTimesOptions, TimeRows, timeBucketOf } from './stored-times.ts'
 
+/** A key whose state has run out without a timer. */
+export interface ExpiredKey {
+  readonly key: KeyText
+  /** When it was noted to run out, epoch ms. */
+  readonly expiresAt: number
+  /** Whether it had no row then but that on side 0. */
+  readonly isFresh: boolean
+}
+
 /** When the state of keys runs out of which nothing follows: their rows are deleted afterwards. */
 export class StoredExpiries {
   readonly #options: StoredTimesOptions
@@ -29,12 +38,9 @@ export class StoredExpiries {
   /**
    * Takes out what has run out at the event time of the newest complete checkpoint.
    * @param watermark epoch ms
-   * @param take given each key, and when it was noted to run out, epoch ms: it may have got newer state
+   * @param take given each key: it may have got newer state
    */
-  async takeOut(
-    watermark: number,
-    take: (key: KeyText, expiresAt: number, isFresh: boolean) => void,
-  ): Promise<void> {
+  async takeOut(watermark: number, take: (expired: ExpiredKey) => void): Promise<void> {
     const { operator, store, writer, directory } = this.#options
     const gte = timePrefix('x', operator)
     const lt = timeBucketKey('x', operator, timeBucketOf(watermark + 1))
@@ -42,7 +48,9 @@ export class StoredExpiries {
     for await (const rows of store.iterate({ gte, lt }, 4)) {
       found = true
       for (const { value } of rows) {
-        forEachTimeOf(value, directory, (key, at, mark) => take(key, at, mark === freshMark))
+        forEachTimeOf(value, directory, (key, expiresAt, mark) => {
+          take({ key, expiresAt, isFresh: mark === freshMark })
+        })
       }
     }
     if (found) writer.add({ kind: 'deleteRange', gte, lt })
