@@ -77,7 +77,8 @@ export interface RunningJob {
   /**
    * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
    * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
-   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced
+   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced; USAGE: others
+   *   have come since, or the job has ended
    */
   replaceRules(rules: readonly CheckedRule[]): Promise<RulesReplaced>
 }
@@ -145,6 +146,8 @@ class RuleJob {
   #checkpoints: JobCheckpoints | null = null
   /** The rules to go on with. */
   #replacement: RequestedReplacement | null = null
+  /** Nobody looks for others any more. */
+  #hasEnded = false
 
   constructor(options: RuleJobOptions) {
     this.#options = options
@@ -263,7 +266,8 @@ class RuleJob {
       await task.run()
       return await this.#finish(coordinator)
     } finally {
-      this.#replacement?.reject(new TocsinError('USAGE', 'the job has ended'))
+      this.#hasEnded = true
+      this.#replacement?.reject(jobEnded())
       await doneBefore(this.#stop.overdue, this.#close(task))
     }
   }
@@ -307,6 +311,7 @@ class RuleJob {
     const known = new Set(this.#pipeline.fingerprints)
     const fresh = rules.filter(({ rule }) => !known.has(rule.fingerprint))
     compileRules(fresh, this.#pipelineOptions(new MetricGroup()))
+    if (this.#hasEnded) throw jobEnded()
     return await new Promise((resolve, reject) => {
       this.#replacement?.reject(new TocsinError('USAGE', 'other rules have come since'))
       this.#replacement = { rules, resolve, reject }
@@ -419,6 +424,10 @@ const waitingAlertsMax = 1000
 
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100
+
+function jobEnded(): TocsinError {
+  return new TocsinError('USAGE', 'the job has ended')
+}
 
 interface RequestedReplacement {
   readonly rules: readonly CheckedRule[]
