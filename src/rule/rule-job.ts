@@ -206,8 +206,7 @@ class RuleJob {
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } catch (failure) {
-      await checkpoints.suspect(failure)
-      throw failure
+      throw await checkpoints.suspect(failure)
     } finally {
       await checkpoints.close()
     }

@@ -1,5 +1,14 @@
 import { once } from 'node:events'
-import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Random } from '../../connectors/generator/random.ts'
@@ -268,5 +277,39 @@ describe('a savepoint of a stopped job', () => {
     expect(await tocsin(...restore, '--reset', 'other')).toMatchObject({ code: 2 })
     expect((await tocsin(...restore, '--reset', 'payments')).code).toBe(0)
     expect(runBinary(at, ['run', '--config', 'moved.yaml']).err).not.toContain('come to its end')
+  }, 60_000)
+
+  it('says where the records of an ingest log are, which are not in it', async () => {
+    const fromStdin = (job: string) =>
+      config(job).replace('file: { path: payments.ndjson }', 'stdin: {}')
+    const at = folderWith({
+      'rules/testing.yaml': rule,
+      'tocsin.yaml': fromStdin('state'),
+      'moved.yaml': fromStdin('moved'),
+    })
+    // Killed with its input open: the job has not come to its end.
+    const child = startBinary(at, ['run'])
+    const closed = once(child, 'close')
+    child.stdin.write(payments(30_000))
+    const sent = join(at, 'alerts.ndjson')
+    while (!existsSync(sent) || statSync(sent).size === 0) await turn()
+    child.kill('SIGKILL')
+    await closed
+    const path = join(at, 'x.savepoint')
+    const args = ['--config', join(at, 'tocsin.yaml'), '--output', path]
+    expect((await tocsin('savepoint', 'create', ...args)).err).toBe(
+      `what payments gave from there on is in ${join(at, 'state/ingest')}, not in the savepoint: ` +
+        'to move the job, stop it and take a copy of that folder along\n',
+    )
+    const restore = ['savepoint', 'restore', path, '--config', join(at, 'moved.yaml')]
+    expect((await tocsin(...restore)).err).toContain(
+      'stream payments goes on in its ingest log, which is not there: before the job runs, put what',
+    )
+    const refused = runBinary(at, ['run', '--config', 'moved.yaml'])
+    expect([refused.code, refused.err]).toEqual([3, expect.stringContaining('(SOURCE_POSITION)')])
+    rmSync(join(at, 'moved'), { recursive: true })
+    cpSync(join(at, 'state/ingest'), join(at, 'moved/ingest'), { recursive: true })
+    expect((await tocsin(...restore)).err).not.toContain('ingest')
+    expect(runBinary(at, ['run', '--config', 'moved.yaml']).code).toBe(0)
   }, 60_000)
 })
