@@ -101,6 +101,7 @@ export class RunMonitor {
   }
 
   jobRestarting(): void {
+    this.#job = null
     this.#restarts++
   }
 

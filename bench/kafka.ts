@@ -8,11 +8,13 @@ import { parseArgs } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
 import { KafkaBroker } from '../test/harness/kafka-broker.ts'
 import { installKafka } from '../test/harness/kafka-distribution.ts'
+import { consoleConsume, type SeenRecord } from '../test/harness/kafka-tools.ts'
 import type { KafkaMeasurement } from './measure-kafka.ts'
 
 const usage = `usage: npm run bench:kafka -- --input FILE [--partitions 4] [--runs 3]
 Writes the transactions of FILE to a topic of a broker of its own, by card, and reads them, in turn:
-with kafkajs's consumer, which throws them away; with our source alone; and with P1 over our source.
+with kafkajs's consumer, which throws them away; with our source alone; with P1 over our source; and
+with P1 on RocksDB with a checkpoint each second, whose alerts go to a topic exactly once.
 Each run is a process of its own. Figures are medians; ratios are to kafkajs's consumer.
 `
 
@@ -37,7 +39,10 @@ async function main(): Promise<number> {
     const lines = readFileSync(values.input, 'utf8').trimEnd().split('\n')
     say(`writing ${lines.length} transactions`)
     await writeTopic(broker.bootstrap, lines, Number(values.partitions))
-    report(measureAll(broker.bootstrap, lines.length, Number(values.runs), folder))
+    const measured = measureAll(broker.bootstrap, lines.length, Number(values.runs), folder)
+    const alerts = await consoleConsume(distribution, broker.bootstrap, alertTopic)
+    checkAlerts(alerts, measured.get('exactly-once') ?? [])
+    report(measured)
   } finally {
     await broker.kill()
     rmSync(folder, { recursive: true, force: true })
@@ -46,14 +51,15 @@ async function main(): Promise<number> {
 }
 
 const topic = 'transactions'
-const whats = ['consume', 'read', 'P1'] as const
+const alertTopic = `${topic}-alerts`
+const whats = ['consume', 'read', 'P1', 'exactly-once'] as const
 
 async function writeTopic(bootstrap: string, lines: readonly string[], partitions: number) {
   const kafka = new Kafka({ brokers: [bootstrap], logLevel: logLevel.NOTHING })
   const admin = kafka.admin()
   await admin.connect()
-  const made = { topic, numPartitions: partitions }
-  await admin.createTopics({ topics: [made], waitForLeaders: true })
+  const topics = [topic, alertTopic].map((name) => ({ topic: name, numPartitions: partitions }))
+  await admin.createTopics({ topics, waitForLeaders: true })
   await admin.disconnect()
   const createPartitioner =
     () =>
@@ -87,6 +93,16 @@ function measureAll(bootstrap: string, count: number, runs: number, folder: stri
   return measured
 }
 
+/** Each run has written each alert once: they are the same, with the same ids. */
+function checkAlerts(alerts: readonly SeenRecord[], runs: readonly KafkaMeasurement[]): void {
+  const counts = new Map<string, number>()
+  for (const { headers } of alerts) counts.set(headers, (counts.get(headers) ?? 0) + 1)
+  const isRight = [...counts.values()].every((count) => count === runs.length)
+  if (isRight && runs.every(({ matches }) => matches === counts.size)) return
+  const found = runs.map(({ matches }) => matches).join(', ')
+  throw new Error(`of the matches (${found}) ${alerts.length} alerts are in ${alertTopic}`)
+}
+
 function report(measured: ReadonlyMap<string, readonly KafkaMeasurement[]>): void {
   const rateOf = (runs: readonly KafkaMeasurement[]) =>
     median(runs.map(({ events, seconds }) => events / seconds))
@@ -96,7 +112,7 @@ function report(measured: ReadonlyMap<string, readonly KafkaMeasurement[]>): voi
     const rate = Math.round(rateOf(runs)).toLocaleString('en-US')
     const ratio = (rateOf(runs) / base).toFixed(2)
     process.stdout.write(
-      `${what.padEnd(8)} ${rate.padStart(10)} events/s  ${ratio}  ${cpu.toFixed(2)} us CPU an event  ` +
+      `${what.padEnd(12)} ${rate.padStart(10)} events/s  ${ratio}  ${cpu.toFixed(2)} us CPU an event  ` +
         `${runs[0]?.events} events, ${runs[0]?.matches} matches\n`,
     )
   }

@@ -4,6 +4,7 @@ import { durableState } from '../connectors/registry.ts'
 import type { CompletedCheckpoint } from '../src/checkpoint/checkpoint-coordinator.ts'
 import { Outbox } from '../src/checkpoint/outbox.ts'
 import type { OpenStateStore, StoreChange } from '../src/connector/state-store.ts'
+import type { TwoPhaseCommitSink } from '../src/connector/two-phase-commit-sink.ts'
 import type { JobAlert } from '../src/rule/rule-job.ts'
 import type { Scheduler } from '../src/time/clock.ts'
 
@@ -33,12 +34,18 @@ export class WatchedCheckpoints {
   #pauseMsMax = 0
   #otherPauseMsMax = 0
 
-  /** @param folder gets the state and the alerts, in `alerts.ndjson` */
-  constructor(folder: string, cacheBytes: number, scheduler: Scheduler) {
+  /**
+   * @param folder gets the state
+   * @param sink gets the alerts; default: `alerts.ndjson` in the folder
+   */
+  constructor(
+    folder: string,
+    cacheBytes: number,
+    scheduler: Scheduler,
+    sink: TwoPhaseCommitSink = alertFile(folder),
+  ) {
     this.#folder = folder
     this.#cacheBytes = cacheBytes
-    const path = join(folder, 'alerts.ndjson')
-    const sink = new TwoPhaseCommitFileSink(durableState.files, path, 'bench')
     this.#outbox = new Outbox({
       name: 'alerts',
       delivery: { kind: 'exactly_once', sink },
@@ -123,6 +130,11 @@ export class WatchedCheckpoints {
       this.#rows = 0
     }
   }
+}
+
+function alertFile(folder: string): TwoPhaseCommitSink {
+  const path = join(folder, 'alerts.ndjson')
+  return new TwoPhaseCommitFileSink(durableState.files, path, 'bench')
 }
 
 /** Keys of rows begin so: `src/checkpoint/checkpoint-row.ts`. */

@@ -77,7 +77,8 @@ export interface RunningJob {
   /**
    * Goes on with other rules (D12), between two batches, and has a checkpoint taken that knows of it:
    * see `RulePipeline.replaceRules`. Of calls that wait for their turn only the last one counts.
-   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced
+   * @throws {TocsinError} RULE_PATTERN: a rule means nothing, and nothing is replaced; USAGE: others
+   *   have come since, or the job has ended
    */
   replaceRules(rules: readonly CheckedRule[]): Promise<RulesReplaced>
 }
@@ -140,10 +141,13 @@ class RuleJob {
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
+  #isDelivering = false
   #readers: SplitReader[] = []
   #checkpoints: JobCheckpoints | null = null
   /** The rules to go on with. */
   #replacement: RequestedReplacement | null = null
+  /** Nobody looks for others any more. */
+  #hasEnded = false
 
   constructor(options: RuleJobOptions) {
     this.#options = options
@@ -261,7 +265,8 @@ class RuleJob {
       await task.run()
       return await this.#finish(coordinator)
     } finally {
-      this.#replacement?.reject(new TocsinError('USAGE', 'the job has ended'))
+      this.#hasEnded = true
+      this.#replacement?.reject(jobEnded())
       await doneBefore(this.#stop.overdue, this.#close(task))
     }
   }
@@ -274,7 +279,7 @@ class RuleJob {
   /** Delivers what is left, and takes the last checkpoint. */
   async #finish(coordinator: CheckpointCoordinator | null): Promise<JobEnd> {
     const { overdue } = this.#stop
-    await this.#flush(overdue)
+    await this.#flushAll(overdue)
     const isDelivered = await doneBefore(overdue, this.#delivery)
     if (!isDelivered || this.#pending.length > 0) return 'unsent'
     const isEnd = this.#readers.every(({ ended }) => ended)
@@ -305,6 +310,7 @@ class RuleJob {
     const known = new Set(this.#pipeline.fingerprints)
     const fresh = rules.filter(({ rule }) => !known.has(rule.fingerprint))
     compileRules(fresh, this.#pipelineOptions(new MetricGroup()))
+    if (this.#hasEnded) throw jobEnded()
     return await new Promise((resolve, reject) => {
       this.#replacement?.reject(new TocsinError('USAGE', 'other rules have come since'))
       this.#replacement = { rules, resolve, reject }
@@ -343,15 +349,26 @@ class RuleJob {
     this.#options.onProgress(this.#progress())
   }
 
+  /** Hands alerts over, but for a few that may wait until those before have been taken. */
+  async #flush(until: AbortSignal): Promise<void> {
+    // A checkpoint waits for all.
+    const mayWait = this.#checkpoints === null && this.#pending.length < waitingAlertsMax
+    if (this.#isDelivering && mayWait) return
+    await this.#flushAll(until)
+  }
+
   /**
    * Hands alerts over when those before have been taken: one batch is under way at most. Waits for
    * that only until the signal is aborted.
    */
-  async #flush(until: AbortSignal): Promise<void> {
+  async #flushAll(until: AbortSignal): Promise<void> {
     if (this.#pending.length === 0 || !(await doneBefore(until, this.#delivery))) return
     const alerts = this.#pending
     this.#pending = []
-    this.#delivery = this.#options.deliver(alerts)
+    this.#isDelivering = true
+    this.#delivery = this.#options.deliver(alerts).finally(() => {
+      this.#isDelivering = false
+    })
     // Its failure is thrown by whoever waits for it; until then it must not be "unhandled".
     this.#delivery.catch(() => {})
   }
@@ -401,8 +418,15 @@ class RuleJob {
   }
 }
 
+/** So many alerts may wait for those before them without holding up the stream. */
+const waitingAlertsMax = 1000
+
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100
+
+function jobEnded(): TocsinError {
+  return new TocsinError('USAGE', 'the job has ended')
+}
 
 interface RequestedReplacement {
   readonly rules: readonly CheckedRule[]

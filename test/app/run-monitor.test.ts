@@ -33,12 +33,14 @@ describe('the health of a run', () => {
     const seen = [state()]
     monitor.jobStarted(job)
     seen.push(state())
+    monitor.jobRestarting()
+    seen.push(state())
     monitor.jobStarting(new Map())
     seen.push(state())
     monitor.jobStarted(job)
     monitor.stopping()
     seen.push(state())
-    expect(seen).toEqual([['starting'], ['ok'], ['starting'], ['stopping']])
+    expect(seen).toEqual([['starting'], ['ok'], ['starting'], ['starting'], ['stopping']])
   })
 
   it('tells how old the newest checkpoint is, and when it is too old', () => {

@@ -78,11 +78,37 @@ export class KafkaBroker {
   /** Starts it on what it has kept, after `stop` or `kill`. @throws {Error} says what its log says */
   async restart(): Promise<void> {
     if (this.#isRunning()) throw new Error('the broker is running')
+    const registered = join(this.#options.directory, 'registered')
+    if (existsSync(registered)) {
+      rmSync(registered)
+      await this.#fence()
+    }
+    await this.#run('server.properties', 'Kafka Server started')
+    writeFileSync(registered, '')
+  }
+
+  /**
+   * Lets the controller alone notice that the broker has gone, as it does wherever a broker is away for
+   * longer than its session. One that is back before believes at first that it still leads: it sends
+   * the markers of a transaction that was being committed to itself, drops them as it is fenced (Kafka
+   * 4.3.1, `TransactionMarkerChannelManager`), and the transaction hangs for good.
+   */
+  async #fence(): Promise<void> {
+    const { directory } = this.#options
+    const settings = readFileSync(join(directory, 'server.properties'), 'utf8')
+    const alone = propertiesText(controllerProperties(settings))
+    writeFileSync(join(directory, 'controller.properties'), alone)
+    await this.#run('controller.properties', 'handleBrokerFenced')
+    await this.stop()
+  }
+
+  /** Starts the server, and resolves when that stands in its log. */
+  async #run(settings: string, ready: string): Promise<void> {
     const { directory } = this.#options
     const logFile = join(directory, 'kafka.log')
     rmSync(join(directory, 'pid'), { force: true })
     const log = openSync(logFile, 'w')
-    const java = this.#java('kafka.Kafka', join(directory, 'server.properties'))
+    const java = this.#java('kafka.Kafka', join(directory, settings))
     // Of a group of its own: Ctrl-C is for its owner, who stops it.
     this.#child = spawn('sh', ['-c', guarded, join(directory, 'pid'), ...java], {
       stdio: ['pipe', log, log],
@@ -90,7 +116,7 @@ export class KafkaBroker {
     })
     closeSync(log)
     const text = () => readFileSync(logFile, 'utf8')
-    const isReady = () => text().includes('Kafka Server started')
+    const isReady = () => text().includes(ready)
     const waiting = waitUntil(() => isReady() || !this.#isRunning(), 'Kafka starts', 120_000)
     await waiting.catch(() => undefined)
     if (isReady() && this.#isRunning()) return
@@ -215,6 +241,25 @@ function serverProperties(directory: string, port: number, controller: number) {
     'controlled.shutdown.enable': 'false',
     'broker.heartbeat.interval.ms': '500',
     'broker.session.timeout.ms': '3000',
+  }
+}
+
+/** Those of the controller alone, which notices soon that there is no broker. */
+function controllerProperties(settings: string): Record<string, string> {
+  const all = new Map(
+    settings
+      .trimEnd()
+      .split('\n')
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
+  const listeners = all.get('listeners')?.split(',') ?? []
+  const kept = ['node.id', 'controller.quorum.voters', 'controller.listener.names', 'log.dirs']
+  return {
+    ...Object.fromEntries(kept.map((name) => [name, all.get(name) ?? ''])),
+    'process.roles': 'controller',
+    listeners: listeners.find((each) => each.startsWith('CONTROLLER:')) ?? '',
+    'broker.heartbeat.interval.ms': '100',
+    'broker.session.timeout.ms': '500',
   }
 }
 

@@ -3,7 +3,12 @@ import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
 import type { EventCheck } from '../../src/expression/event-schema.ts'
 import { type CheckedRule, loadCheckedRules } from '../../src/index.ts'
 import type { RejectedEvent } from '../../src/operator/side-output.ts'
-import { type JobProgress, type JobSummary, runRuleJob } from '../../src/rule/rule-job.ts'
+import {
+  type JobProgress,
+  type JobSummary,
+  type RunningJob,
+  runRuleJob,
+} from '../../src/rule/rule-job.ts'
 import type { SorterCapExceeded } from '../../src/runtime/sorter-cap.ts'
 import type { Alert } from '../../src/stream/alert.ts'
 import { ManualClock } from '../../src/time/clock.ts'
@@ -25,6 +30,7 @@ export interface SplitRunOptions {
   readonly sorterCapBytes?: number
   readonly rules?: readonly CheckedRule[]
   readonly to?: number
+  readonly onStarted?: (job: RunningJob) => void
 }
 
 /** What a job did, in the order in which it did it. */
@@ -52,7 +58,13 @@ export function checked(text: string): readonly CheckedRule[] {
 /** Runs rules over streams to their end; processing time passes only where the job waits. */
 export async function runSplits(
   streams: Readonly<Record<string, SplitRunStream>>,
-  { clock = new ManualClock(), rules = everyEvent, sorterCapBytes, to }: SplitRunOptions = {},
+  {
+    clock = new ManualClock(),
+    rules = everyEvent,
+    sorterCapBytes,
+    to,
+    onStarted,
+  }: SplitRunOptions = {},
 ): Promise<SplitRun> {
   const alerts: Alert[] = []
   const rejected: RejectedEvent[] = []
@@ -82,6 +94,7 @@ export async function runSplits(
     onSorterCapExceeded: (each) => exceeded.push(each),
     ...(sorterCapBytes === undefined ? {} : { sorterCapBytes }),
     ...(to === undefined ? {} : { to }),
+    ...(onStarted === undefined ? {} : { onStarted }),
   })
   return { summary, alerts, rejected, exceeded, progress, problems }
 }

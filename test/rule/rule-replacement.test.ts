@@ -1,14 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createScannerDecoder } from '../../src/decode/json-scanner.ts'
-import type { CheckedRule } from '../../src/index.ts'
+import type { CheckedRule, RunningJob } from '../../src/index.ts'
 import { MetricGroup } from '../../src/metrics.ts'
 import { compileRules, type RulePipeline } from '../../src/rule/rule-pipeline.ts'
 import { VirtualRun } from '../../src/runtime/virtual-run.ts'
 import type { Alert } from '../../src/stream/alert.ts'
 import { ManualClock } from '../../src/time/clock.ts'
 import { defaultWatermarkStrategy } from '../../src/time/watermark-strategy.ts'
-import { checked } from '../harness/split-run.ts'
+import { memorySource } from '../harness/memory-source.ts'
+import { checked, everyEvent, runSplits } from '../harness/split-run.ts'
 
 const outOfOrdernessMs = 2000
 
@@ -50,6 +51,15 @@ const passing = [
 ]
 
 describe('rules that are replaced while they run', () => {
+  it('are refused by a job that has ended', async () => {
+    let job: RunningJob | undefined
+    const onStarted = (started: RunningJob) => {
+      job = started
+    }
+    await runSplits({ s: { source: memorySource([[[{ ts: 1, k: 'a' }]]]) } }, { onStarted })
+    await expect(job?.replaceRules(everyEvent)).rejects.toThrow('the job has ended')
+  })
+
   it('leaves the alerts of rules that stay as they are', () => {
     fc.assert(
       fc.property(events(), changes(), (given, replaced) => {
