@@ -8,6 +8,11 @@ export function checkpointsIn(stateDirectory: string): string {
   return join(stateDirectory, 'checkpoints')
 }
 
+/** Where it keeps what came from sources that keep nothing. */
+export function ingestLogsIn(stateDirectory: string): string {
+  return join(stateDirectory, 'ingest')
+}
+
 /** A copy of a running job's checkpoint, for whoever asked for it. */
 export interface AskedCopy extends CheckpointCopy {
   /** Absolute. */

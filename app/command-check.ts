@@ -4,6 +4,7 @@ import {
   errorCodes,
   formatProblem,
   loadCheckedRules,
+  type RuleFile,
   type RuleProblem,
   TocsinError,
 } from '../src/index.ts'
@@ -41,11 +42,12 @@ export async function checkCommand(
   const configPath = options.config ?? paths.find(isConfigPath) ?? configHere(paths)
   const config = configPath === undefined ? null : checkConfig(configPath, findings)
   const rulePaths = paths.filter((path) => !isConfigPath(path))
-  if (rulePaths.length > 0) checkRules(rulePaths, config, findings)
+  if (rulePaths.length > 0) checkRules(rulesIn(rulePaths), config, findings)
   else if (config !== null) {
     // A configuration may be written before its first rule.
-    if (existsSync(config.rulesPath)) checkRules([config.rulesPath], config, findings)
-  } else if (configPath === undefined) checkRules(['rules/'], null, findings)
+    const files = existsSync(config.rulesPath) ? readRuleFolder([config.rulesPath]) : []
+    checkRules(files, config, findings)
+  } else if (configPath === undefined) checkRules(rulesIn(['rules/']), null, findings)
   report(findings, options.format, terminal)
   if (findings.problems.length > 0) return exitCodes.invalid
   if (options.connect === true && config !== null) {
@@ -73,12 +75,15 @@ function checkConfig(path: string, findings: Findings): Config | null {
   return result.config
 }
 
-function checkRules(paths: readonly string[], config: Config | null, findings: Findings): void {
+/** @throws {TocsinError} USAGE: there is none */
+function rulesIn(paths: readonly string[]): RuleFile[] {
   const files = readRuleFolder(paths)
-  if (files.length === 0) {
-    const message = `there are no rules in ${paths.join(', ')}: expected *.yaml, *.yml or *.json files`
-    throw new TocsinError('USAGE', message)
-  }
+  if (files.length > 0) return files
+  const message = `there are no rules in ${paths.join(', ')}: expected *.yaml, *.yml or *.json files`
+  throw new TocsinError('USAGE', message)
+}
+
+function checkRules(files: readonly RuleFile[], config: Config | null, findings: Findings): void {
   const { rules, problems, warnings } = loadCheckedRules(
     files,
     config === null ? {} : surroundingsOf(config),

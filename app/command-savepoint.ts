@@ -6,12 +6,13 @@ import {
   inspectSavepoint,
   openCheckpointStore,
   previewCarryOver,
+  type RestoredSavepoint,
   restoreSavepoint,
   TocsinError,
   writeSavepoint,
 } from '../src/index.ts'
 import { carryOverText } from './carry-over-text.ts'
-import { askForCopy, checkpointsIn } from './checkpoint-copies.ts'
+import { askForCopy, checkpointsIn, ingestLogsIn } from './checkpoint-copies.ts'
 import type { CheckpointConfig, Config } from './config.ts'
 import { type ExitCode, exitCodes } from './exit-code.ts'
 import { hostClock, hostScheduler } from './host.ts'
@@ -51,6 +52,13 @@ export async function savepointCreateCommand(
   } finally {
     lock?.release()
   }
+  const logged = loggedStreams(config)
+  if (logged.length > 0) {
+    terminal.say(
+      `what ${logged.join(' and ')} gave from there on is in ${ingestLogsIn(stateDirectory)}, not in the ` +
+        'savepoint: to move the job, stop it and take a copy of that folder along\n',
+    )
+  }
   terminal.print(`${path}\n`)
   return exitCodes.fine
 }
@@ -86,7 +94,11 @@ export async function savepointRestoreCommand(
     const directory = checkpointsIn(stateDirectory)
     const path = resolve(savepoint)
     let carryOver: CarryOver | null = null
-    const { header, keys } = await restoreSavepoint({
+    const {
+      header,
+      job: saved,
+      keys,
+    } = await restoreSavepoint({
       ...durableState,
       scheduler: hostScheduler,
       directory,
@@ -103,6 +115,13 @@ export async function savepointRestoreCommand(
     )
     if (header.job !== job) {
       terminal.say(`job ${job} is another one: its sinks are taken as new\n`)
+    }
+    for (const stream of missingLogs(config, saved.splits)) {
+      terminal.say(
+        `stream ${stream} goes on in its ingest log, which is not there: before the job runs, put what ` +
+          `the old state folder has in ingest into ${ingestLogsIn(stateDirectory)}; or restore with ` +
+          `--reset ${stream}, without what it gave in between\n`,
+      )
     }
     if (carryOver !== null) {
       terminal.say(
@@ -129,6 +148,19 @@ export async function savepointInspectCommand(
   if (format === 'json') terminal.print(`${JSON.stringify(summary, null, 2)}\n`)
   else terminal.print(savepointText(summary))
   return exitCodes.fine
+}
+
+/** Streams whose source keeps nothing: their records are kept beside the checkpoints. */
+function loggedStreams({ streams }: Config): string[] {
+  const logged = streams.filter((stream) => jobStream(stream).source.replayable !== true)
+  return logged.map(({ name }) => name)
+}
+
+/** Those that are to go on in a log, where the state folder has none. */
+function missingLogs(config: Config, splits: RestoredSavepoint['job']['splits']): string[] {
+  if (existsSync(ingestLogsIn(config.stateDirectory))) return []
+  const read = new Set(splits.map(({ stream }) => stream))
+  return loggedStreams(config).filter((stream) => read.has(stream))
 }
 
 function checkpointsOf({ checkpoints }: Config): CheckpointConfig {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { connectors } from '../connectors/registry.ts'
 import {
   type ConnectorOptions,
@@ -126,7 +127,7 @@ export class ConfigBuilder {
   }
 
   #sink(name: string, value: Section): SinkConfig[] {
-    const sink = this.#connector(joinPath('sinks', name), value, sinkNames.built)
+    const sink = this.#withSystem(this.#connector(joinPath('sinks', name), value, sinkNames.built))
     const { directory } = this.#surroundings
     const made = this.#attempt(sink?.path, () =>
       connectors.get(sink?.name ?? '')?.sink?.create(sink?.options ?? {}, { directory }),
@@ -189,10 +190,32 @@ export class ConfigBuilder {
     return typeof job === 'string' ? job : 'tocsin'
   }
 
-  #connector(path: string, choice: Section, names: readonly string[]) {
+  #connector(path: string, choice: Section, names: readonly string[]): ConnectorChoice | undefined {
     const name = Object.keys(choice).find((key) => names.includes(key))
     if (name === undefined) return undefined
     return { name, path: joinPath(path, name), options: choice[name] as ConnectorOptions }
+  }
+
+  /** A sink that does not say which system it writes to means the one that is read from. */
+  #withSystem(sink: ConnectorChoice | undefined): ConnectorChoice | undefined {
+    const names = connectors.get(sink?.name ?? '')?.sink?.systemOptions ?? []
+    const [first] = names
+    if (sink === undefined || first === undefined || sink.options[first] !== undefined) return sink
+    const streams = Object.values(sectionOf(sectionOf(this.#document.value).streams))
+    const read = streams.flatMap((stream) => sectionOf(sectionOf(stream).source)[sink.name] ?? [])
+    const systems = read.map((options) => pick(sectionOf(options), names))
+    const [system] = systems
+    // A source that lacks it too has its own problem.
+    if (system !== undefined && system[first] === undefined) return undefined
+    if (system !== undefined && systems.every((other) => isDeepStrictEqual(other, system))) {
+      return { ...sink, options: { ...system, ...sink.options } }
+    }
+    const why =
+      system === undefined
+        ? `no stream reads from ${sink.name} that it could be taken from`
+        : `streams read from several, or in several ways`
+    this.#report(sink.path, `\`${first}\` is missing, and ${why}`)
+    return undefined
   }
 
   #path(value: unknown, otherwise: string): string {
@@ -245,6 +268,18 @@ export class ConfigBuilder {
       message,
     })
   }
+}
+
+/** Which connector a stream or a sink has, and what it is told. */
+interface ConnectorChoice {
+  readonly name: string
+  readonly path: string
+  readonly options: ConnectorOptions
+}
+
+function pick(section: Section, names: readonly string[]): Section {
+  const there = names.filter((name) => section[name] !== undefined)
+  return Object.fromEntries(there.map((name) => [name, section[name]]))
 }
 
 /** Of streams that never end: a partition to which nothing is written must not hold time for ever. */

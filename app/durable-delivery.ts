@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { durableState } from '../connectors/registry.ts'
 import {
   ingestLogSource,
@@ -9,7 +8,7 @@ import {
   type TocsinError,
 } from '../src/index.ts'
 import { carryOverText } from './carry-over-text.ts'
-import { checkpointsIn, serveCopies } from './checkpoint-copies.ts'
+import { checkpointsIn, ingestLogsIn, serveCopies } from './checkpoint-copies.ts'
 import type { CheckpointConfig } from './config.ts'
 import type { ControlSocket } from './control-socket.ts'
 import { hostClock, hostRandom, hostScheduler } from './host.ts'
@@ -126,7 +125,7 @@ export function replayableStream(stream: JobStream, stateDirectory: string, log:
   if (stream.source.replayable === true) return stream
   const source = ingestLogSource(stream.source, {
     files: durableState.files,
-    directory: join(stateDirectory, 'ingest'),
+    directory: ingestLogsIn(stateDirectory),
     clock: hostClock,
     scheduler: hostScheduler,
     onStalled: ({ message }, waitMs) =>

@@ -89,6 +89,7 @@ export const kafkaConnector: Connector = {
   },
   sink: {
     options: kafkaSinkSchema,
+    systemOptions: Object.keys(clientOptionProperties),
     create: (options) => new KafkaSink(kafkaSinkOptions(options)),
     createTwoPhaseCommit: (options, { job, sink }) => {
       const read = kafkaSinkOptions(options)

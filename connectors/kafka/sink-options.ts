@@ -70,7 +70,7 @@ export const kafkaSinkSchema: OptionSchema = {
       examples: ['1m'],
     },
   },
-  required: ['brokers', 'topic'],
+  required: ['topic'],
   additionalProperties: false,
 }
 

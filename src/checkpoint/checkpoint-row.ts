@@ -74,12 +74,37 @@ export function entryKey(operator: string, keyGroup: number, side: 0 | 1, key: s
 
 /** The same where the prefix is at hand. */
 export function entryKeyIn(prefix: Buffer, keyGroup: number, side: 0 | 1, key: string): Buffer {
-  const bytes = Buffer.allocUnsafe(entryKeyBytes + key.length)
-  bytes.set(prefix)
+  const bytes = beginEntryKey(prefix, keyGroup, side, key.length)
+  // Keys are short: calls that copy bytes cost more than the bytes.
+  for (let at = 0; at < key.length; at++) bytes[entryKeyBytes + at] = key.charCodeAt(at)
+  return bytes
+}
+
+/** The same of a key in `text[start .. end)`. */
+export function entryKeyOf(
+  prefix: Buffer,
+  keyGroup: number,
+  side: 0 | 1,
+  { text, start, end }: KeyText,
+): Buffer {
+  const bytes = beginEntryKey(prefix, keyGroup, side, end - start)
+  for (let at = start; at < end; at++) bytes[entryKeyBytes + at - start] = text[at] as number
+  return bytes
+}
+
+/** A canonical key among other bytes. */
+export interface KeyText {
+  readonly text: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+function beginEntryKey(prefix: Buffer, keyGroup: number, side: 0 | 1, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(entryKeyBytes + length)
+  for (let at = 0; at < prefix.length; at++) bytes[at] = prefix[at] as number
   bytes[9] = keyGroup >> 8
   bytes[10] = keyGroup & 0xff
   bytes[11] = side
-  bytes.write(key, entryKeyBytes, 'latin1')
   return bytes
 }
 

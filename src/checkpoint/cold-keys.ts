@@ -1,8 +1,10 @@
 import { ColdKeyFilter } from '../state/cold-key-filter.ts'
 import { defaultMaxParallelism, hashKey, keyGroupOf } from '../stream/key-group.ts'
-import { expiryBucketOf, hasExpired, type RowSide } from './entry-row.ts'
+import type { KeyText } from './checkpoint-row.ts'
+import { expiryBucketOf, expiryEndOf, hasExpired, type RowSide } from './entry-row.ts'
 import type { EntryRows } from './entry-rows.ts'
 import { type GroupRows, keysOf } from './group-rows.ts'
+import type { ExpiredKey } from './stored-expiries.ts'
 
 /** What a scan asks of the backend. */
 export interface ColdKeyScanOptions {
@@ -53,13 +55,29 @@ export class ColdKeys {
     else this.#moved.set(key, null)
   }
 
-  /** Forgets the keys of a hash if all of them have expired; gives whether nothing is left of them. */
-  dropExpired(hash: number, watermark: number): boolean {
-    if (!this.#knows(hash)) return false
-    const expiry = this.#filter.expiryOf(hash)
-    if (expiry >= 0 && !hasExpired(expiry, watermark)) return false
-    this.#filter.drop(hash)
-    return true
+  /**
+   * Deletes the rows of keys whose state has run out.
+   * @param watermark event time of the newest complete checkpoint, epoch ms
+   */
+  async deleteExpired(
+    rows: EntryRows,
+    watermark: number,
+    isInMemory: (key: KeyText, hash: number) => boolean,
+  ): Promise<void> {
+    const shared = new Set<number>()
+    await rows.expiries.takeOut(watermark, (expired) => {
+      const { key, isFresh } = expired
+      const hash = hashKey(key.text, key.start, key.end) | 0
+      if (!this.#hasExpired(hash, expired, watermark) || isInMemory(key, hash)) return
+      if (rows.isLeaving(key.text.toString('latin1', key.start, key.end))) return
+      rows.deleteExpired(key, hash, isFresh)
+      if (this.#filter.hasMany(hash)) shared.add(hash)
+      else this.#filter.drop(hash)
+    })
+    for (const hash of shared) {
+      // Others of its keys may have come since.
+      if (hasExpired(this.#filter.expiryOf(hash), watermark)) this.#filter.drop(hash)
+    }
   }
 
   /** Keys whose state has not run out at `watermark`, epoch ms, as far as they are known. */
@@ -105,9 +123,23 @@ export class ColdKeys {
         found === undefined ||
         found.row.isTombstone ||
         hasExpired(expiryBucket, committedWatermark())
-      if (isDead) rows.deleteExpired({ key, isFresh: group?.sides[1].has(key) !== true }, hash)
+      if (isDead) deleteRows(rows, key, hash, group?.sides[1].has(key) !== true)
       else this.#filter.add(hash, found.side, expiryBucket)
     }
+  }
+
+  /**
+   * Whether a key is on disk, and its rows say nothing any more. One that has got a newer row since it
+   * was noted is not meant: of that there is a note of its own.
+   */
+  #hasExpired(hash: number, { expiresAt, isFresh }: ExpiredKey, watermark: number): boolean {
+    if (!this.#knows(hash)) return false
+    const expiry = this.#filter.expiryOf(hash)
+    // The note before may have deleted the row on side 0 alone.
+    if (expiry < 0) return !isFresh
+    if (!hasExpired(expiry, watermark)) return false
+    if (this.#filter.hasMany(hash)) return true
+    return expiryEndOf(expiry) <= expiresAt && !(isFresh && this.#filter.sidesOf(hash) === 2)
   }
 
   #knows(hash: number): boolean {
@@ -119,6 +151,11 @@ export class ColdKeys {
 export interface ColdKey {
   readonly side: RowSide
   readonly expiryBucket: number
+}
+
+function deleteRows(rows: EntryRows, key: string, hash: number, isFresh: boolean): void {
+  const text = Buffer.from(key, 'latin1')
+  rows.deleteExpired({ text, start: 0, end: text.length }, hash, isFresh)
 }
 
 function hashOf(key: string): number {

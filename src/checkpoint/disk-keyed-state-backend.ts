@@ -4,6 +4,7 @@ import type { EntryFormat } from '../state/entry-format.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
+import type { KeyText } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { ColdKeys } from './cold-keys.ts'
 import type { FoundRow } from './entry-reads.ts'
@@ -12,7 +13,6 @@ import { EntryRows, saysNothing } from './entry-rows.ts'
 import { FrozenEntries } from './frozen-entries.ts'
 import { type GroupRows, keysOf } from './group-rows.ts'
 import type { StateCache } from './state-cache.ts'
-import type { ExpiredKey } from './stored-expiries.ts'
 import type { StoredTimers } from './stored-timers.ts'
 
 /** What an entry costs with its key, its place in the table and its timer, roughly, bytes. */
@@ -360,33 +360,21 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     await this.#rows?.writer.drained().catch(() => undefined)
   }
 
-  #forgetExpired({ timers, expiries, writer }: EntryRows): void {
+  #forgetExpired(rows: EntryRows): void {
     const watermark = this.#committedWatermark
     if (this.#forgetting !== null || !Number.isFinite(watermark)) return
-    timers.forget(watermark)
+    rows.timers.forget(watermark)
+    const isInMemory = ({ text, start, end }: KeyText, hash: number) =>
+      this.#heap.find(text, start, end, hash) !== undefined
     const forget = async () => {
       try {
-        await expiries.takeOut(watermark, (keys) => this.#deleteExpired(keys, watermark))
+        await this.#cold.deleteExpired(rows, watermark, isInMemory)
       } catch (failure) {
-        writer.fail(failure)
+        rows.writer.fail(failure)
       }
       this.#forgetting = null
     }
     this.#forgetting = forget()
-  }
-
-  /** Deletes the rows of keys whose state has run out, unless they have got a new one. */
-  #deleteExpired(keys: readonly ExpiredKey[], watermark: number): void {
-    const rows = this.#rows
-    if (rows === null) return
-    for (const expired of keys) {
-      const { key } = expired
-      const bytes = Buffer.from(key, 'latin1')
-      const hash = hashKey(bytes) | 0
-      const isNear = this.#heap.find(bytes, 0, bytes.length, hash) !== undefined
-      if (isNear || rows.isLeaving(key)) continue
-      if (this.#cold.dropExpired(hash, watermark)) rows.deleteExpired(expired, hash)
-    }
   }
 
   async #scan(rows: EntryRows, { pause }: CheckpointStore): Promise<void> {

@@ -1,8 +1,8 @@
-import type { StateStore } from '../connector/state-store.ts'
+import type { StateStore, StoreChange } from '../connector/state-store.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { keyGroupOf } from '../stream/key-group.ts'
-import { entriesPrefix, entryKeyIn, put } from './checkpoint-row.ts'
+import { entriesPrefix, entryKeyIn, entryKeyOf, type KeyText } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryReads, type FoundRow } from './entry-reads.ts'
 import {
@@ -19,7 +19,7 @@ import {
 import { type GroupRows, groupRows, newestOf } from './group-rows.ts'
 import type { RowValidity } from './row-validity.ts'
 import type { RowWriter, WrittenRow } from './row-writer.ts'
-import { type ExpiredKey, StoredExpiries } from './stored-expiries.ts'
+import { StoredExpiries } from './stored-expiries.ts'
 import { StoredTimers } from './stored-timers.ts'
 
 /** The rows of an operator's keys: those on disk, and those on their way there or from there. */
@@ -98,7 +98,7 @@ export class EntryRows {
     const leaving = this.#leaving.get(key)
     const read = this.#reads.take(key)
     if (leaving === undefined) return read
-    const { side, bytes } = leaving
+    const { side, value: bytes } = leaving
     return bytes === null ? undefined : { side, bytes, row: readRow(bytes, this.directory) }
   }
 
@@ -139,15 +139,15 @@ export class EntryRows {
   deleteOf({ key, hash, isFresh }: StoredEntry): void {
     const keyGroup = keyGroupOf(hash)
     if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
-    const change = { kind: 'delete', key: this.#keyOf(keyGroup, 0, key) } as const
-    this.writer.add(change, this.#noteLeaving(key, 0, null))
+    this.#leave(new LeavingRow(this.#leaving, key, 0, this.#keyOf(keyGroup, 0, key), null))
   }
 
   /** Deletes rows that say nothing any more: who reads them until then sees that. */
-  deleteExpired({ key, isFresh }: ExpiredKey, hash: number): void {
+  deleteExpired(key: KeyText, hash: number, isFresh: boolean): void {
     const keyGroup = keyGroupOf(hash)
-    this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 0, key) })
-    if (!isFresh) this.writer.add({ kind: 'delete', key: this.#keyOf(keyGroup, 1, key) })
+    const prefix = this.#prefix
+    this.writer.add({ kind: 'delete', key: entryKeyOf(prefix, keyGroup, 0, key) })
+    if (!isFresh) this.writer.add({ kind: 'delete', key: entryKeyOf(prefix, keyGroup, 1, key) })
   }
 
   /**
@@ -177,18 +177,17 @@ export class EntryRows {
       entry.timerStored = true
     }
     if (expiry === noExpiry || (isFresh && expiry === expiryBefore)) return
-    this.expiries.note(expiryEndOf(expiry), { key, isFresh })
+    this.expiries.note(expiryEndOf(expiry), key, isFresh)
   }
 
   #send({ key, hash, rowSide }: StoredEntry, bytes: Buffer): void {
-    const change = put(this.#keyOf(keyGroupOf(hash), rowSide, key), bytes)
-    this.writer.add(change, this.#noteLeaving(key, rowSide, bytes))
+    const rowKey = this.#keyOf(keyGroupOf(hash), rowSide, key)
+    this.#leave(new LeavingRow(this.#leaving, key, rowSide, rowKey, bytes))
   }
 
-  #noteLeaving(key: string, side: RowSide, bytes: Buffer | null): LeavingRow {
-    const leaving = new LeavingRow(this.#leaving, key, side, bytes)
-    this.#leaving.set(key, leaving)
-    return leaving
+  #leave(row: LeavingRow): void {
+    this.#leaving.set(row.text, row)
+    this.writer.add(row as StoreChange, row)
   }
 
   #keyOf(keyGroup: number, side: RowSide, key: string): Buffer {
@@ -204,22 +203,33 @@ export function saysNothing(
   return isTombstone || hasExpired(rowExpiryBucket, watermark)
 }
 
-/** A row that is on its way to the disk. */
+/** A row that is on its way to the disk, and the change that brings it there. */
 class LeavingRow implements WrittenRow {
-  readonly side: RowSide
+  readonly kind: 'put' | 'delete'
+  readonly key: Buffer
   /** `null`: the key's rows are deleted. */
-  readonly bytes: Buffer | null
+  readonly value: Buffer | null
+  readonly side: RowSide
+  /** The canonical key of the entry. */
+  readonly text: string
   readonly #all: Map<string, LeavingRow>
-  readonly #key: string
 
-  constructor(all: Map<string, LeavingRow>, key: string, side: RowSide, bytes: Buffer | null) {
-    this.#all = all
-    this.#key = key
+  constructor(
+    all: Map<string, LeavingRow>,
+    text: string,
+    side: RowSide,
+    key: Buffer,
+    value: Buffer | null,
+  ) {
+    this.kind = value === null ? 'delete' : 'put'
+    this.key = key
+    this.value = value
     this.side = side
-    this.bytes = bytes
+    this.text = text
+    this.#all = all
   }
 
   notifyWritten(): void {
-    if (this.#all.get(this.#key) === this) this.#all.delete(this.#key)
+    if (this.#all.get(this.text) === this) this.#all.delete(this.text)
   }
 }

@@ -51,14 +51,29 @@ export async function openNewestCheckpoint(options: FallBackOptions): Promise<Ch
   }
 }
 
-/** Has the next start read everything, as damage was met; never throws. */
+/**
+ * Has the next start read everything, as damage was met; never throws.
+ * @returns the failure that the run is to end with: it says what the next start will do
+ */
 export async function suspectCheckpoint(
   { files, directory }: Pick<CheckpointStoreOptions, 'files' | 'directory'>,
   failure: unknown,
-): Promise<void> {
-  if (!isDamage(failure)) return
+): Promise<unknown> {
+  if (!isDamage(failure)) return failure
   const reason = Buffer.from(`${failure.message}\n`)
-  await replaceFile(files, directory, suspectName, reason).catch(() => undefined)
+  try {
+    await replaceFile(files, directory, suspectName, reason)
+    const numbers = await retainedCheckpoints(files, directory)
+    if (numbers.length === 0) return failure
+    const message =
+      `${failure.message}. Or start the job again as it is: it reads all of its state first, and goes ` +
+      `back to the newest whole one of the checkpoints ${numbers.join(', ')}, which are retained, that ` +
+      'no sink has gone beyond'
+    return new TocsinError(failure.code, message, { cause: failure })
+  } catch {
+    // What went wrong first is what counts; the next start finds the damage where it reads it.
+    return failure
+  }
 }
 
 /** Keeps the newest `count` checkpoints as copies; of one alone the store itself is enough. */

@@ -1,16 +1,12 @@
-import { timeBucketKey, timePrefix } from './checkpoint-row.ts'
-import {
-  type StoredTimesOptions,
-  TimeRows,
-  timeBucketOf,
-  timesOfRowContent,
-} from './stored-times.ts'
+import { type KeyText, timeBucketKey, timePrefix } from './checkpoint-row.ts'
+import { forEachTimeOf, type StoredTimesOptions, TimeRows, timeBucketOf } from './stored-times.ts'
 
 /** A key whose state has run out without a timer. */
 export interface ExpiredKey {
-  /** Canonical, one char a byte. */
-  readonly key: string
-  /** Whether the key had no row but that on side 0. */
+  readonly key: KeyText
+  /** When it was noted to run out, epoch ms. */
+  readonly expiresAt: number
+  /** Whether it had no row then but that on side 0. */
   readonly isFresh: boolean
 }
 
@@ -24,8 +20,13 @@ export class StoredExpiries {
     this.#rows = new TimeRows('x', options)
   }
 
-  /** Notes that a key's state runs out, to be written. @param expiresAt epoch ms */
-  note(expiresAt: number, { key, isFresh }: ExpiredKey): void {
+  /**
+   * Notes that a key's state runs out, to be written.
+   * @param expiresAt epoch ms
+   * @param key canonical, one char a byte
+   * @param isFresh whether the key has no row but that on side 0
+   */
+  note(expiresAt: number, key: string, isFresh: boolean): void {
     this.#rows.note({ at: expiresAt, mark: isFresh ? freshMark : 0, key })
   }
 
@@ -37,9 +38,9 @@ export class StoredExpiries {
   /**
    * Takes out what has run out at the event time of the newest complete checkpoint.
    * @param watermark epoch ms
-   * @param take takes keys in lists; a key may have got newer state
+   * @param take given each key: it may have got newer state
    */
-  async takeOut(watermark: number, take: (keys: readonly ExpiredKey[]) => void): Promise<void> {
+  async takeOut(watermark: number, take: (expired: ExpiredKey) => void): Promise<void> {
     const { operator, store, writer, directory } = this.#options
     const gte = timePrefix('x', operator)
     const lt = timeBucketKey('x', operator, timeBucketOf(watermark + 1))
@@ -47,8 +48,9 @@ export class StoredExpiries {
     for await (const rows of store.iterate({ gte, lt }, 4)) {
       found = true
       for (const { value } of rows) {
-        const times = timesOfRowContent(value, directory)
-        take(times.map(({ key, mark }) => ({ key, isFresh: mark === freshMark })))
+        forEachTimeOf(value, directory, (key, expiresAt, mark) => {
+          take({ key, expiresAt, isFresh: mark === freshMark })
+        })
       }
     }
     if (found) writer.add({ kind: 'deleteRange', gte, lt })

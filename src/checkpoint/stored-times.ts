@@ -1,7 +1,14 @@
 import type { StateStore } from '../connector/state-store.ts'
 import { ByteReader } from '../state/byte-reader.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
-import { contentOfRow, frameRow, put, type TimeKind, timeKey } from './checkpoint-row.ts'
+import {
+  contentOfRow,
+  frameRow,
+  type KeyText,
+  put,
+  type TimeKind,
+  timeKey,
+} from './checkpoint-row.ts'
 import type { RowWriter } from './row-writer.ts'
 
 const bucketMs = 1024
@@ -86,6 +93,23 @@ export function timesOfRowContent(row: Buffer, directory: string): StoredTime[] 
   const times: StoredTime[] = []
   while (!from.isAtEnd) times.push({ at: from.double(), mark: from.byte(), key: from.latin1() })
   return times
+}
+
+/** Gives what a row lists without making texts of it: there may be many. @throws as above */
+export function forEachTimeOf(
+  row: Buffer,
+  directory: string,
+  take: (key: KeyText, at: number, mark: number) => void,
+): void {
+  const from = new ByteReader(contentOfRow(row, directory))
+  while (!from.isAtEnd) {
+    const at = from.double()
+    const mark = from.byte()
+    const length = from.uint()
+    const start = from.at
+    from.at += length
+    take({ text: from.buffer, start, end: from.at }, at, mark)
+  }
 }
 
 /** Times before 1970 share the first bucket. */

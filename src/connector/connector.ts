@@ -47,6 +47,11 @@ export interface SourceConnector {
 export interface SinkConnector {
   readonly options: OptionSchema
   create(options: ConnectorOptions, context: ConnectorContext): Sink
+  /**
+   * Options that say which system is meant, the one that must be there first. Where that is left out,
+   * all of them are those of the streams that read from this connector, if these agree. Default none.
+   */
+  readonly systemOptions?: readonly string[]
   /** Whether what `create` makes shows alerts only when it is closed. Default false. */
   readonly showsAtEnd?: boolean
   /** The exactly-once form, where the system has one. */

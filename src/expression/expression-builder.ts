@@ -214,6 +214,10 @@ export class ExpressionBuilder {
       const instead = `a field of that name is \`event.${name}\``
       return this.fail(node, `\`${name}\` is a step, and here events are judged alone; ${instead}`)
     }
+    if (scope.laterSteps.includes(name)) {
+      const instead = 'steps before this one and its own may be named'
+      return this.fail(node, `\`${name}\` comes later and has no event yet; ${instead}`)
+    }
     if (scope.names.includes(name)) return valueMeaning({ kind: 'name', name }, Type.any)
     if (scope.bareFields) return this.#field(node, [name])
     const near = nearName(name, [...scope.steps.map((s) => s.name), ...scope.names])

@@ -7,6 +7,8 @@ export interface ExpressionScope {
   readonly steps: readonly StepName[]
   /** Names of steps that mean nothing here, where events are judged alone. */
   readonly stepsOutOfReach: readonly string[]
+  /** Names of steps that cannot have taken an event yet. */
+  readonly laterSteps: readonly string[]
   /** What `event_time` stands for, where bare fields may stand. */
   readonly eventTime: Expression
   /**
@@ -52,6 +54,7 @@ export type ParsedExpression =
 export const openScope: ExpressionScope = {
   steps: [],
   stepsOutOfReach: [],
+  laterSteps: [],
   eventTime: { kind: 'event_time' },
   bareFields: true,
   schemas: [],

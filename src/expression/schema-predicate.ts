@@ -1,4 +1,4 @@
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { Ajv2020, type ErrorObject, type Options } from 'ajv/dist/2020.js'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Constraint, Expression, SchemaTypeName } from './expression.ts'
 import { conjunction } from './expression-analysis.ts'
@@ -273,19 +273,27 @@ function malformedParts(schema: unknown): SchemaProblem[] {
   if (!isObject(schema)) return [{ message: 'must be a JSON Schema', path: [] }]
   const errors = metaSchemaErrors(schema)
   const problems = new Map<string, SchemaProblem>()
-  for (const { instancePath, message } of errors) {
+  for (const error of errors) {
     // The draft's parts are combined, and each repeats what the first has said of a place.
-    const path = instancePath.split('/').slice(1).map(unescapePointer)
-    if (!problems.has(instancePath)) {
-      problems.set(instancePath, { message: message ?? 'is malformed', path })
+    const path = error.instancePath.split('/').slice(1).map(unescapePointer)
+    if (!problems.has(error.instancePath)) {
+      problems.set(error.instancePath, { ...meaningOf(error), path })
     }
   }
   return [...problems.values()]
 }
 
+function meaningOf({ keyword, params, data, message }: ErrorObject): Omit<SchemaProblem, 'path'> {
+  if (keyword !== 'enum') return { message: message ?? 'is malformed' }
+  const words = (params.allowedValues as readonly unknown[]).map(String)
+  const expected = `expected one of ${words.map((word) => `\`${word}\``).join(', ')}`
+  const suggestion = typeof data === 'string' ? nearName(data, words) : undefined
+  return suggestion === undefined ? { message: expected } : { message: expected, suggestion }
+}
+
 /** Ajv generates code: where that is forbidden, only what is folded is checked, keyword by keyword. */
 function metaSchemaErrors(schema: JsonObject): readonly ErrorObject[] {
-  checker ??= newAjv()
+  checker ??= newAjv({ allErrors: true, verbose: true })
   try {
     return checker.validateSchema({ ...schema, $schema: metaSchema }) === true
       ? []
@@ -305,8 +313,9 @@ function unescapePointer(part: string): string {
   return part.replaceAll('~1', '/').replaceAll('~0', '~')
 }
 
-function newAjv(): Ajv2020 {
+function newAjv(options: Options = {}): Ajv2020 {
   return new Ajv2020({
+    ...options,
     strict: true,
     validateSchema: false,
     strictTypes: false,

@@ -31,13 +31,9 @@ export function writeNFAState(state: NFAState, store: MatchStore, out: ByteWrite
   if (typeof state === 'number') {
     out.byte(kindOne)
     writeMatch(state, store, out)
-    const links = chainOf(store.linkOf(state), store)
-    out.uint(links.length)
-    for (let index = links.length - 1; index >= 0; index--) {
-      const link = links[index] as number
-      writeLink(link, store, out)
-      store.writeEvent(link, out)
-    }
+    const last = store.linkOf(state)
+    out.uint(lengthOf(last, store))
+    writeChain(last, store, out)
     return
   }
   out.byte(kindMany)
@@ -146,6 +142,28 @@ function writeMatch(
 function writeLink(link: number, store: MatchStore, out: ByteWriter): void {
   out.uint(store.stepOf(link))
   out.uint(store.ordinalOf(link))
+}
+
+/** Writes a link behind those before it, with their events. */
+function writeChain(last: number, store: MatchStore, out: ByteWriter): void {
+  const before = store.previousOf(last)
+  // Most have one link: those need no list.
+  const links = before === none ? null : chainOf(before, store)
+  for (let index = (links?.length ?? 0) - 1; index >= 0; index--) {
+    writeTaken((links as readonly number[])[index] as number, store, out)
+  }
+  writeTaken(last, store, out)
+}
+
+function writeTaken(link: number, store: MatchStore, out: ByteWriter): void {
+  writeLink(link, store, out)
+  store.writeEvent(link, out)
+}
+
+function lengthOf(last: number, store: MatchStore): number {
+  let length = 0
+  for (let link = last; link !== none; link = store.previousOf(link)) length++
+  return length
 }
 
 /** A link and those before it, the last one first. */

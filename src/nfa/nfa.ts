@@ -131,6 +131,7 @@ export class NFA {
 
   /** The last moment at which a time limit runs out, epoch ms: nothing is open then, if none waits. */
   lastDeadline(state: NFAState): number {
+    if (typeof state === 'number' && state !== none) return this.#deadlineOf(state)
     let last = -Infinity
     for (const match of this.#openOf(state)) {
       if (match !== notStarted) last = Math.max(last, this.#deadlineOf(match))

@@ -5,7 +5,9 @@ import type { ReleasedEvents } from '../time/event-time-sorter.ts'
 export const stretchEvents = 256
 
 /** Events ahead whose keys are fetched from the disk while others are processed. */
-const fetchedEvents = 2048
+const fetchedEvents = 4096
+/** They are asked for so many at once: each read that is handed over costs, however small it is. */
+const eventsOfFetch = 2048
 
 /** The work of an operator, once the keys that it needs are in memory. */
 export interface AdvanceWork {
@@ -78,7 +80,8 @@ export class AdvanceSteps {
     const { released } = this.#work
     const to = Math.min(from + fetchedEvents, released.count)
     this.#fetched = Math.max(this.#fetched, from)
-    if (this.#fetched >= to) return
+    const rest = to - this.#fetched
+    if (rest === 0 || (rest < eventsOfFetch && to < released.count)) return
     // What fails is thrown when the keys are waited for; until then it must not be "unhandled".
     this.#disk.ask(released, this.#fetched, to)?.catch(() => undefined)
     this.#fetched = to

@@ -146,9 +146,9 @@ class ExpressionCheck implements CheckedRule {
     for (const item of items) {
       if (item.kind === 'group') {
         this.#checkItems(item.items)
-        this.#parse(item.until, this.#scopes.ofStep(null))
+        this.#parse(item.until, this.#scopes.ofItem(item, null))
       } else {
-        const scope = this.#scopes.ofStep(item.test.from)
+        const scope = this.#scopes.ofItem(item, item.test.from)
         this.#checkEventTest(item.test, scope)
         this.#parse(item.until, scope)
       }

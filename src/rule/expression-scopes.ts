@@ -5,17 +5,20 @@ import { fieldTypeOf } from '../expression/static-type.ts'
 import type { JsonObject } from '../expression/value.ts'
 import { alertTimeName } from '../operator/alert-operator.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
-import { type KeyPart, type Rule, stepItemsOf } from './rule.ts'
+import { type KeyPart, type Rule, type SequenceItem, stepItemsOf } from './rule.ts'
 
 /** What expressions may speak of in each place of one rule. */
 export class RuleScopes {
   readonly #rule: Rule
   readonly #schemas: ReadonlyMap<string, JsonObject>
   readonly #steps: readonly StepName[]
+  /** The last step that each item of the sequence may speak of, by index. */
+  readonly #reach: ReadonlyMap<SequenceItem, number>
 
   constructor(rule: Rule, schemas: ReadonlyMap<string, JsonObject>) {
     this.#rule = rule
     this.#schemas = schemas
+    this.#reach = rule.detect.kind === 'event' ? new Map() : reachOf(rule.detect.items)
     // An absent item takes no event, so its name stands for nothing.
     this.#steps =
       rule.detect.kind === 'event'
@@ -42,6 +45,14 @@ export class RuleScopes {
   /** `where` and `until` of an item: all steps, its own among them. */
   ofStep(from: string | null): ExpressionScope {
     return { ...this.ofEvent(from), steps: this.#steps, stepsOutOfReach: [] }
+  }
+
+  /** The same for an item of the sequence: only steps that may have taken an event by then. */
+  ofItem(item: SequenceItem, from: string | null): ExpressionScope {
+    const reach = this.#reach.get(item) ?? this.#steps.length
+    const later = this.#steps.filter(({ index }) => index > reach)
+    const steps = this.#steps.filter(({ index }) => index <= reach)
+    return { ...this.ofStep(from), steps, laterSteps: later.map(({ name }) => name) }
   }
 
   /** `title`, `fields` and `dedupe`: the steps, the key, and the last event taken. */
@@ -97,6 +108,24 @@ export class RuleScopes {
       ...parts,
     }
   }
+}
+
+/** A step sees those before it, and all of a group that is gone through several times. */
+function reachOf(items: readonly SequenceItem[]): Map<SequenceItem, number> {
+  const reach = new Map<SequenceItem, number>()
+  let steps = 0
+  const walk = (of: readonly SequenceItem[], loopEnd: number | null): void => {
+    for (const item of of) {
+      const last = steps + stepItemsOf([item]).length - 1
+      const { quantifier } = item
+      const isLoop = quantifier.kind === 'times' && quantifier.max !== 1
+      reach.set(item, loopEnd ?? last)
+      if (item.kind === 'group') walk(item.items, loopEnd ?? (isLoop ? last : null))
+      else steps++
+    }
+  }
+  walk(items, null)
+  return reach
 }
 
 /** `key` of the current event: the value at its stream's own path; of several parts their list. */

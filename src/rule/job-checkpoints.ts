@@ -238,9 +238,9 @@ export class JobCheckpoints {
     await this.start([], counts, host).finish(true)
   }
 
-  /** Has the next start look closely where a run has failed over damage. */
-  async suspect(failure: unknown): Promise<void> {
-    await suspectCheckpoint(this.#durability, failure)
+  /** Has the next start look closely where a run has failed over damage; gives what to throw. */
+  suspect(failure: unknown): Promise<unknown> {
+    return suspectCheckpoint(this.#durability, failure)
   }
 
   async close(): Promise<void> {

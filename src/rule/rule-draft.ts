@@ -53,6 +53,7 @@ export function readRuleFiles(
     const parsed = parseYAMLDocuments(path, text)
     problems.push(...parsed.problems)
     warnings.push(...parsed.warnings)
+    if (parsed.documents.length + parsed.problems.length === 0) warnings.push(nothingIn(path))
     if (isRuleTestFile(path)) testDocuments.push(...parsed.documents)
     else found.push(...parsed.documents.map((document) => readDocument(document, surroundings)))
   }
@@ -69,6 +70,11 @@ export function readRuleFiles(
   return { drafts, problems, warnings }
 }
 
+function nothingIn(file: string): RuleProblem {
+  const message = 'there is nothing in this file, or comments only'
+  return { code: 'RULE_LINT', file, line: 1, column: 1, path: '', message }
+}
+
 interface FoundRule {
   readonly reading: DocumentReading
   readonly schemaProblems: readonly RuleProblem[]
@@ -81,11 +87,20 @@ const checkRuleSchema = createSchemaCheck(ruleSchema, 'RULE_SCHEMA')
 const checkTestFileSchema = createSchemaCheck(testFileSchema, 'RULE_SCHEMA')
 
 function readDocument(document: YAMLDocument, surroundings: RuleSurroundings): FoundRule {
-  const schemaProblems = checkRuleSchema(document)
+  const schemaProblems = configurationProblem(document) ?? checkRuleSchema(document)
   const reading = new DocumentReading(document, schemaProblems)
   const read = readRule(reading)
   checkSurroundings(reading, surroundings)
   return { reading, schemaProblems, read, tests: [] }
+}
+
+/** All that a rule lacks and a configuration has would say less than what the file is. */
+function configurationProblem({ value, locate }: YAMLDocument): RuleProblem[] | null {
+  const keywords = objectOf(value)
+  const keyword = ['streams', 'sinks'].find((name) => keywords[name] !== undefined)
+  if (keyword === undefined || keywords.detect !== undefined) return null
+  const message = `\`${keyword}\` belongs in a configuration, and this is read as a rule: name it with --config`
+  return [{ code: 'RULE_SCHEMA', ...locate(keyword), path: '', message }]
 }
 
 function checkSurroundings(reading: DocumentReading, surroundings: RuleSurroundings): void {

@@ -141,6 +141,7 @@ class RuleJob {
   readonly #sorterCap: SorterCap
   #pending: JobAlert[] = []
   #delivery: Promise<void> = Promise.resolve()
+  #isDelivering = false
   #readers: SplitReader[] = []
   #checkpoints: JobCheckpoints | null = null
   /** The rules to go on with. */
@@ -205,8 +206,7 @@ class RuleJob {
       const isSettled = await doneBefore(this.#stop.overdue, settled)
       return this.#summary(isSettled ? 'ended' : 'unsent')
     } catch (failure) {
-      await checkpoints.suspect(failure)
-      throw failure
+      throw await checkpoints.suspect(failure)
     } finally {
       await checkpoints.close()
     }
@@ -279,7 +279,7 @@ class RuleJob {
   /** Delivers what is left, and takes the last checkpoint. */
   async #finish(coordinator: CheckpointCoordinator | null): Promise<JobEnd> {
     const { overdue } = this.#stop
-    await this.#flush(overdue)
+    await this.#flushAll(overdue)
     const isDelivered = await doneBefore(overdue, this.#delivery)
     if (!isDelivered || this.#pending.length > 0) return 'unsent'
     const isEnd = this.#readers.every(({ ended }) => ended)
@@ -349,15 +349,26 @@ class RuleJob {
     this.#options.onProgress(this.#progress())
   }
 
+  /** Hands alerts over, but for a few that may wait until those before have been taken. */
+  async #flush(until: AbortSignal): Promise<void> {
+    // A checkpoint waits for all.
+    const mayWait = this.#checkpoints === null && this.#pending.length < waitingAlertsMax
+    if (this.#isDelivering && mayWait) return
+    await this.#flushAll(until)
+  }
+
   /**
    * Hands alerts over when those before have been taken: one batch is under way at most. Waits for
    * that only until the signal is aborted.
    */
-  async #flush(until: AbortSignal): Promise<void> {
+  async #flushAll(until: AbortSignal): Promise<void> {
     if (this.#pending.length === 0 || !(await doneBefore(until, this.#delivery))) return
     const alerts = this.#pending
     this.#pending = []
-    this.#delivery = this.#options.deliver(alerts)
+    this.#isDelivering = true
+    this.#delivery = this.#options.deliver(alerts).finally(() => {
+      this.#isDelivering = false
+    })
     // Its failure is thrown by whoever waits for it; until then it must not be "unhandled".
     this.#delivery.catch(() => {})
   }
@@ -406,6 +417,9 @@ class RuleJob {
     }
   }
 }
+
+/** So many alerts may wait for those before them without holding up the stream. */
+const waitingAlertsMax = 1000
 
 /** How long a source may keep a job waiting before it looks whether it is to stop, ms. */
 const lookMs = 100

@@ -20,7 +20,9 @@ export class ByteWriter {
 
   /** A copy of what was written. */
   toBuffer(): Buffer {
-    return Buffer.from(this.#bytes.subarray(0, this.#end))
+    const copy = Buffer.allocUnsafe(this.#end)
+    this.#bytes.copy(copy, 0, 0, this.#end)
+    return copy
   }
 
   byte(value: number): void {

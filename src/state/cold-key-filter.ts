@@ -33,6 +33,11 @@ export class ColdKeyFilter {
     return bits === 0 ? -1 : bits >>> expiryShift
   }
 
+  /** Whether several keys of this hash count as one. */
+  hasMany(hash: number): boolean {
+    return ((this.#places[this.#find(hash) + 1] as number) & manyBit) !== 0
+  }
+
   /** @param expiryBucket at most 2^28 - 1 */
   add(hash: number, side: 0 | 1, expiryBucket: number): void {
     const at = this.#find(hash)

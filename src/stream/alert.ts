@@ -47,7 +47,7 @@ export function alertDocument(alert: Alert, eventText: EventText): string {
   const { id, state, tags } = alert
   return (
     `{"id":"${id}","notification":"${id}:${state}:${alert.sequence}",` +
-    `"rule":${JSON.stringify(alert.rule)},"version":${alert.version},"mode":"${alert.mode}",` +
+    `"rule":${quotedName(alert.rule)},"version":${alert.version},"mode":"${alert.mode}",` +
     `"severity":"${alert.severity}","title":${JSON.stringify(alert.title)},"state":"${state}",` +
     `"by":${objectText(alert.by)},"event_time":${alert.eventTime},` +
     `"detected_at":${alert.detectedAt},"tags":${tags.length === 0 ? '[]' : JSON.stringify(tags)},` +
@@ -55,11 +55,24 @@ export function alertDocument(alert: Alert, eventText: EventText): string {
   )
 }
 
+/** Names of rules, steps and streams as JSON: they are few, and come again with each alert. */
+const quotedNames = new Map<string, string>()
+const quotedNamesMax = 10_000
+
+function quotedName(name: string): string {
+  const known = quotedNames.get(name)
+  if (known !== undefined) return known
+  if (quotedNames.size === quotedNamesMax) quotedNames.clear()
+  const quoted = JSON.stringify(name)
+  quotedNames.set(name, quoted)
+  return quoted
+}
+
 function objectText(values: ReadonlyMap<string, JsonValue>): string {
   let text = ''
   for (const [name, value] of values) {
     if (text !== '') text += ','
-    text += `${JSON.stringify(name)}:${JSON.stringify(value)}`
+    text += `${quotedName(name)}:${JSON.stringify(value)}`
   }
   return `{${text}}`
 }
@@ -68,7 +81,7 @@ function stepsText(steps: Alert['steps'], eventText: EventText): string {
   let text = ''
   for (const [name, events] of steps) {
     if (text !== '') text += ','
-    text += `${JSON.stringify(name)}:[`
+    text += `${quotedName(name)}:[`
     for (let index = 0; index < events.length; index++) {
       if (index > 0) text += ','
       text += takenEventText(events[index] as Event, eventText)
@@ -80,7 +93,7 @@ function stepsText(steps: Alert['steps'], eventText: EventText): string {
 
 function takenEventText(event: Event, eventText: EventText): string {
   const { stream, partition } = event.split
-  const position = `"stream":${JSON.stringify(stream)},"partition":${partition}`
+  const position = `"stream":${quotedName(stream)},"partition":${partition}`
   const time = `"offset":${event.offset},"event_time":${event.timestamp}`
   return `{${position},${time},"event":${eventText(event)}}`
 }

@@ -89,6 +89,13 @@ describe('tocsin check', () => {
     const { code, err } = await tocsin('check', join(at, 'rules'))
     expect([code, err.includes('there are no rules in')]).toEqual([2, true])
   })
+
+  it('takes a configuration whose folder of rules has none yet', async () => {
+    const config = 'streams: { s: { source: { stdin: {} }, time: { field: ts } } }\n'
+    const at = folderWith({ 'tocsin.yaml': config, 'rules/notes.txt': 'soon' })
+    const { code, err } = await tocsin('check', join(at, 'tocsin.yaml'))
+    expect([code, err]).toEqual([0, 'rules: 0 valid, 0 errors, 0 warnings\n'])
+  })
 })
 
 describe('tocsin test', () => {

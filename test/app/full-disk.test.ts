@@ -1,14 +1,6 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { buildOnce, folderWith, runBinary, startBinary } from './command-line.ts'
@@ -54,38 +46,62 @@ function fill(path: string): void {
   }
 }
 
-// Nothing is late and nothing suppressed: that is kept elsewhere.
+const quiet = rule.replace(/alert: .*\n/, '')
+/** Nothing is late and nothing suppressed: that is kept elsewhere. */
 const fromFile = durable.replace('4s', '5s')
 const fromStdin = fromFile.replace('file: { path: payments.ndjson }', 'stdin: {}')
-const jobs: readonly (readonly [what: string, config: string, said: string])[] = [
-  ['checkpoints', fromFile, 'no checkpoint can be taken, and nothing more is read: '],
-  ['what comes in', fromStdin, 'what comes in cannot be kept, and is not read: '],
+const { head, rest } = halves(payments(100_000))
+
+interface FullDisk {
+  readonly what: string
+  readonly config: string
+  /** What of the folder of the run is a small disk. */
+  readonly disk: string
+  readonly said: string
+}
+
+const disks: readonly FullDisk[] = [
+  {
+    what: 'checkpoints',
+    config: fromFile,
+    disk: 'state',
+    said: 'no checkpoint can be taken, and nothing more is read: ',
+  },
+  {
+    what: 'what comes in',
+    config: fromStdin,
+    // A disk of its own: on one with the checkpoints, these may be what finds no space, and then
+    // nothing is read that the log could not keep.
+    disk: 'state/ingest',
+    said: 'what comes in cannot be kept, and is not read: ',
+  },
 ]
 
 describe('a run on a disk that is full', () => {
-  it.each(jobs)(
-    'keeps its last checkpoint, and goes on when there is room for %s',
-    async (...job) => {
-      const [, config, reason] = job
-      const files = {
-        'payments.ndjson': payments(100_000),
-        'rules/testing.yaml': rule.replace(/alert: .*\n/, ''),
-      }
+  it.each(disks)(
+    'keeps its last checkpoint, and goes on when there is room for $what',
+    async ({ config, disk, said: reason }) => {
+      const files = { 'payments.ndjson': head + rest, 'rules/testing.yaml': quiet }
       const whole = folderWith({ ...files, 'tocsin.yaml': config })
       const at = folderWith({ ...files, 'tocsin.yaml': config })
-      if (!mountDisk(join(at, 'state'), 96)) return
-      runBinary(whole, ['run'], config === fromStdin ? files['payments.ndjson'] : '')
+      if (!mountDisk(join(at, disk), 96)) return
+      runBinary(whole, ['run'], config === fromStdin ? head + rest : '')
       const child = startBinary(at, ['run'])
       running.push(child)
       const closed = once(child, 'close')
-      if (config === fromStdin) createReadStream(join(at, 'payments.ndjson')).pipe(child.stdin)
       let said = ''
       child.stderr.on('data', (chunk) => {
         said += chunk
       })
-      while (!existsSync(join(at, 'state/checkpoints/checkpoint'))) await turn()
-      const filler = join(at, 'state/filler')
-      const stalls = () => said.match(/nothing more is read|is not read/g)?.length ?? 0
+      child.stdin.write(config === fromStdin ? head : '')
+      while (checkpointOf(at) === 0 && child.exitCode === null) await turn()
+      // It stands still, so that the disk is full before there is nothing left to be done.
+      child.kill('SIGSTOP')
+      const filler = join(at, disk, 'filler')
+      fill(filler)
+      child.kill('SIGCONT')
+      child.stdin.end(config === fromStdin ? rest : '')
+      const stalls = () => said.split(reason).length - 1
       while (stalls() < 4 && child.exitCode === null) {
         // What a compaction gives back is taken too.
         fill(filler)
@@ -99,3 +115,9 @@ describe('a run on a disk that is full', () => {
     120_000,
   )
 })
+
+/** Lines, and behind half of them the others. */
+function halves(lines: string): { readonly head: string; readonly rest: string } {
+  const at = lines.indexOf('\n', lines.length / 2) + 1
+  return { head: lines.slice(0, at), rest: lines.slice(at) }
+}

@@ -1,5 +1,14 @@
 import { once } from 'node:events'
-import { cpSync, existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { Random } from '../../connectors/generator/random.ts'
@@ -63,10 +72,11 @@ function byId(a: Record<string, unknown>, b: Record<string, unknown>): number {
   return String(a.id) < String(b.id) ? -1 : 1
 }
 
-/** The greatest offset of the events of an alert. */
-function lastOffset({ steps }: Record<string, unknown>): number {
-  const events = Object.values(steps as Record<string, { offset: number }[]>).flat()
-  return Math.max(...events.map(({ offset }) => offset))
+/** The offsets of the events of an alert. */
+function offsetsOf({ steps }: Record<string, unknown>): number[] {
+  return Object.values(steps as Record<string, { offset: number }[]>)
+    .flat()
+    .map(({ offset }) => offset)
 }
 
 async function run(at: string, ...args: readonly string[]) {
@@ -85,8 +95,9 @@ async function run(at: string, ...args: readonly string[]) {
 
 describe('a savepoint of a running job', () => {
   it('gives, with rules changed and added, the alerts of the run that never stopped', async () => {
+    const input = transactions(300_000)
     const at = folderWith({
-      'transactions.ndjson': transactions(300_000),
+      'transactions.ndjson': input,
       'whole.yaml': transactionsJob('whole'),
       'rules-whole/p4.yaml': rising,
       'first.yaml': transactionsJob('first'),
@@ -116,8 +127,15 @@ describe('a savepoint of a running job', () => {
     const { header, splits, operators } = JSON.parse(inspected.out)
     expect(header).toMatchObject({ kind: 'savepoint', version: 2, job: 'first' })
     expect(operators[0].rules.map(({ id }: { id: string }) => id)).toEqual(['P4', 'probe'])
-    const { offset } = splits[0].position
-    expect(offset).toBeGreaterThan(0)
+    const { position, greatest } = splits[0]
+    expect(position.offset).toBeGreaterThan(0)
+    const times = input
+      .trimEnd()
+      .split('\n')
+      .map((line): number => JSON.parse(line).ts)
+    // Behind the watermark: not read yet, or waiting to be put in order.
+    const isOpen = (alert: Record<string, unknown>) =>
+      offsetsOf(alert).some((offset) => (times[offset] as number) > greatest - 4000)
 
     const restored = runBinary(at, ['savepoint', 'restore', savepoint, '--config', 'second.yaml'])
     expect([restored.code, restored.err.replace(/[\d,]+ keys/, 'N keys')]).toEqual([
@@ -136,19 +154,17 @@ describe('a savepoint of a running job', () => {
     const first = alertsIn(join(at, 'first.ndjson'), 'P4')
     const second = alertsIn(join(at, 'second.ndjson'), 'P4').sort(byId)
     const ids = new Set(second.map(({ id }) => id))
-    // Each once; all that ends behind the savepoint's position; the rest was given before.
+    // Each once; all that was open at the savepoint; the rest was given before.
     expect(ids.size).toBe(second.length)
-    const due = whole.filter((alert) => lastOffset(alert) >= offset || ids.has(alert.id))
+    const due = whole.filter((alert) => isOpen(alert) || ids.has(alert.id))
     expect(second).toEqual(due)
     const before = whole.filter(({ id }) => !ids.has(id)).map(({ id }) => id)
     const given = new Set(first.map(({ id }) => id))
     expect(before.filter((id) => !given.has(id))).toEqual([])
-    // Something was open: matches that began before the savepoint and ended behind it.
-    const across = due.filter((alert) => {
-      const [a] = (alert.steps as { a: { offset: number }[] }).a
-      return (a?.offset ?? Infinity) < offset
-    })
-    expect([before.length > 10, across.length > 10]).toEqual([true, true])
+    // Keys had something open, and events waited: matches with events before the savepoint.
+    const across = due.filter((alert) => Math.min(...offsetsOf(alert)) < position.offset)
+    const waited = across.filter((alert) => Math.max(...offsetsOf(alert)) < position.offset)
+    expect([before.length > 10, across.length > 10, waited.length > 0]).toEqual([true, true, true])
     expect(alertsIn(join(at, 'second.ndjson'), 'added').length).toBeGreaterThan(10)
   }, 240_000)
 })
@@ -261,5 +277,39 @@ describe('a savepoint of a stopped job', () => {
     expect(await tocsin(...restore, '--reset', 'other')).toMatchObject({ code: 2 })
     expect((await tocsin(...restore, '--reset', 'payments')).code).toBe(0)
     expect(runBinary(at, ['run', '--config', 'moved.yaml']).err).not.toContain('come to its end')
+  }, 60_000)
+
+  it('says where the records of an ingest log are, which are not in it', async () => {
+    const fromStdin = (job: string) =>
+      config(job).replace('file: { path: payments.ndjson }', 'stdin: {}')
+    const at = folderWith({
+      'rules/testing.yaml': rule,
+      'tocsin.yaml': fromStdin('state'),
+      'moved.yaml': fromStdin('moved'),
+    })
+    // Killed with its input open: the job has not come to its end.
+    const child = startBinary(at, ['run'])
+    const closed = once(child, 'close')
+    child.stdin.write(payments(30_000))
+    const sent = join(at, 'alerts.ndjson')
+    while (!existsSync(sent) || statSync(sent).size === 0) await turn()
+    child.kill('SIGKILL')
+    await closed
+    const path = join(at, 'x.savepoint')
+    const args = ['--config', join(at, 'tocsin.yaml'), '--output', path]
+    expect((await tocsin('savepoint', 'create', ...args)).err).toBe(
+      `what payments gave from there on is in ${join(at, 'state/ingest')}, not in the savepoint: ` +
+        'to move the job, stop it and take a copy of that folder along\n',
+    )
+    const restore = ['savepoint', 'restore', path, '--config', join(at, 'moved.yaml')]
+    expect((await tocsin(...restore)).err).toContain(
+      'stream payments goes on in its ingest log, which is not there: before the job runs, put what',
+    )
+    const refused = runBinary(at, ['run', '--config', 'moved.yaml'])
+    expect([refused.code, refused.err]).toEqual([3, expect.stringContaining('(SOURCE_POSITION)')])
+    rmSync(join(at, 'moved'), { recursive: true })
+    cpSync(join(at, 'state/ingest'), join(at, 'moved/ingest'), { recursive: true })
+    expect((await tocsin(...restore)).err).not.toContain('ingest')
+    expect(runBinary(at, ['run', '--config', 'moved.yaml']).code).toBe(0)
   }, 60_000)
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type CheckpointStore, openCheckpointStore } from '../../src/checkpoint/checkpoint-store.ts'
 import { DiskKeyedStateBackend } from '../../src/checkpoint/disk-keyed-state-backend.ts'
 import { StateCache } from '../../src/checkpoint/state-cache.ts'
+import { hashKey } from '../../src/stream/key-group.ts'
 import { TextEntries } from '../harness/text-entries.ts'
 import { machineWithFolder } from '../simulation/crash-runs.ts'
 import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
@@ -53,13 +54,18 @@ describe('the backend with a disk below', () => {
       await entries.set(`deleted ${index}`, 'a')
       await entries.set(`expired ${index}`, 'until 20000 b')
       await entries.set(`later ${index}`, 'until 20000 c')
+      await entries.set(`again ${index}`, 'until 1000 e')
       if (index % 2 === 0) entries.trim()
     }
     await writer.checkpoint()
     for (let index = 0; index < 20; index++) {
       await entries.set(`deleted ${index}`, undefined)
       await entries.set(`later ${index}`, 'until 90000 d')
+      await entries.set(`again ${index}`, `until ${index % 4 === 1 ? 2000 : 30_000} f`)
     }
+    for (const name of oneHash) await entries.set(name, 'until 20000 g')
+    await writer.checkpoint()
+    for (let index = 1; index < 20; index += 8) await entries.set(`again ${index}`, 'until 3000 h')
     await writer.checkpoint()
     entries.backend.advanceWatermark(50_000)
     entries.trim()
@@ -77,6 +83,20 @@ describe('the backend with a disk below', () => {
 describe('keyed state with a disk below', () => {
   stateConformance(make)
 })
+
+/** Two keys that have the same hash. */
+const oneHash = keysOfOneHash()
+
+function keysOfOneHash(): readonly [string, string] {
+  const known = new Map<number, string>()
+  for (let index = 0; ; index++) {
+    const name = `key ${index}`
+    const hash = hashKey(Buffer.from(name))
+    const same = known.get(hash)
+    if (same !== undefined) return [same, name]
+    known.set(hash, name)
+  }
+}
 
 type Step =
   | { readonly kind: 'set'; readonly key: string; readonly text: string; readonly inMs: number }

@@ -102,6 +102,21 @@ describe('one mistake is one problem, with its place and what was expected', () 
       ],
     ],
     [
+      'a step that comes later, but for one of a loop',
+      'id: r\nfrom: s\nby: k\ndetect:\n  within: 1s\n  sequence:\n    - { step: a, where: n > b.n }\n    - group: g\n      sequence: [{ step: b, where: n > c.n && d.n > 1 }, { step: c }]\n      times: 2\n    - { step: d, where: n > d.n && n > a.n }\n',
+      [
+        '7:29: `b` comes later and has no event yet; steps before this one and its own may be named (RULE_EXPRESSION at detect.sequence[0].where)',
+        '9:47: `d` comes later and has no event yet; steps before this one and its own may be named (RULE_EXPRESSION at detect.sequence[1].sequence[0].where)',
+      ],
+    ],
+    [
+      'a configuration for a rule',
+      'streams: { s: {} }\nsinks: {}\n',
+      [
+        '1:10: `streams` belongs in a configuration, and this is read as a rule: name it with --config (RULE_SCHEMA)',
+      ],
+    ],
+    [
       'a boolean for an expression',
       'id: r\nfrom: s\nby: k\ndetect: { event: { where: true } }\n',
       [

@@ -27,6 +27,12 @@ test('values that YAML 1.1 reads otherwise', () => {
   ])
 })
 
+test('a file with nothing in it', () => {
+  expect(warningsOf('# off for now\n')).toEqual([
+    '1:1: there is nothing in this file, or comments only (RULE_LINT)',
+  ])
+})
+
 test('what may grow, with its bound', () => {
   const detect = `detect:
   within: 10m

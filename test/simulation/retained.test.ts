@@ -151,7 +151,12 @@ describe('retained checkpoints', () => {
     const machine = await machineWithFolder()
     await run(machine, 12)
     await damageEntries(machine, state)
-    expect((await failureOf(run(machine)))[0]).toBe('CHECKPOINT_CORRUPT')
+    const numbers = await retainedOn(machine)
+    const [code, message] = await failureOf(run(machine))
+    expect(code).toBe('CHECKPOINT_CORRUPT')
+    expect(message).toContain(
+      `Or start the job again as it is: it reads all of its state first, and goes back to the newest whole one of the checkpoints ${numbers.join(', ')}`,
+    )
     expect((await run(machine)).length).toBe(1)
     expect(await shownAlerts(machine)).toEqual(expected)
     expect(await machine.files.inspect(`${state}/suspect`)).toBe(undefined)

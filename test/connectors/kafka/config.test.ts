@@ -42,3 +42,36 @@ describe('a Kafka source in a configuration', () => {
     ])
   })
 })
+
+describe('a Kafka sink that does not say where its brokers are', () => {
+  const stream = (name: string, kafka: string) =>
+    `${name}: { source: { kafka: { topic: t, ${kafka} } }, time: { field: ts } }`
+  const problems = (streams: readonly string[], sink: string) => {
+    const text = `streams: { ${streams.join(', ')} }\nsinks: { alerts: { kafka: { ${sink} } } }\n`
+    const result = parseConfig('tocsin.yaml', text)
+    return result.kind === 'valid' ? [] : result.problems.map(({ message }) => message)
+  }
+  const one = stream('a', 'brokers: ["k:1"], client_id: c')
+
+  it('writes to those that are read from', () => {
+    expect(problems([one, stream('b', 'client_id: c, brokers: ["k:1"]')], 'topic: x')).toEqual([])
+    expect(problems([stream('a', 'brokers: ["k:1"], tls: {}')], 'topic: x, tls: {}')).toEqual([])
+  })
+
+  it('has to say it where several are, or none', () => {
+    const two = [one, stream('b', 'brokers: ["k:2"], client_id: c')]
+    expect(problems(two, 'topic: x')).toEqual([
+      '`brokers` is missing, and streams read from several, or in several ways',
+    ])
+    expect(problems(two, 'topic: x, brokers: ["k:2"]')).toEqual([])
+    expect(problems(['a: { source: { stdin: {} }, time: { field: ts } }'], 'topic: x')).toEqual([
+      '`brokers` is missing, and no stream reads from kafka that it could be taken from',
+    ])
+  })
+
+  it('says nothing where the source does not say it either', () => {
+    expect(problems([stream('a', 'client_id: c')], 'topic: x')).toEqual([
+      expect.stringMatching(/^`brokers` is missing: Addresses/),
+    ])
+  })
+})
