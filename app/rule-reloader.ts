@@ -12,11 +12,11 @@ import type { RunToDo } from './run-to-do.ts'
  * and that is told.
  */
 export class RuleReloader {
-  readonly #todo: RunToDo
+  readonly #todo: ReloadedRun
   #reloading: Promise<void> | null = null
   #isWanted = false
 
-  constructor(todo: RunToDo) {
+  constructor(todo: ReloadedRun) {
     this.#todo = todo
   }
 
@@ -74,6 +74,9 @@ export class RuleReloader {
     })
   }
 }
+
+/** What of a run has to do with its rules. */
+export type ReloadedRun = Pick<RunToDo, 'rules' | 'monitor' | 'log'>
 
 class FailedTests extends Error {
   readonly problems: readonly string[]

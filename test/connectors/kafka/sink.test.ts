@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { connectors } from '../../../connectors/registry.ts'
+import { folderWith, tocsin } from '../../app/command-line.ts'
 import { consoleConsume, createTopic } from '../../harness/kafka-tools.ts'
 import { hasOwnKafka, ownKafka, sharedKafka, uniqueName } from '../../harness/shared-kafka.ts'
 
@@ -42,6 +44,31 @@ describe.skipIf(!hasOwnKafka)('a Kafka sink that sends at once', { timeout: 120_
     })
     await createTopic(bootstrap, topic)
     await makeSink(topic).checkConnection!()
+    expect(await consoleConsume(ownKafka(), bootstrap, topic)).toEqual([])
+  })
+
+  it('is tried by `tocsin check --connect`, exactly once or not, as is a source', async () => {
+    const [topic, missing] = [uniqueName('alerts'), uniqueName('missing')]
+    await createTopic(bootstrap, topic)
+    const kafka = (name: string) => `kafka: { brokers: ["${bootstrap}"], topic: ${name} }`
+    const folder = folderWith({
+      'tocsin.yaml':
+        `streams: { here: { source: { ${kafka(topic)} }, time: { field: ts } }, gone: { source: { ${kafka(missing)} }, time: { field: ts } } }\n` +
+        `sinks: { once: { ${kafka(topic)} }, now: { ${kafka(topic)}, delivery: immediate }, lost: { ${kafka(missing)} } }\n` +
+        'state: { backend: rocksdb }\n',
+    })
+    const { code, err } = await tocsin('check', '--connect', join(folder, 'tocsin.yaml'))
+    const lines = err.split('\n').filter((line) => /^(?:stream|sink) /.test(line))
+    expect([code, lines.sort()]).toEqual([
+      3,
+      [
+        expect.stringMatching(/^sink lost: failed: there is no topic missing-/),
+        'sink now: connected',
+        'sink once: connected',
+        expect.stringMatching(/^stream gone: failed: .*there is no such topic/),
+        'stream here: connected, 1 partition(s)',
+      ],
+    ])
     expect(await consoleConsume(ownKafka(), bootstrap, topic)).toEqual([])
   })
 })
