@@ -225,6 +225,7 @@ export class CheckpointStore {
       do {
         entries.write(entriesOfSlice)
         if (!entries.isWritten) await pause()
+        await this.writer.share()
       } while (!entries.isWritten)
     }
     await this.writer.drained()

@@ -10,6 +10,8 @@ export interface WrittenRow {
 
 /** Rows that may be under way before the stream has to wait. */
 const rowsMax = 20_000
+/** Rows under way from which on others than the stream go no faster than rows are written. */
+const rowsBusy = 4000
 
 /**
  * Writes rows beside the stream in small batches, in the order in which they come. They are not
@@ -35,6 +37,15 @@ export class RowWriter {
   /** Whether the stream should wait for `nextWritten`. */
   get isFull(): boolean {
     return this.#rows > rowsMax || this.#failure !== null
+  }
+
+  /**
+   * To be awaited by others than the stream after some hundred rows each, or they would take all the
+   * room, and the stream would stand still until those are written.
+   * @throws {unknown} what a write failed with for good
+   */
+  async share(): Promise<void> {
+    if (this.#rows > rowsBusy || this.#failure !== null) await this.nextWritten()
   }
 
   add(change: StoreChange, written?: WrittenRow): void {

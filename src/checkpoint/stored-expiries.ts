@@ -51,6 +51,7 @@ export class StoredExpiries {
         forEachTimeOf(value, directory, (key, expiresAt, mark) => {
           take({ key, expiresAt, isFresh: mark === freshMark })
         })
+        await writer.share()
       }
     }
     if (found) writer.add({ kind: 'deleteRange', gte, lt })

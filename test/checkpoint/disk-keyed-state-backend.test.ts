@@ -80,6 +80,80 @@ describe('the backend with a disk below', () => {
   })
 })
 
+describe('what is written beside the stream', () => {
+  const many = 25_000
+
+  it('leaves it its turn while many keys run out', async () => {
+    const { store, gate } = await openGated()
+    const entries = new TextEntries().open(store)
+    const writer = new Writer(store, entries)
+    for (let index = 0; index < many; index++) {
+      await entries.set(`key ${index}`, 'until 20000 x')
+      if (index % 1000 === 0) entries.trim()
+    }
+    await writer.checkpoint()
+    entries.trim()
+    entries.backend.advanceWatermark(50_000)
+    await writer.checkpoint()
+    gate.close()
+    expect(await isEverBehind(entries)).toBe(false)
+    gate.open()
+    await entries.backend.close()
+    const { value: row } = await store.rows
+      .iterate({ gte: Buffer.from('e'), lt: Buffer.from('f') }, 1)
+      [Symbol.asyncIterator]()
+      .next()
+    expect(row).toBe(undefined)
+  }, 60_000)
+
+  it('leaves it its turn while a checkpoint has many keys', async () => {
+    const { store, gate } = await openGated()
+    const entries = new TextEntries(1 << 30).open(store)
+    const writer = new Writer(store, entries)
+    for (let index = 0; index < many; index++) await entries.set(`key ${index}`, 'x')
+    gate.close()
+    const written = writer.checkpoint()
+    expect(await isEverBehind(entries)).toBe(false)
+    gate.open()
+    await written
+    expect(store.head.number).toBe(1)
+  }, 60_000)
+})
+
+/** A store that writes nothing while its gate is closed. */
+async function openGated() {
+  const machine = await machineWithFolder()
+  let wait: Promise<void> | null = null
+  let open: () => void = () => undefined
+  const gate = {
+    close: () => {
+      wait = new Promise((resolve) => {
+        open = resolve
+      })
+    },
+    open: () => open(),
+  }
+  const openStateStore: typeof machine.openStateStore = async (directory, options) => {
+    const store = await machine.openStateStore(directory, options)
+    const write = store.write.bind(store)
+    store.write = async (batch) => {
+      await wait
+      await write(batch)
+    }
+    return store
+  }
+  return { gate, store: await openOn(machine.files, openStateStore) }
+}
+
+/** Whether the stream would have to wait in one of many turns. */
+async function isEverBehind({ backend }: TextEntries): Promise<boolean> {
+  for (let turn = 0; turn < 500; turn++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (backend.isBehind) return true
+  }
+  return false
+}
+
 describe('keyed state with a disk below', () => {
   stateConformance(make)
 })
@@ -184,6 +258,13 @@ class Writer {
 }
 
 function open({ files, openStateStore }: SimulatedMachine): Promise<CheckpointStore> {
+  return openOn(files, openStateStore)
+}
+
+function openOn(
+  files: SimulatedMachine['files'],
+  openStateStore: SimulatedMachine['openStateStore'],
+): Promise<CheckpointStore> {
   // What goes on beside the stream does so wherever that waits.
   const scheduler = { sleep: async () => undefined }
   return openCheckpointStore({ files, openStateStore, directory: '/data/state', scheduler })
