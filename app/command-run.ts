@@ -91,15 +91,19 @@ async function runStreams(
   const folder = await ownStateFolder(config.stateDirectory, (text) => log.info(text.trimEnd()))
   try {
     const todo = { config, rules, routing, terminal, log, monitor, stop }
-    const api = await openRunApi(todo)
+    // A SIGHUP that nobody listens for ends the process: whoever sees it there may send one.
     const unwatch = isBounded(config) ? () => undefined : await watchRules(todo)
     try {
-      const { exitCode, run } = await runWhileOwned(folder, todo)
-      if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
-      return exitCode
+      const api = await openRunApi(todo)
+      try {
+        const { exitCode, run } = await runWhileOwned(folder, todo)
+        if (exitCode !== exitCodes.interrupted) tellSummary(run, todo)
+        return exitCode
+      } finally {
+        if (api !== null) await doneBefore(stop.overdue, api.close())
+      }
     } finally {
       unwatch()
-      if (api !== null) await doneBefore(stop.overdue, api.close())
     }
   } finally {
     await folder.close()

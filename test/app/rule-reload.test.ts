@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { main } from '../../app/cli.ts'
 import { InvalidInput } from '../../app/load-rules.ts'
 import { RuleSource } from '../../app/rule-source.ts'
 import { RuleWatcher } from '../../app/rule-watcher.ts'
@@ -107,6 +108,31 @@ describe('rules that change while they run', () => {
       .map((line) => JSON.parse(line).id)
     expect(new Set(ids).size).toBe(ids.length)
   })
+})
+
+it('a run listens for SIGHUP, which would end it, before it says that it is there', async () => {
+  const folder = folderWith({ 'tocsin.yaml': config, 'rules/large.yaml': ruleOf('large', 'amount > 50') })
+  const seen: string[] = []
+  let stop = () => {}
+  await main(['run', '--config', join(folder, 'tocsin.yaml')], {
+    print: () => undefined,
+    say: (text) => {
+      if (!text.includes('health and metrics are at')) return
+      seen.push('says where it is')
+      stop()
+    },
+    colors: { print: false, say: false },
+    progressColumns: null,
+    onInterrupt: (listener) => {
+      stop = listener
+      return () => undefined
+    },
+    onHangup: () => {
+      seen.push('listens')
+      return () => undefined
+    },
+  })
+  expect(seen).toEqual(['listens', 'says where it is'])
 })
 
 describe('rules on disk', () => {
