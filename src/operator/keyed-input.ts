@@ -139,7 +139,7 @@ export class KeyedInput implements TimedBatchReceiver {
     this.#reportErrors(timed, known.split)
     keyEncoder.bind(timed.columns)
     keyEncoder.reset()
-    const run = new EventRun(timed.columns.batch.bytes)
+    const run = new EventRun(timed.columns.batch.bytes, count)
     for (let row = 0; row < count; row++) {
       if (timed.selected[row] === 1) this.#selectRow(row, timed, known.split, run)
     }
