@@ -191,6 +191,10 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     }
   }
 
+  touchPlaces(entries: readonly (KeyEntry | undefined)[], count: number): void {
+    this.#heap.touchPlaces(entries, count)
+  }
+
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     return this.find(arena, start, end, hash) ?? this.create(arena, start, end, hash)
   }

@@ -1,5 +1,6 @@
 import type { Condition } from '../pattern/pattern.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
+import { TakenView } from './taken-view.ts'
 
 /** The condition on an edge of the automaton, as a tree over the pattern's own conditions. */
 export type Guard =
@@ -43,7 +44,7 @@ export function isIterative(guard: Guard): boolean {
 
 /**
  * Compiles guards to closures. One condition of a pattern stands on many edges, so its outcome for
- * the last (event, partial match) is remembered: conditions that read the partial match cost.
+ * the partial match that was looked at last is remembered: what reads the partial match costs.
  */
 export class GuardCompiler {
   readonly #iterative = new Map<Condition, GuardTest>()
@@ -88,14 +89,15 @@ function predicateTest(predicate: number): GuardTest {
 }
 
 function rememberLast(test: GuardTest): GuardTest {
-  let lastEvent: Event | undefined
-  let lastTaken: TakenEvent | null = null
+  let lastView: TakenView | null = null
+  let lastTurn = 0
   let outcome = false
   return (event, taken) => {
-    if (event !== lastEvent || taken !== lastTaken) {
+    if (!(taken instanceof TakenView)) return test(event, taken)
+    if (taken !== lastView || taken.turn !== lastTurn) {
       outcome = test(event, taken)
-      lastEvent = event
-      lastTaken = taken
+      lastView = taken
+      lastTurn = taken.turn
     }
     return outcome
   }

@@ -6,7 +6,7 @@ import type { Event, TakenEvent } from '../stream/event.ts'
 import { decodeKey } from '../stream/key.ts'
 import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
-import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
+import type { CepOutput, CepResult, RefusedEvent } from './cep-output.ts'
 import type { LateFields } from './late-fields.ts'
 import type { StateMapping } from './state-mapping.ts'
 
@@ -109,11 +109,20 @@ export class AlertOperator implements CepOutput {
   }
 
   results(results: readonly CepResult[]): void {
-    for (const result of results) {
+    const raised = results.filter((result) => this.#blockOf(result) !== null)
+    this.#lateFields.complete(
+      raised.map(({ taken }) => taken),
+      this.#eventText,
+    )
+    for (const result of raised) {
       const plan = this.#plans[result.pattern] as AlertPlan
-      const block = result.kind === 'match' ? plan.match : plan.timeout
-      if (block !== null) this.#raise(result, plan, block)
+      this.#raise(result, plan, this.#blockOf(result) as AlertBlockPlan)
     }
+  }
+
+  #blockOf({ pattern, kind }: CepResult): AlertBlockPlan | null {
+    const plan = this.#plans[pattern] as AlertPlan
+    return kind === 'match' ? plan.match : plan.timeout
   }
 
   refused({ pattern, key, event }: RefusedEvent): void {
@@ -153,7 +162,6 @@ export class AlertOperator implements CepOutput {
 
   #raise(result: CepResult, plan: AlertPlan, block: AlertBlockPlan): void {
     const { taken, key, eventTime } = result
-    this.#lateFields.complete(taken, this.#eventText)
     const by = keyOf(plan, key)
     const names = new Map<string, unknown>(by).set(alertTimeName, new Timestamp(eventTime))
     // A partial match whose time ran out is not complete: nothing excepts it.

@@ -1,53 +1,25 @@
 import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import { assert } from '../errors.ts'
-import { type MatchStore, none } from '../nfa/match-store.ts'
+import type { MatchStore } from '../nfa/match-store.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
-import { CepEntryFormat, oneOf } from './cep-entry-format.ts'
+import { CepEntryFormat, stateOf } from './cep-entry-format.ts'
+import type { CepOutput, CepResult } from './cep-output.ts'
 import {
   type CepPattern,
   fits,
   fitsAny,
-  isWaiting,
-  leastLimitOf,
+  leastDueOf,
   type RunningPattern,
   runningPattern,
   timeLimitsMatter,
 } from './running-pattern.ts'
-
-/** A match, or a partial match whose time ran out. */
-export interface CepResult {
-  readonly kind: 'match' | 'timeout'
-  /** Index of the pattern in its operator. */
-  readonly pattern: number
-  /** Canonical key (`src/stream/key.ts`). */
-  readonly key: string
-  readonly taken: TakenEvent
-  /** Event time of its last event, or the deadline that ran out, epoch ms. */
-  readonly eventTime: number
-  /** Event time at which it was known: differs where a match had to wait. */
-  readonly moment: number
-}
-
-/** A first event that `limit` refused. */
-export interface RefusedEvent {
-  readonly pattern: number
-  readonly key: string
-  readonly event: Event
-}
-
-export interface CepOutput {
-  /** What one advance of the watermark found, in order of moment. */
-  results(results: readonly CepResult[]): void
-  refused(refused: RefusedEvent): void
-  /** More than `max_matches` were completed by one event. */
-  droppedMatches(pattern: number, count: number): void
-}
 
 /**
  * When time limits are looked at: at each `deadline`, which makes answers independent of how
@@ -88,8 +60,8 @@ export class CepOperator {
   readonly #mode: TimeLimitMode
   readonly #timers = new TimerQueue<KeyEntry>()
   readonly #step = new NFAOutput()
-  /** The shortest time limit of all patterns, ms; infinity: there is none. */
-  #leastLimitMs: number
+  /** How soon after a partial match was opened its key is to be looked at, ms; infinity: never. */
+  #leastDueMs: number
   #results: CepResult[] = []
   /** Keys that had events since the last watermark; kept in mode `watermark` only. */
   readonly #touched = new Set<KeyEntry>()
@@ -121,7 +93,7 @@ export class CepOperator {
     this.#steps = this.#disk === null ? null : this.#stepsOn(this.#disk)
     this.#output = output
     this.#mode = mode
-    this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
+    this.#leastDueMs = Math.min(...this.#patterns.map(leastDueOf))
   }
 
   /**
@@ -131,8 +103,9 @@ export class CepOperator {
    */
   setPattern(index: number, pattern: CepPattern, startsAfter: number): void {
     assert(pattern.nfa.store === this.#store, 'the patterns of an operator share a store')
-    this.#patterns[index] = { ...runningPattern(pattern), startsAfter }
-    this.#leastLimitMs = Math.min(this.#leastLimitMs, leastLimitOf(pattern.nfa))
+    const running = { ...runningPattern(pattern), startsAfter }
+    this.#patterns[index] = running
+    this.#leastDueMs = Math.min(this.#leastDueMs, leastDueOf(running))
   }
 
   /** A pattern sees nothing up to this event time, epoch ms; default: all patterns. */
@@ -174,7 +147,9 @@ export class CepOperator {
   wantTimeouts(index: number, timeouts: boolean): void {
     const pattern = this.#patterns[index] as RunningPattern
     const { startsAfter } = pattern
-    this.#patterns[index] = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
+    const running = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
+    this.#patterns[index] = running
+    this.#leastDueMs = Math.min(this.#leastDueMs, leastDueOf(running))
     // Keys on disk have no timers yet.
     if (timeouts && !pattern.timeouts) this.#disk?.wantLoad()
   }
@@ -316,7 +291,10 @@ export class CepOperator {
   /** @see #lookAhead */
   #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
     const ids = this.#ids
-    for (let index = from; index < to; index++) ids[index - from] = oneOf(entries[index])
+    for (let index = from; index < to; index++) {
+      const entry = entries[index]
+      ids[index - from] = entry === undefined ? none : stateOf(entry, 0)
+    }
     this.lookedAt = this.#store.touch(ids, to - from)
   }
 
@@ -384,7 +362,10 @@ export class CepOperator {
     if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     let state = known
     if (state !== none) {
-      state = this.#advanceState(entry, index, state, event.timestamp)
+      // What nobody can see run out is dropped by the NFA itself.
+      if (pattern.limitsMatter || this.#mode === 'watermark' || nfa.isWaiting(state)) {
+        state = this.#advanceState(entry, index, state, event.timestamp)
+      }
       if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
         nfa.release(state)
         state = none
@@ -414,7 +395,7 @@ export class CepOperator {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue
       open = true
-      if (isWaiting(state)) waiting = true
+      if ((patterns[index] as RunningPattern).nfa.isWaiting(state)) waiting = true
     }
     if (!open) {
       // A key that has a timer is forgotten then: most come back before.
@@ -423,7 +404,7 @@ export class CepOperator {
     }
     if (this.#mode === 'watermark') this.#touched.add(entry)
     // What was open before has its timer, what is new is due no earlier than this.
-    if (!waiting && entry.hasTimerBy(now + this.#leastLimitMs)) return
+    if (!waiting && entry.hasTimerBy(now + this.#leastDueMs)) return
     const due = this.#dueOf(entry)
     if (entry.hasTimerBy(due)) return
     entry.timerAt = due
@@ -437,15 +418,17 @@ export class CepOperator {
       const state = (entry.get(index) ?? none) as NFAState
       if (state === none) continue
       const { nfa, slackMs } = this.#patterns[index] as RunningPattern
-      // The end of a partial match may set free a match that waits for it.
-      const slack = isWaiting(state) ? 0 : slackMs
-      due = Math.min(due, nfa.nextDeadline(state) + slack)
+      // The end of a partial match may set free a match that waits for it. Where nothing comes of
+      // it, the key is looked at once, when all that is open now has run out.
+      const canWait = slackMs > 0 && !nfa.isWaiting(state)
+      const last = canWait ? nfa.lastDeadline(state) : Infinity
+      due = Math.min(due, last < Infinity ? last + slackMs : nfa.nextDeadline(state))
     }
     return due
   }
 
   #forget(entry: KeyEntry): void {
-    this.#touched.delete(entry)
+    if (this.#mode === 'watermark') this.#touched.delete(entry)
     this.#backend.remove(entry)
   }
 
@@ -465,6 +448,7 @@ export class CepOperator {
       }
       if (count === 0) return
       this.#touch(entries, 0, count)
+      this.#backend.touchPlaces(entries, count)
       for (let index = 0; index < count; index++) {
         const entry = entries[index] as KeyEntry
         // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
@@ -491,8 +475,11 @@ export class CepOperator {
 
   /** @returns the state that the key has then */
   #advanceState(entry: KeyEntry, index: number, known: NFAState, timestamp: number): NFAState {
-    const { nfa, timeouts } = this.#patterns[index] as RunningPattern
+    const { nfa, timeouts, limitsMatter } = this.#patterns[index] as RunningPattern
     this.#step.keepsTimeouts = timeouts
+    if (!limitsMatter && this.#mode === 'deadline' && !nfa.isWaiting(known)) {
+      return nfa.dropExpired(known, timestamp)
+    }
     if (this.#mode === 'watermark') {
       const state = nfa.advanceTime(known, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)
@@ -509,6 +496,7 @@ export class CepOperator {
 
   #collect(entry: KeyEntry, pattern: number, moment: number, event: Event | null): void {
     const step = this.#step
+    if (step.isEmpty) return
     const { key } = entry
     for (const { taken, at } of step.matches) {
       this.#results.push({ kind: 'match', pattern, key, taken, eventTime: at, moment })

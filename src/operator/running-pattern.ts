@@ -1,5 +1,4 @@
 import type { NFA } from '../nfa/nfa.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
 import type { Event } from '../stream/event.ts'
 
 /** A rule's pattern as a CepOperator runs it. */
@@ -21,6 +20,8 @@ export interface RunningPattern extends CepPattern {
   readonly mask: number
   readonly moreMasks: readonly number[]
   readonly startInert: boolean
+  /** Whether something comes out when a time limit runs out, but for matches that wait. */
+  readonly limitsMatter: boolean
   /**
    * How much later than its time limit a partial match may be looked at, ms, where nothing comes
    * of that but room: a key with regular events seldom needs a timer then.
@@ -42,12 +43,14 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     while (words.length <= word) words.push(0)
     words[word] = (words[word] as number) | (1 << (predicate & 31))
   }
+  const limitsMatter = timeLimitsMatter(pattern)
   return {
     ...pattern,
     mask: words[0] ?? 0,
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
-    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
+    limitsMatter,
+    slackMs: limitsMatter ? 0 : leastLimitOf(pattern.nfa),
     startsAfter: -Infinity,
     isDropped: false,
   }
@@ -64,6 +67,11 @@ export function leastLimitOf({ compiled }: NFA): number {
   return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
 }
 
+/** How soon after it was opened a partial match may have to be looked at, ms. */
+export function leastDueOf({ nfa, slackMs }: RunningPattern): number {
+  return leastLimitOf(nfa) + slackMs
+}
+
 /** Whether the event fits a unary predicate. */
 export function fits(event: Event, predicate: number): boolean {
   const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
@@ -78,9 +86,4 @@ export function fitsAny(event: Event, pattern: RunningPattern): boolean {
     if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
   }
   return false
-}
-
-/** Whether a finished match waits for one that began earlier. */
-export function isWaiting(state: NFAState): boolean {
-  return typeof state !== 'number' && state.completedMatches.length > 0
 }

@@ -3,22 +3,24 @@
  * undefined where the key has no state of descriptor i.
  */
 export class KeyEntry {
-  /** The canonical key, one char a byte (`src/stream/key.ts`). */
-  readonly key: string
-  /** `hashKey` of the canonical key. */
-  readonly hash: number
+  // Fields lie in memory as they stand here: those that every event reads come first, so that they
+  // share a cache line with the beginning of the object.
+  /** Most operators have one slot: it needs no array, and so a key touches less memory. */
+  #first: unknown = undefined
   // Two small integers: a double that changes would be an object of its own for each key.
   #timerHigh = noTimer
   #timerLow = 0
   /** Bits of what the backend knows of it: one field, as there may be millions of keys. */
   #marks = 0
-  /** Most operators have one slot: it needs no array, and so a key touches less memory. */
-  #first: unknown
   #others: unknown[] | null = null
+  /** `hashKey` of the canonical key. */
+  readonly hash: number
+  /** The canonical key, one char a byte (`src/stream/key.ts`). */
+  readonly key: string
 
   constructor(key: string, hash: number) {
-    this.key = key
     this.hash = hash | 0
+    this.key = key
   }
 
   /** Whether the backend has forgotten the key since. */
@@ -74,7 +76,8 @@ export class KeyEntry {
   set timerAt(timestamp: number) {
     this.#marks &= ~timerStoredMark
     this.#timerHigh = timestamp === Infinity ? noTimer : Math.floor(timestamp / timerLowRange)
-    this.#timerLow = timestamp === Infinity ? 0 : timestamp - this.#timerHigh * timerLowRange
+    // The difference of two doubles is one, whatever its value: only so it is kept as an integer.
+    this.#timerLow = timestamp === Infinity ? 0 : (timestamp - this.#timerHigh * timerLowRange) | 0
   }
 
   /** Whether a timer is registered for `timestamp` or before it; makes no double of its own. */
@@ -134,6 +137,8 @@ export interface KeyedStateBackend {
   find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined
   /** Puts the entries of the keys of released events `from .. to` into `entries`, from 0 on. */
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
+  /** Reads ahead what removing these entries will need. */
+  touchPlaces(entries: readonly (KeyEntry | undefined)[], count: number): void
   /** The entry of the key, made where there is none. */
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
   /** The entry of a key that has none. */

@@ -100,6 +100,9 @@ function takenEventText(event: Event, eventText: EventText): string {
 
 /** The event's own JSON text, without line breaks. */
 export function plainEventText(event: Event): string {
-  const text = textOf(event.raw)
+  const { raw } = event
+  // Most texts are ASCII in one line: one look says so.
+  if (!/[\r\n\u0080-\u00ff]/.test(raw)) return raw
+  const text = textOf(raw)
   return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
 }

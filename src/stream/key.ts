@@ -228,6 +228,8 @@ function taggedPart(tag: number, bytes: Uint8Array): Buffer | KeyFailure {
  * @throws {TocsinError} ASSERTION if these are not the bytes of a key.
  */
 export function decodeKey(key: Uint8Array | string): KeyValue[] {
+  // By far the most keys are one plain text.
+  if (typeof key === 'string' && plainTextKey.test(key)) return [key.slice(1)]
   const bytes = typeof key === 'string' ? Buffer.from(key, 'latin1') : Buffer.from(key)
   if (bytes[0] !== Tag.composite) return [decodePart(bytes)]
   const values: KeyValue[] = []
@@ -268,5 +270,9 @@ function isPlainInteger(bytes: Uint8Array, start: number, end: number): boolean 
   }
   return true
 }
+
+/** The canonical bytes of a text in ASCII: its tag, and itself. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the tag is one.
+const plainTextKey = /^\u0001[\u0000-\u007f]*$/
 
 const noBytes = new Uint8Array(0)

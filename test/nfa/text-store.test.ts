@@ -76,6 +76,15 @@ describe('the texts of taken events', () => {
     )
   })
 
+  it('fill pages by their number where they are short', () => {
+    const owner = new ModelOwner()
+    const bytes = Buffer.from('{"ts":1}')
+    for (let id = 0; id < 20_000; id++) owner.add(id, bytes, 0, bytes.length)
+    for (let id = 0; id < 20_000; id++) if (id % 7 !== 0) owner.free(id)
+    owner.store.flush()
+    expect(owner.stored()).toEqual(owner.texts)
+  })
+
   it('take little more room than they need, though some stay for ever', () => {
     const owner = new ModelOwner()
     const bytes = Buffer.alloc(100, 'x')
