@@ -41,7 +41,7 @@ export interface CheckpointStoreOptions {
   readonly openStateStore: OpenStateStore
   /** Absolute; made if it is not there. It gets the database `db` and the file `checkpoint`. */
   readonly directory: string
-  /** Keys that are turned into bytes before others may go on; default 500, a few ms. */
+  /** Keys that are turned into bytes before others may go on; default 250, a few ms. */
   readonly entriesOfSlice?: number
   readonly scheduler: Scheduler
   /** Told of what found no space on the disk, and when it is tried again. */
@@ -208,7 +208,7 @@ export class CheckpointStore {
     { number, job, operators, outboxes }: Checkpoint,
     pause: () => Promise<void>,
   ): Promise<PreparedCheckpoint> {
-    const { entriesOfSlice = 500 } = this.#options
+    const { entriesOfSlice = 250 } = this.#options
     this.#begun = number
     const changes: StoreChange[] = []
     const parts: Record<string, number> = {}
@@ -435,13 +435,13 @@ export class CheckpointStore {
     const sinks: Record<string, OutboxHead> = {}
     for (const [sink, snapshot] of outboxes) {
       const known = this.#head.outboxes[sink]?.staged ?? []
-      const done = snapshot.committed ?? 0
+      const { staged: bytes, committed: done = 0 } = snapshot
       for (const old of known.filter((each) => each <= done)) {
         changes.push({ kind: 'delete', key: stagedKey(sink, old) })
       }
       const staged = known.filter((each) => each > done)
-      if (snapshot.staged !== undefined) {
-        changes.push(put(stagedKey(sink, number), Buffer.from(snapshot.staged)))
+      if (bytes !== undefined) {
+        changes.push(put(stagedKey(sink, number), Buffer.from(bytes)))
         staged.push(number)
       }
       sinks[sink] = { committed: snapshot.committed ?? null, staged }
@@ -465,7 +465,7 @@ async function beginLife(
   checkpoint: number,
   directory: string,
 ): Promise<SavedLives> {
-  const row = (await store.getMany([livesKey]))[0]
+  const [row] = await store.getMany([livesKey])
   const saved = row === undefined ? undefined : (decodeRow(row, directory) as unknown)
   const lives = nextLife(saved as SavedLives | undefined, checkpoint)
   await store.write([put(livesKey, encodeRow(lives as unknown as JsonValue))])

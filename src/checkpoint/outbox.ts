@@ -40,7 +40,10 @@ export interface OutboxOptions {
 
 /** A sink's part of a checkpoint. */
 export interface OutboxSnapshot {
-  /** The alerts of this checkpoint, to be kept until a later snapshot's `committed` covers it. */
+  /**
+   * The alerts of this checkpoint, to be kept until a later snapshot's `committed` covers it. Asking
+   * takes a while: it is for when the stream goes on again.
+   */
   readonly staged: Uint8Array | undefined
   /** The highest checkpoint that the sink is known to have committed; none before it is needed. */
   readonly committed: number | undefined
@@ -209,7 +212,14 @@ export class Outbox {
     this.#staged = []
     this.#stagedBytes = 0
     this.#freeze(frozen, this.#isImmediate)
-    if (!this.#isImmediate) return { staged: encodeStagedAlerts(frozen), committed }
+    if (!this.#isImmediate) {
+      return {
+        get staged() {
+          return encodeStagedAlerts(frozen)
+        },
+        committed,
+      }
+    }
     this.#queue?.renumber(stagedNumber, checkpoint)
     const alerts = this.#queue?.untakenOf(checkpoint) ?? []
     // Of those that are taken only the checkpoint's number is of use, once the next one holds it.
