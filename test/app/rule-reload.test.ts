@@ -111,7 +111,10 @@ describe('rules that change while they run', () => {
 })
 
 it('a run listens for SIGHUP, which would end it, before it says that it is there', async () => {
-  const folder = folderWith({ 'tocsin.yaml': config, 'rules/large.yaml': ruleOf('large', 'amount > 50') })
+  const folder = folderWith({
+    'tocsin.yaml': config,
+    'rules/large.yaml': ruleOf('large', 'amount > 50'),
+  })
   const seen: string[] = []
   let stop = () => {}
   await main(['run', '--config', join(folder, 'tocsin.yaml')], {
