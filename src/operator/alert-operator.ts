@@ -6,7 +6,7 @@ import type { Event, TakenEvent } from '../stream/event.ts'
 import { decodeKey } from '../stream/key.ts'
 import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
-import type { CepOutput, CepResult, RefusedEvent } from './cep-operator.ts'
+import type { CepOutput, CepResult, RefusedEvent } from './cep-output.ts'
 import type { LateFields } from './late-fields.ts'
 import type { StateMapping } from './state-mapping.ts'
 

@@ -4,11 +4,12 @@ import { type MatchStore, none } from '../nfa/match-store.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
 import type { NFAState } from '../nfa/partial-match.ts'
 import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
-import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
+import type { ArrivedEvent, Event } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
 import { CepEntryFormat, oneOf } from './cep-entry-format.ts'
+import type { CepOutput, CepResult } from './cep-output.ts'
 import {
   type CepPattern,
   fits,
@@ -19,35 +20,6 @@ import {
   runningPattern,
   timeLimitsMatter,
 } from './running-pattern.ts'
-
-/** A match, or a partial match whose time ran out. */
-export interface CepResult {
-  readonly kind: 'match' | 'timeout'
-  /** Index of the pattern in its operator. */
-  readonly pattern: number
-  /** Canonical key (`src/stream/key.ts`). */
-  readonly key: string
-  readonly taken: TakenEvent
-  /** Event time of its last event, or the deadline that ran out, epoch ms. */
-  readonly eventTime: number
-  /** Event time at which it was known: differs where a match had to wait. */
-  readonly moment: number
-}
-
-/** A first event that `limit` refused. */
-export interface RefusedEvent {
-  readonly pattern: number
-  readonly key: string
-  readonly event: Event
-}
-
-export interface CepOutput {
-  /** What one advance of the watermark found, in order of moment. */
-  results(results: readonly CepResult[]): void
-  refused(refused: RefusedEvent): void
-  /** More than `max_matches` were completed by one event. */
-  droppedMatches(pattern: number, count: number): void
-}
 
 /**
  * When time limits are looked at: at each `deadline`, which makes answers independent of how
