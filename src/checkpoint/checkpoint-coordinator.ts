@@ -4,6 +4,12 @@ import { doneBefore, neverStopped, type StopSignal } from '../time/stop-signal.t
 import type { CheckpointStore, OperatorChanges, PreparedCheckpoint } from './checkpoint-store.ts'
 import type { Outbox } from './outbox.ts'
 
+/**
+ * The first checkpoint comes sooner, ms: what cannot be written is known soon, and code that runs for
+ * the first time, and is slow then, has few keys to write.
+ */
+const firstAfterMs = 300
+
 /** A job at the barrier, without its outboxes. */
 export interface FrozenJob {
   readonly job: JsonValue
@@ -31,7 +37,10 @@ export interface CheckpointCoordinatorOptions {
   /** One that never goes back. */
   readonly clock: Clock
   readonly scheduler: Scheduler
-  /** From the beginning of a checkpoint to that of the next one, ms. Default 1,000. */
+  /**
+   * From the beginning of a checkpoint to that of the next one, ms; the first one comes after 300 at
+   * most. Default 1,000.
+   */
   readonly intervalMs?: number
   /** From the end of a checkpoint to the beginning of the next one at least, ms. Default 50. */
   readonly minPauseMs?: number
@@ -68,7 +77,7 @@ export class CheckpointCoordinator {
   constructor(options: CheckpointCoordinatorOptions) {
     this.#options = { intervalMs: 1000, minPauseMs: 50, stop: neverStopped, ...options }
     this.#number = options.store.head.number
-    this.#nextAt = options.clock.now() + this.#options.intervalMs
+    this.#nextAt = options.clock.now() + Math.min(firstAfterMs, this.#options.intervalMs)
   }
 
   /**

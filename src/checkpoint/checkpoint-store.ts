@@ -441,7 +441,7 @@ export class CheckpointStore {
       }
       const staged = known.filter((each) => each > done)
       if (bytes !== undefined) {
-        changes.push(put(stagedKey(sink, number), Buffer.from(bytes)))
+        changes.push(put(stagedKey(sink, number), bytes))
         staged.push(number)
       }
       sinks[sink] = { committed: snapshot.committed ?? null, staged }

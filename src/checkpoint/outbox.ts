@@ -44,7 +44,7 @@ export interface OutboxSnapshot {
    * The alerts of this checkpoint, to be kept until a later snapshot's `committed` covers it. Asking
    * takes a while: it is for when the stream goes on again.
    */
-  readonly staged: Uint8Array | undefined
+  readonly staged: Buffer | undefined
   /** The highest checkpoint that the sink is known to have committed; none before it is needed. */
   readonly committed: number | undefined
 }

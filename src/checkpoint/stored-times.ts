@@ -89,9 +89,10 @@ export class TimeRows {
 
 /** What a row lists. @throws {TocsinError} CHECKPOINT_CORRUPT, which names `directory` */
 export function timesOfRowContent(row: Buffer, directory: string): StoredTime[] {
-  const from = new ByteReader(contentOfRow(row, directory))
   const times: StoredTime[] = []
-  while (!from.isAtEnd) times.push({ at: from.double(), mark: from.byte(), key: from.latin1() })
+  forEachTimeOf(row, directory, ({ text, start, end }, at, mark) => {
+    times.push({ at, mark, key: text.toString('latin1', start, end) })
+  })
   return times
 }
 
