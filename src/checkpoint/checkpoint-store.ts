@@ -6,32 +6,31 @@ import type {
   StoreContent,
 } from '../connector/state-store.ts'
 import { assert, TocsinError } from '../errors.ts'
-import { ByteWriter } from '../state/byte-writer.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { hashKey, keyGroupOf } from '../stream/key-group.ts'
+import { hashKey } from '../stream/key-group.ts'
 import type { Scheduler } from '../time/clock.ts'
 import {
   corruptCheckpoint,
   decodeRow,
   encodeRow,
-  entriesPrefix,
-  entryKey,
   headKey,
-  isEntryKey,
+  isPageKey,
   isStagedKey,
   isTimeKey,
   livesKey,
+  pageKey,
   partKey,
   put,
   rangeOf,
   stagedKey,
   timePrefix,
 } from './checkpoint-row.ts'
-import { beginRow, contentOf, type RowTag, readRow, sealRow } from './entry-row.ts'
-import { groupRows, keysOf, newestOf } from './group-rows.ts'
+import { logPrefixes } from './entry-log.ts'
+import { contentOf, keyOf, PageBuilder, readPage } from './entry-page.ts'
+import { newestRecords } from './log-contents.ts'
 import type { OutboxSnapshot } from './outbox.ts'
 import { decodeStagedAlerts } from './outbox-format.ts'
-import { nextLife, RowValidity, type SavedLives } from './row-validity.ts'
+import { nextLife, type RowTag, RowValidity, type SavedLives } from './row-validity.ts'
 import { RowWriter } from './row-writer.ts'
 import { SpaceWait } from './space-wait.ts'
 import { timesOfRowContent } from './stored-times.ts'
@@ -155,8 +154,8 @@ export class CheckpointStore {
   #head: CheckpointHead
   /** The greatest number of a checkpoint that was begun. */
   #begun = 0
-  /** Operators to which `putEntries` has given keys. */
-  readonly #untimed = new Set<string>()
+  /** Operators to which `putEntries` has given keys, with the number of pages. */
+  readonly #putPages = new Map<string, number>()
 
   /** Use `openCheckpointStore`. */
   constructor(
@@ -261,13 +260,10 @@ export class CheckpointStore {
    * (`EntryFormat`). Of keys whose state has run out some are there. @throws as readRow
    */
   async *entriesOf(operator: string): AsyncIterable<readonly StoredKey[]> {
+    const log = { operator, store: this.#store, directory: this.directory }
     const isCommitted = (tag: RowTag) => this.validity.isCommitted(tag)
-    for await (const group of groupRows(this.#store, operator, 0, async () => undefined)) {
-      yield [...keysOf(group)].flatMap((key) => {
-        const found = newestOf(key, group, this.directory, isCommitted)
-        if (found === undefined || found.row.isTombstone) return []
-        return [{ key, content: contentOf(found) }]
-      })
+    for await (const records of newestRecords(log, isCommitted)) {
+      yield records.map((record) => ({ key: keyOf(record), content: contentOf(record) }))
     }
   }
 
@@ -287,20 +283,28 @@ export class CheckpointStore {
    * timers are not written: see `isUntimed`.
    */
   async putEntries(operator: string, entries: readonly StoredKey[]): Promise<void> {
-    const out = new ByteWriter()
     const tag = { life: this.validity.life, checkpoint: Math.max(1, this.#head.number) }
-    const row = { isTombstone: false, isFresh: true, timerAt: Infinity, expiresAt: Infinity }
-    const changes = entries.map(({ key, content }) => {
-      beginRow(out, tag, row)
-      out.raw(content)
-      const keyGroup = keyGroupOf(hashKey(Buffer.from(key, 'latin1')))
-      return put(entryKey(operator, keyGroup, 0, key), sealRow(out))
-    })
-    this.#untimed.add(operator)
+    const times = { timerAt: Infinity, expiresAt: Infinity, beforePage: -1, beforeSlot: 0 }
+    const changes: StoreChange[] = []
+    const builder = new PageBuilder()
+    const seal = () => {
+      const page = this.#putPages.get(operator) ?? 0
+      this.#putPages.set(operator, page + 1)
+      changes.push(put(pageKey(operator, page), builder.seal()))
+    }
+    for (const [index, { key, content }] of entries.entries()) {
+      const at = index % entriesOfPage
+      if (at === 0) builder.begin(tag)
+      const hash = hashKey(Buffer.from(key, 'latin1')) | 0
+      builder.add({ key, hash, checkpoint: tag.checkpoint, isTombstone: false, ...times })
+      builder.out.raw(content)
+      if (at === entriesOfPage - 1 || index === entries.length - 1) seal()
+    }
     await this.#store.write(changes)
   }
 
   async removeEntries(operator: string): Promise<void> {
+    this.#putPages.delete(operator)
     await this.#store.write(deletionOf(operator))
   }
 
@@ -334,7 +338,7 @@ export class CheckpointStore {
       parts[operator] = own.length
     }
     const untimed = Object.keys(parts).filter(
-      (operator) => this.#untimed.has(operator) || this.isUntimed(operator),
+      (operator) => this.#putPages.has(operator) || this.isUntimed(operator),
     )
     const head = { ...this.#head, job, parts, untimed }
     changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
@@ -401,7 +405,7 @@ export class CheckpointStore {
       for (const { key, value } of list) {
         bytes += key.length + value.length
         if (isStagedKey(key)) decodeStagedAlerts(value)
-        else if (isEntryKey(key)) readRow(value, this.directory)
+        else if (isPageKey(key)) readPage(value, this.directory)
         else if (isTimeKey(key)) timesOfRowContent(value, this.directory)
         else this.#decode(value)
       }
@@ -453,6 +457,8 @@ export class CheckpointStore {
 const noHead: CheckpointHead = { number: 0, job: null, outboxes: {}, parts: {} }
 /** Parts that are turned into bytes before others may go on. */
 const partsOfSlice = 4
+/** Keys of a page that `putEntries` writes. */
+const entriesOfPage = 16
 const acknowledgedName = 'checkpoint'
 
 function numbersTo(count: number): number[] {
@@ -474,7 +480,7 @@ async function beginLife(
 
 /** Deletes all that an operator has by keys. */
 function deletionOf(operator: string): StoreChange[] {
-  const prefixes = [entriesPrefix(operator), timePrefix('t', operator), timePrefix('x', operator)]
+  const prefixes = [...logPrefixes(operator), timePrefix(operator)]
   return prefixes.map((prefix) => ({ kind: 'deleteRange', ...rangeOf(prefix) }))
 }
 
