@@ -7,7 +7,6 @@ import type {
 } from '../connector/state-store.ts'
 import { assert, TocsinError } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { hashKey } from '../stream/key-group.ts'
 import type { Scheduler } from '../time/clock.ts'
 import {
   corruptCheckpoint,
@@ -18,7 +17,6 @@ import {
   isStagedKey,
   isTimeKey,
   livesKey,
-  pageKey,
   partKey,
   put,
   rangeOf,
@@ -26,8 +24,8 @@ import {
   timePrefix,
 } from './checkpoint-row.ts'
 import { logPrefixes } from './entry-log.ts'
-import { contentOf, keyOf, PageBuilder, readPage } from './entry-page.ts'
-import { newestRecords } from './log-contents.ts'
+import { contentOf, keyOf, readPage } from './entry-page.ts'
+import { newestRecords, pagesOfEntries, type StoredKey } from './log-contents.ts'
 import type { OutboxSnapshot } from './outbox.ts'
 import { decodeStagedAlerts } from './outbox-format.ts'
 import { nextLife, type RowTag, RowValidity, type SavedLives } from './row-validity.ts'
@@ -69,13 +67,6 @@ export interface OperatorChanges {
   readonly entries: ChangedEntries
   /** All that it holds beside its keys: takes the place of what the checkpoint before has. */
   readonly parts: readonly JsonValue[]
-}
-
-/** A key with what its operator wrote of it. */
-export interface StoredKey {
-  /** Canonical, one char a byte. */
-  readonly key: string
-  readonly content: Buffer
 }
 
 /** What one checkpoint writes. */
@@ -221,9 +212,10 @@ export class CheckpointStore {
         changes.push({ kind: 'delete', key: partKey(operator, old) })
       }
       assert(entries.checkpoint === number, 'all operators write the same checkpoint')
+      // The barrier alone takes some ms: a batch comes before the first slice too.
       do {
+        await pause()
         entries.write(entriesOfSlice)
-        if (!entries.isWritten) await pause()
         await this.writer.share()
       } while (!entries.isWritten)
     }
@@ -284,22 +276,9 @@ export class CheckpointStore {
    */
   async putEntries(operator: string, entries: readonly StoredKey[]): Promise<void> {
     const tag = { life: this.validity.life, checkpoint: Math.max(1, this.#head.number) }
-    const times = { timerAt: Infinity, expiresAt: Infinity, beforePage: -1, beforeSlot: 0 }
-    const changes: StoreChange[] = []
-    const builder = new PageBuilder()
-    const seal = () => {
-      const page = this.#putPages.get(operator) ?? 0
-      this.#putPages.set(operator, page + 1)
-      changes.push(put(pageKey(operator, page), builder.seal()))
-    }
-    for (const [index, { key, content }] of entries.entries()) {
-      const at = index % entriesOfPage
-      if (at === 0) builder.begin(tag)
-      const hash = hashKey(Buffer.from(key, 'latin1')) | 0
-      builder.add({ key, hash, checkpoint: tag.checkpoint, isTombstone: false, ...times })
-      builder.out.raw(content)
-      if (at === entriesOfPage - 1 || index === entries.length - 1) seal()
-    }
+    const first = this.#putPages.get(operator) ?? 0
+    const changes = pagesOfEntries(operator, first, tag, entries)
+    this.#putPages.set(operator, first + changes.length)
     await this.#store.write(changes)
   }
 
@@ -457,8 +436,6 @@ export class CheckpointStore {
 const noHead: CheckpointHead = { number: 0, job: null, outboxes: {}, parts: {} }
 /** Parts that are turned into bytes before others may go on. */
 const partsOfSlice = 4
-/** Keys of a page that `putEntries` writes. */
-const entriesOfPage = 16
 const acknowledgedName = 'checkpoint'
 
 function numbersTo(count: number): number[] {

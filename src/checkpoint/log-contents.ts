@@ -1,6 +1,14 @@
-import type { StateStore } from '../connector/state-store.ts'
-import { directoriesPrefix, pageKey, pageOfKey, pagesPrefix, rangeOf } from './checkpoint-row.ts'
-import { type EntryPage, type EntryRecord, readPage } from './entry-page.ts'
+import type { StateStore, StoreChange } from '../connector/state-store.ts'
+import { hashKey } from '../stream/key-group.ts'
+import {
+  directoriesPrefix,
+  pageKey,
+  pageOfKey,
+  pagesPrefix,
+  put,
+  rangeOf,
+} from './checkpoint-row.ts'
+import { type EntryPage, type EntryRecord, PageBuilder, readPage } from './entry-page.ts'
 import { type DirectoryVisitor, tagOf, visitDirectory, visitPage } from './page-directory.ts'
 import type { RowTag } from './row-validity.ts'
 
@@ -12,6 +20,13 @@ export interface StoredLog {
   readonly directory: string
 }
 
+/** A key with what its operator wrote of it. */
+export interface StoredKey {
+  /** Canonical, one char a byte. */
+  readonly key: string
+  readonly content: Buffer
+}
+
 /** A page of a log. */
 export interface NumberedPage {
   readonly page: number
@@ -19,6 +34,31 @@ export interface NumberedPage {
 }
 
 const rowsOfList = 64
+
+/** Keys of a page that `pagesOfEntries` makes. */
+const entriesOfPage = 16
+
+/** Pages with keys that have no records yet, from page `first` on. */
+export function pagesOfEntries(
+  operator: string,
+  first: number,
+  tag: RowTag,
+  entries: readonly StoredKey[],
+): StoreChange[] {
+  const rest = { ...tag, isTombstone: false, timerAt: Infinity, expiresAt: Infinity }
+  const builder = new PageBuilder()
+  const changes: StoreChange[] = []
+  for (let from = 0; from < entries.length; from += entriesOfPage) {
+    builder.begin(tag)
+    for (const { key, content } of entries.slice(from, from + entriesOfPage)) {
+      const hash = hashKey(Buffer.from(key, 'latin1')) | 0
+      builder.add({ ...rest, key, hash, beforePage: -1, beforeSlot: 0 })
+      builder.out.raw(content)
+    }
+    changes.push(put(pageKey(operator, first + changes.length), builder.seal()))
+  }
+  return changes
+}
 
 /** The oldest page that is there; undefined: there is none. */
 export async function firstPageOf({ operator, store }: StoredLog): Promise<number | undefined> {
