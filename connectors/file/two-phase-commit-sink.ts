@@ -173,8 +173,12 @@ const version = 1
 
 /** A checksum, what there is to know as JSON, and, from the next line on, the lines. */
 function encode(record: CommitRecord, lines: Buffer): Buffer {
-  const rest = Buffer.concat([Buffer.from(`${JSON.stringify({ version, ...record })}\n`), lines])
-  return Buffer.concat([Buffer.from(checksum(rest)), rest])
+  const head = Buffer.from(`${JSON.stringify({ version, ...record })}\n`)
+  const bytes = Buffer.allocUnsafe(checksumLength + head.length + lines.length)
+  head.copy(bytes, checksumLength)
+  lines.copy(bytes, checksumLength + head.length)
+  bytes.write(checksum(bytes.subarray(checksumLength)), 'latin1')
+  return bytes
 }
 
 function decode(bytes: Buffer): { record: CommitRecord; lines: Buffer } | undefined {

@@ -46,7 +46,9 @@ export function contentOfRow(bytes: Buffer, what: string): Buffer {
   if (bytes.length < headerBytes) throw corruptCheckpoint(what, 'a row of it is cut short')
   // The version comes before the checksum: a later one may be checked otherwise.
   if (bytes[0] !== rowVersion) {
-    const reason = `its rows have version ${bytes[0]}, and this Tocsin knows ${rowVersion}`
+    const reason =
+      `its rows have version ${bytes[0]}, and this Tocsin knows ${rowVersion} ` +
+      '(a savepoint made by the Tocsin that wrote them can be restored by this one)'
     throw corruptCheckpoint(what, reason)
   }
   const payload = bytes.subarray(headerBytes)
