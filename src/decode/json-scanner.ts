@@ -80,10 +80,20 @@ class JsonScanner implements Decoder {
     for (;;) {
       const follower = followerAt(member, view, p, bytes.length)
       if (follower === null) break
-      p = this.#scanField(follower.field, bytes, view, p + follower.length, row, 1)
+      member = follower
+      p += follower.length
+      if (bytes[p] === 0x22 && follower.isPlain) {
+        const close = endOfPlain(bytes, view, p + 1)
+        if (bytes[close] === 0x22) {
+          const { column } = follower
+          if (column !== null) column.setToken(row, ValueKind.string, p + 1, close)
+          p = close + 1
+          continue
+        }
+      }
+      p = this.#scanField(follower.field, bytes, view, p, row, 1)
       // The last check would find this too, but only after reading on through other records.
       if (p < 0 || p >= end) return false
-      member = follower
     }
     p = bytes[p] === 0x7d ? p + 1 : this.#learnRest(member, bytes, view, p, end, row)
     if (p < 0 || p > end) return false

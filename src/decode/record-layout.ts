@@ -1,4 +1,5 @@
 import type { FieldNode } from './field-node.ts'
+import type { ScannedColumn } from './scanned-column.ts'
 
 /** Ways to go on that are remembered after one member. */
 const followersMax = 4
@@ -30,6 +31,10 @@ export interface LayoutMember {
   readonly words: Int32Array | null
   /** The wanted field of this name; `null` where it is not wanted. */
   readonly field: FieldNode | null
+  /** Whether a text here is a value like any other: nothing within the field is wanted. */
+  readonly isPlain: boolean
+  /** The column of the field, if it has one. */
+  readonly column: ScannedColumn | null
   readonly followers: LayoutMember[]
 }
 
@@ -113,6 +118,8 @@ function layoutMember(prefix: Uint8Array, field: FieldNode | null): LayoutMember
     third: view.getInt32(thirdAt, true),
     words: lastAt <= 8 ? null : wordsOf(view),
     field,
+    isPlain: field === null || field.below.length === 0,
+    column: field?.column ?? null,
     followers: [],
   }
 }
