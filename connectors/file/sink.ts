@@ -40,7 +40,7 @@ export class FileSink implements Sink {
 
   async write(documents: readonly string[]): Promise<void> {
     if (documents.length === 0) return
-    await this.#attempt(() => this.#opened().appendFile(`${documents.join('\n')}\n`))
+    await this.#attempt(() => this.#opened().appendFile(bytesOf(documents)))
   }
 
   async close(): Promise<void> {
@@ -96,6 +96,36 @@ export class FileSink implements Sink {
     }
   }
 }
+
+/** The lines in UTF-8. Documents are encoded one by one: none is copied into a longer text first. */
+function bytesOf(documents: readonly string[]): Buffer {
+  let chars = 0
+  let longest = 0
+  for (const { length } of documents) {
+    chars += length + 1
+    longest = Math.max(longest, length)
+  }
+  // Most are ASCII, of one byte a char; what is written must find room for three.
+  let bytes: Buffer = Buffer.allocUnsafeSlow(chars + utf8BytesMax * longest)
+  let at = 0
+  for (const document of documents) {
+    const needed = at + utf8BytesMax * document.length + 1
+    if (needed > bytes.length) bytes = longer(bytes, at, needed)
+    at += bytes.write(document, at, 'utf8')
+    bytes[at++] = newline
+  }
+  return bytes.subarray(0, at)
+}
+
+function longer(bytes: Buffer, filled: number, needed: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length))
+  bytes.copy(copy, 0, 0, filled)
+  return copy
+}
+
+/** Bytes that a char of a text takes in UTF-8 at most. */
+const utf8BytesMax = 3
+const newline = 0x0a
 
 /** Makes a rename durable; folders cannot be opened everywhere, and then the system does it. */
 async function syncFolder(path: string): Promise<void> {

@@ -27,6 +27,10 @@ export class LateFields {
   /** Reads the fields that are not shown, as far as there were some when it was made. */
   #decoder: Decoder | null = null
   #decodedFields = 0
+  /** Where the texts of events lie while they are read, and their places. */
+  #bytes: Buffer = Buffer.alloc(0)
+  readonly #starts = new Int32Array(batchEvents)
+  readonly #ends = new Int32Array(batchEvents)
 
   /** @param fields may become more */
   constructor(fields: readonly LateField[]) {
@@ -40,21 +44,49 @@ export class LateFields {
     let events: Event[] = []
     for (const taken of matches) {
       for (let link: TakenEvent | null = taken; link !== null; link = link.previous) {
-        if ((link.event.lateFields?.length ?? 0) < count) events.push(link.event)
+        const { event } = link
+        if ((event.lateFields?.length ?? 0) === count) continue
+        events.push(event)
+        if (events.length < batchEvents) continue
+        this.#completeEvents(events, eventText)
+        events = []
       }
-      if (events.length < batchEvents) continue
-      this.#completeEvents(events, eventText)
-      events = []
     }
     if (events.length > 0) this.#completeEvents(events, eventText)
   }
 
   #completeEvents(events: readonly Event[], eventText: EventText): void {
-    const { columns, valid } = this.#decoderOfNow().decode(recordsOf(events))
-    for (const [row, event] of events.entries()) {
+    const { columns, valid } = this.#decoderOfNow().decode(this.#recordsOf(events))
+    for (let row = 0; row < events.length; row++) {
       assert(valid[row] === 1, 'an event that was taken can be read')
+      const event = events[row] as Event
       event.lateFields = this.#valuesOf(row, columns, event, eventText)
     }
+  }
+
+  /** The texts of events as records, up to the next ones; positions are not told. */
+  #recordsOf(events: readonly Event[]): RecordBatch {
+    const starts = this.#starts
+    const ends = this.#ends
+    const count = events.length
+    let at = 0
+    for (let row = 0; row < count; row++) {
+      const { raw } = events[row] as Event
+      const needed = at + raw.length + newlinesAtEnd
+      if (needed > this.#bytes.length) this.#grow(at, needed)
+      starts[row] = at
+      at += this.#bytes.write(raw, at, 'latin1')
+      ends[row] = at
+      this.#bytes[at++] = newline
+    }
+    this.#bytes.fill(newline, at, at + newlinesAtEnd - 1)
+    return { split: anySplit, bytes: this.#bytes, count, starts, ends, offsets: noOffsets }
+  }
+
+  #grow(filled: number, needed: number): void {
+    const longer = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length))
+    this.#bytes.copy(longer, 0, 0, filled)
+    this.#bytes = longer
   }
 
   #valuesOf(
@@ -63,14 +95,16 @@ export class LateFields {
     event: Event,
     eventText: EventText,
   ): readonly unknown[] {
-    const values: unknown[] = []
+    const fields = this.#fields
+    const values = new Array<unknown>(fields.length)
     let shown: unknown
     let column = 0
-    for (const { path, isShown } of this.#fields) {
+    for (let slot = 0; slot < fields.length; slot++) {
+      const { path, isShown } = fields[slot] as LateField
       if (isShown) {
         shown ??= JSON.parse(eventText(event))
-        values.push(valueAt(shown, path))
-      } else values.push((columns[column++] as Column).value(row))
+        values[slot] = valueAt(shown, path)
+      } else values[slot] = (columns[column++] as Column).value(row)
     }
     return values
   }
@@ -91,22 +125,8 @@ export function lateSlot(index: number): number {
 }
 
 /** The scanner reads on to the next newline; after the last record it wants eight of them. */
-const newlinesAtEnd = '\n'.repeat(8)
+const newlinesAtEnd = 8
+const newline = 0x0a
 
-/** The texts of events as records; positions are not told. */
-function recordsOf(events: readonly Event[]): RecordBatch {
-  const count = events.length
-  const starts = new Int32Array(count)
-  const ends = new Int32Array(count)
-  let text = ''
-  for (const [row, { raw }] of events.entries()) {
-    starts[row] = text.length
-    text += raw
-    ends[row] = text.length
-    text += '\n'
-  }
-  const bytes = Buffer.from(text + newlinesAtEnd, 'latin1')
-  return { split: anySplit, bytes, count, starts, ends, offsets: new Float64Array(0) }
-}
-
+const noOffsets = new Float64Array(0)
 const anySplit = { stream: '', partition: 0 }
