@@ -112,7 +112,7 @@ export class CepOperator {
     const timed = this.#patterns.filter((pattern) => !isSwept(pattern))
     this.#leastDueMs = Math.min(...timed.map(leastDueOf))
     if (this.#sweep === null) return
-    this.#sweep.periodMs = Math.min(...this.#patterns.filter(isSwept).map(({ slackMs }) => slackMs))
+    this.#sweep.limitMs = Math.min(...this.#patterns.filter(isSwept).map(({ slackMs }) => slackMs))
   }
 
   /**
@@ -391,15 +391,15 @@ export class CepOperator {
       open = true
       if ((patterns[index] as RunningPattern).nfa.isWaiting(state)) waiting = true
     }
-    const sweepMs = this.#sweep?.periodMs ?? Infinity
+    const sweep = this.#sweep?.limitMs === Infinity ? null : this.#sweep
     if (!open) {
       // A key that has a timer is forgotten then, or by the sweep: most come back before.
       if (entry.timerAt < Infinity) return
-      if (sweepMs < Infinity) (entry as PackedEntry).sweepAt = now
+      if (sweep !== null) (entry as PackedEntry).sweepAt = now
       else this.#forget(entry)
       return
     }
-    if (sweepMs < Infinity) this.#sweepLater(entry as PackedEntry, now + sweepMs)
+    if (sweep !== null) this.#sweepLater(entry as PackedEntry, sweep.dueAfter(now))
     if (this.#mode === 'watermark') this.#touched.add((entry as PackedEntry).record)
     // What was open before has its timer, what is new is due no earlier than this.
     if (waiting || !entry.hasTimerBy(now + this.#leastDueMs)) this.#seeToTimer(entry)

@@ -2,15 +2,22 @@ import type { PackedEntry, PackedKeyedStateBackend } from '../state/packed-keyed
 import type { StretchEntries } from './stretch-entries.ts'
 
 /**
+ * How long what has run out is left alone, as a part of its time limit: most keys have another event
+ * before that, which lets go of it.
+ */
+const restPart = 1 / 2
+
+/**
  * Finds keys of which something has run out where nothing comes of that but room: it looks at all
- * of them once in the shortest such time limit, one behind the other in memory, a few each time.
- * A timer for each would cost more than all that it gives back.
+ * of them again and again, one behind the other in memory, a few each time. What has run out is let
+ * go of within the shortest such time limit, counted from when it did. A timer for each key would
+ * cost more than all that it gives back.
  */
 export class ExpirySweep {
   readonly #backend: PackedKeyedStateBackend
   readonly #visit: (entry: PackedEntry, watermark: number) => void
-  /** How long a whole sweep takes, ms of event time; infinity: there is nothing to find. */
-  periodMs = Infinity
+  /** The shortest time limit that runs out unseen, ms; infinity: there is none. */
+  limitMs = Infinity
   #sweptUntil = -Infinity
 
   /** @param visit sees to an entry that is due, and says when it is the next time, or forgets it */
@@ -22,10 +29,15 @@ export class ExpirySweep {
     this.#visit = visit
   }
 
+  /** When an entry that has changed at `now` is to be looked at, epoch ms. */
+  dueAfter(now: number): number {
+    return now + this.limitMs * (1 + restPart)
+  }
+
   /** @param entries a place to work in */
   advanceTo(watermark: number, entries: StretchEntries): void {
-    if (this.periodMs === Infinity || watermark <= this.#sweptUntil) return
-    const share = Math.min(1, (watermark - this.#sweptUntil) / this.periodMs)
+    if (this.limitMs === Infinity || watermark <= this.#sweptUntil) return
+    const share = Math.min(1, (watermark - this.#sweptUntil) / (this.limitMs * (1 - restPart)))
     this.#sweptUntil = watermark
     let left = Math.ceil(share * this.#backend.records)
     while (left > 0) {

@@ -1,6 +1,7 @@
 import type { MatchStore } from '../nfa/match-store.ts'
 import { none } from '../nfa/nfa-state.ts'
 import type { EntryBackend, NumberEntry } from '../state/keyed-state-backend.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { ReleasedEvents } from '../time/event-time-sorter.ts'
 import { stretchEvents } from './advance-steps.ts'
 import { stateOf } from './running-pattern.ts'
@@ -14,6 +15,7 @@ export class StretchEntries {
   /** `undefined` where a key has none. */
   readonly items: (NumberEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
   readonly #backend: EntryBackend<NumberEntry>
+  readonly #packed: PackedKeyedStateBackend | null
   readonly #store: MatchStore
   readonly #released: ReleasedEvents
   readonly #states = new Int32Array(stretchEvents)
@@ -24,6 +26,7 @@ export class StretchEntries {
 
   constructor(backend: EntryBackend<NumberEntry>, store: MatchStore, released: ReleasedEvents) {
     this.#backend = backend
+    this.#packed = backend instanceof PackedKeyedStateBackend ? backend : null
     this.#store = store
     this.#released = released
   }
@@ -32,7 +35,8 @@ export class StretchEntries {
   lookAhead(from: number, to: number): void {
     this.#backend.findAll(this.#released, from, to, this.items)
     this.#hasCreated = false
-    this.touch(to - from)
+    if (this.#packed === null) this.touch(to - from)
+    else this.lookedAt = this.#store.touch(this.#packed.foundStates, to - from)
   }
 
   /** Touches what each of the first `count` entries holds. */

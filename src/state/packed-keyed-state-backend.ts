@@ -57,6 +57,8 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
   readonly #views: PackedEntry[] = []
   readonly #one = new PackedEntry(this, 0)
   #found = new Int32Array(0)
+  /** First slots of the keys that `findAll` was asked for; those of others where hashes are the same. */
+  foundStates = new Int32Array(0)
   /** Where the sweep goes on. */
   #hand = 0
   /** Keeps loads from being optimised away. */
@@ -79,8 +81,12 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     const mask = this.#mask
     const count = to - from
     while (this.#views.length < count) this.#views.push(new PackedEntry(this, 0))
-    if (this.#found.length < count) this.#found = new Int32Array(count)
+    if (this.#found.length < count) {
+      this.#found = new Int32Array(count)
+      this.foundStates = new Int32Array(count)
+    }
     const found = this.#found
+    const states = this.foundStates
     let touched = 0
     for (let index = from; index < to; index++) {
       touched += places[2 * (spread(hashes[index] as number) & mask)] as number
@@ -91,19 +97,23 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     const integers = this.#integers
     for (let index = 0; index < count; index++) {
       const record = found[index] as number
-      if (record !== nothing) touched += integers[recordsAt + record * recordWidth] as number
+      states[index] =
+        record === nothing
+          ? nothing
+          : (integers[recordsAt + record * recordWidth + firstSlotAt] as number)
     }
     this.touched = touched
-    for (let index = from; index < to; index++) {
-      const place = index - from
-      if (found[place] === nothing) {
-        entries[place] = undefined
-        continue
+    for (let place = 0; place < count; place++) {
+      let record = found[place] as number
+      if (record !== nothing) {
+        const arena = arenas[from + place] as Buffer
+        const start = keyStarts[from + place] as number
+        const end = keyEnds[from + place] as number
+        // Of several keys with the same hash it is another one.
+        if (!this.#isKey(record, arena, start, end)) {
+          record = this.#find(arena, start, end, hashes[from + place] as number)
+        }
       }
-      const start = keyStarts[index] as number
-      const end = keyEnds[index] as number
-      const hash = hashes[index] as number
-      const record = this.#find(arenas[index] as Buffer, start, end, hash)
       entries[place] =
         record === nothing ? undefined : (this.#views[place] as PackedEntry).moveTo(record)
     }
@@ -277,19 +287,22 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
 
   #find(arena: Buffer, start: number, end: number, hash: number): number {
     const places = this.#places
-    const integers = this.#integers
     const mask = this.#mask
-    const length = end - start
     for (let place = spread(hash | 0) & mask; ; place = (place + 1) & mask) {
       const next = places[2 * place + 1] as number
       if (next === 0) return nothing
       if (places[2 * place] !== (hash | 0)) continue
-      const at = recordsAt + (next - 1) * recordWidth
-      if (integers[at + lengthAt] !== length + 1) continue
-      if (!hasBeginning(integers, at + keyAt, arena, start, length)) continue
-      if (length <= inlineKeyBytes) return next - 1
-      if (hasRest(this.#longKeys.get(next - 1) as string, arena, start)) return next - 1
+      if (this.#isKey(next - 1, arena, start, end)) return next - 1
     }
+  }
+
+  #isKey(record: number, arena: Buffer, start: number, end: number): boolean {
+    const integers = this.#integers
+    const at = recordsAt + record * recordWidth
+    const length = end - start
+    if (integers[at + lengthAt] !== length + 1) return false
+    if (!hasBeginning(integers, at + keyAt, arena, start, length)) return false
+    return length <= inlineKeyBytes || hasRest(this.#longKeys.get(record) as string, arena, start)
   }
 
   #takePlace(hash: number, record: number): void {
