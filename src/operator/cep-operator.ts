@@ -395,7 +395,7 @@ export class CepOperator {
     if (!open) {
       // A key that has a timer is forgotten then, or by the sweep: most come back before.
       if (entry.timerAt < Infinity) return
-      if (sweep !== null) (entry as PackedEntry).sweepAt = now
+      if (sweep !== null) (entry as PackedEntry).sweepAt = sweep.dueAfter(now)
       else this.#forget(entry)
       return
     }
