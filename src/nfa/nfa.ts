@@ -1,5 +1,6 @@
 import type { ArrivedEvent, TakenEvent } from '../stream/event.ts'
 import { droppedBy } from './dropped-by.ts'
+import { passes } from './guard.ts'
 import type { MatchStore } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
 import { isList, listOf, type NFAState, none, notStarted, stateOfList } from './nfa-state.ts'
@@ -62,12 +63,17 @@ export class NFA {
   readonly #completed: PartialMatchQueue
   readonly #emitting: PartialMatchQueue
   readonly #view: TakenView
+  /** Edges that the event may use: those of the partial match at hand, and those that open one. */
+  readonly #fired: CompiledEdge[] = []
+  readonly #opening: CompiledEdge[] = []
+  readonly #start: CompiledState
 
   /** @param store shared by the patterns of an operator */
   constructor(compiled: CompiledPattern, options: NFAOptions, store: MatchStore) {
     this.compiled = compiled
     this.options = options
     this.store = store
+    this.#start = compiled.states[compiled.start] as CompiledState
     this.#current = new PartialMatchQueue(store)
     this.#remaining = new PartialMatchQueue(store)
     this.#completed = new PartialMatchQueue(store)
@@ -140,17 +146,70 @@ export class NFA {
    */
   process(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
     this.store.offer(event)
+    if (!isList(state)) return this.#processOne(state, event, output)
     this.#clearWorkplace()
-    if (isList(state)) this.#processList(state, event, output)
-    else if (state === none) this.#begin(none, event, output)
-    else if (this.#deadlineOf(state) <= event.timestamp) {
-      this.store.freeMatch(state)
-      this.#begin(none, event, output)
-    } else {
-      this.#continue(state, event)
-      this.#begin(state, event, output)
-    }
+    this.#processList(state, event, output)
     return this.#conclude(state, output)
+  }
+
+  /** Most keys have one partial match that has started, or none, and most events only lead it on. */
+  #processOne(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
+    let known = state
+    if (known !== none && this.#hasRunOut(known, event.timestamp)) {
+      this.store.freeMatch(known)
+      known = none
+    }
+    const fired = known === none ? 0 : this.#fire(known, event)
+    const opening = this.#fireOpening(event, output)
+    const limit = known === none ? 1 : 2
+    if (isPlain(this.#fired, fired) && isPlain(this.#opening, opening)) {
+      if (opening === 0) return known === none ? none : this.#goPlainly(known, fired)
+      if (limit <= this.options.limit) return this.#openPlainly(known, fired)
+    }
+    this.#clearWorkplace()
+    if (known !== none) this.#continue(known, fired, event)
+    this.#begin(known, opening, event, output)
+    return this.#conclude(known, output)
+  }
+
+  /** Where a partial match gets to by at most one edge, which is plain; `none`: it ends. */
+  #goPlainly(match: number, fired: number): number {
+    const { store } = this
+    let next = none
+    if (fired === 1) {
+      const edge = this.#fired[0] as CompiledEdge
+      next = this.#follow(edge, match, store.stateOf(match), false)
+      if (next === match) return match
+    }
+    store.freeMatch(match)
+    return next
+  }
+
+  /** The state with a partial match that is opened by one edge, which is plain. */
+  #openPlainly(known: NFAState, fired: number): NFAState {
+    const edge = this.#opening[0] as CompiledEdge
+    const next = known === none ? none : this.#goPlainly(known, fired)
+    const begun = this.store.take(none, edge.step, edge.target)
+    if (next === none) return begun
+    // The later one began later, and the one that has not started comes last.
+    const { lists } = this.store
+    const list = lists.write(none, 3, 0)
+    lists.set(list, 0, next)
+    lists.set(list, 1, begun)
+    lists.set(list, 2, notStarted)
+    return stateOfList(list)
+  }
+
+  /** Puts the edges that the event may use into `#fired`; gives their number. */
+  #fire(match: number, event: ArrivedEvent): number {
+    const { edges, readsTaken } = this.#stateOf(match)
+    const before = readsTaken ? this.#view.moveTo(match) : null
+    return fire(edges, event, before, this.#fired)
+  }
+
+  /** Likewise those that open a partial match, into `#opening`. */
+  #fireOpening(event: ArrivedEvent, output: NFAOutput): number {
+    return output.opensMatches ? fire(this.#start.edges, event, null, this.#opening) : 0
   }
 
   #processList(state: NFAState, event: ArrivedEvent, output: NFAOutput): void {
@@ -160,8 +219,15 @@ export class NFA {
     const { items, size } = current
     for (let index = 0; index < size; index++) {
       const match = items[index] as number
-      if (match === notStarted) this.#begin(state, event, output)
-      else this.#continue(match, event)
+      if (match === notStarted) {
+        this.#begin(state, this.#fireOpening(event, output), event, output)
+        continue
+      }
+      const fired = this.#fire(match, event)
+      if (isPlain(this.#fired, fired)) {
+        const next = this.#goPlainly(match, fired)
+        if (next !== none) this.#remaining.offer(next)
+      } else this.#continue(match, fired, event)
     }
   }
 
@@ -170,7 +236,7 @@ export class NFA {
    * depend on when somebody looked.
    */
   #dropFrom(queue: PartialMatchQueue, timestamp: number): void {
-    for (;;) {
+    while (this.compiled.hasStepLimits || this.#hasRunOut(queue.items[0] as number, timestamp)) {
       const at = this.#earliestDeadline(queue)
       if (at > timestamp || at === Infinity) return
       const { items, size } = queue
@@ -236,13 +302,12 @@ export class NFA {
   }
 
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(state: NFAState, event: ArrivedEvent, output: NFAOutput): void {
+  #begin(state: NFAState, opening: number, event: ArrivedEvent, output: NFAOutput): void {
     const { store } = this
-    const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
-    for (let index = 0; index < edges.length && output.opensMatches; index++) {
-      const edge = edges[index] as CompiledEdge
-      if (edge.targetKind === 'stop' || !edge.test(event, null)) continue
+    for (let index = 0; index < opening; index++) {
+      const edge = this.#opening[index] as CompiledEdge
+      if (edge.targetKind === 'stop') continue
       refused ??= this.#isFull(state)
       if (refused) {
         output.refused++
@@ -256,19 +321,19 @@ export class NFA {
     this.#remaining.offer(notStarted)
   }
 
-  #continue(match: number, event: ArrivedEvent): void {
+  /** Follows the edges in `#fired`. */
+  #continue(match: number, fired: number, event: ArrivedEvent): void {
     const { store } = this
-    const state = this.#stateOf(match)
-    const { edges } = state
-    const before = state.readsTaken ? this.#view.moveTo(match) : null
+    const state = store.stateOf(match)
+    // The view is at the partial match since its edges were tried.
+    const before = this.#stateOf(match).readsTaken ? this.#view : null
     let stopped = false
     let stays = false
     // Held back until it is known that no negation ends the path.
     let one = none
     let more: number[] | null = null
-    for (let index = 0; index < edges.length; index++) {
-      const edge = edges[index] as CompiledEdge
-      if (!edge.test(event, before)) continue
+    for (let index = 0; index < fired; index++) {
+      const edge = this.#fired[index] as CompiledEdge
       if (edge.targetKind === 'stop') {
         stopped = true
         continue
@@ -289,9 +354,9 @@ export class NFA {
   }
 
   /** Where an edge leads: the first one that changes nothing keeps the partial match as it is. */
-  #follow(edge: CompiledEdge, match: number, state: CompiledState, stays: boolean): number {
+  #follow(edge: CompiledEdge, match: number, state: number, stays: boolean): number {
     if (edge.action === 'take') return this.store.take(match, edge.step, edge.target)
-    if (edge.target === state.index && !stays) return match
+    if (edge.target === state && !stays) return match
     return this.store.addMatch(match, edge.target)
   }
 
@@ -379,6 +444,13 @@ export class NFA {
     }
   }
 
+  /** The same as comparing its deadline, but makes no double of its own. */
+  #hasRunOut(match: number, timestamp: number): boolean {
+    const { withinMs, hasStepLimits } = this.compiled
+    if (hasStepLimits) return this.#deadlineOf(match) <= timestamp
+    return withinMs !== 0 && this.store.firstTimestampOf(match) + withinMs <= timestamp
+  }
+
   /** When the partial match runs out, if nothing happens; infinity: never. */
   #deadlineOf(match: number): number {
     const whole = this.#wholeDeadlineOf(match)
@@ -409,4 +481,23 @@ export class NFA {
     const { states, start } = this.compiled
     return states[match === notStarted ? start : this.store.stateOf(match)] as CompiledState
   }
+}
+
+function fire(
+  edges: readonly CompiledEdge[],
+  event: ArrivedEvent,
+  before: TakenView | null,
+  fired: CompiledEdge[],
+): number {
+  let count = 0
+  for (let index = 0; index < edges.length; index++) {
+    const edge = edges[index] as CompiledEdge
+    if (passes(edge.guard, event, before)) fired[count++] = edge
+  }
+  return count
+}
+
+/** Whether what happens is at most one edge that only leads on. */
+function isPlain(fired: readonly CompiledEdge[], count: number): boolean {
+  return count === 0 || (count === 1 && (fired[0] as CompiledEdge).isPlain)
 }

@@ -14,6 +14,9 @@ const sharedBytesMax = 4096
 
 /** A page is emptied when less than this part of what was written there is in use. */
 const usedPartMin = 1 / 4
+/** The same where pages have little memory in all: moving what is left costs more than that is worth. */
+const usedPartMinOfFew = 1 / 8
+const fewPagesMax = 512
 
 /**
  * Texts that lie so close together in their batch are copied as one, with what is between them: to
@@ -152,7 +155,9 @@ export class TextStore {
 
   /** Of what was written: where texts are short, a page can be full and have much room. */
   #isMostlyFree(page: number): boolean {
-    return (this.#used[page] as number) < (this.#written[page] as number) * usedPartMin
+    const pages = this.#pages.length - this.#freePages.length
+    const part = pages > fewPagesMax ? usedPartMin : usedPartMinOfFew
+    return (this.#used[page] as number) < (this.#written[page] as number) * part
   }
 
   #hasRoom(length: number): boolean {

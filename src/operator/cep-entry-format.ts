@@ -8,7 +8,7 @@ import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import type { KeyEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { type RunningPattern, timeLimitsMatter } from './running-pattern.ts'
+import { type RunningPattern, stateOf, timeLimitsMatter } from './running-pattern.ts'
 
 /**
  * How a CepOperator's entries are written: the number of patterns with something open, then each
@@ -92,11 +92,6 @@ export class CepEntryFormat implements EntryFormat {
   heldBytes(): number {
     return this.#store.bytes
   }
-}
-
-/** What a pattern knows of a key. */
-export function stateOf(entry: KeyEntry, index: number): NFAState {
-  return (entry.get(index) ?? none) as NFAState
 }
 
 /** What `write` has written as plain JSON data, by pattern: for savepoints, and for other patterns. */

@@ -1,4 +1,7 @@
 import type { NFA } from '../nfa/nfa.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
+import type { NumberEntry } from '../state/keyed-state-backend.ts'
 import type { Event } from '../stream/event.ts'
 
 /** A rule's pattern as a CepOperator runs it. */
@@ -70,6 +73,56 @@ export function leastLimitOf({ compiled }: NFA): number {
 /** How soon after it was opened a partial match may have to be looked at, ms. */
 export function leastDueOf({ nfa, slackMs }: RunningPattern): number {
   return leastLimitOf(nfa) + slackMs
+}
+
+/** What a pattern knows of a key. */
+export function stateOf(entry: NumberEntry, index: number): NFAState {
+  return (entry.get(index) ?? none) as NFAState
+}
+
+/** Whether the key has something open. */
+export function isOpen(entry: NumberEntry, patterns: readonly RunningPattern[]): boolean {
+  for (let index = 0; index < patterns.length; index++) {
+    if (stateOf(entry, index) !== none) return true
+  }
+  return false
+}
+
+/**
+ * When the key must be looked at next, epoch ms; infinity: never.
+ * @param isSwept whether a sweep finds what runs out unseen
+ */
+export function dueOf(
+  entry: NumberEntry,
+  patterns: readonly RunningPattern[],
+  isSwept: boolean,
+): number {
+  let due = Infinity
+  for (let index = 0; index < patterns.length; index++) {
+    const state = stateOf(entry, index)
+    if (state === none) continue
+    const { nfa, slackMs } = patterns[index] as RunningPattern
+    // The end of a partial match may set free a match that waits for it. Where nothing comes of
+    // it, the key is looked at once, when all that is open now has run out.
+    const canWait = slackMs > 0 && !nfa.isWaiting(state)
+    if (canWait && isSwept) continue
+    const last = canWait ? nfa.lastDeadline(state) : Infinity
+    due = Math.min(due, last < Infinity ? last + slackMs : nfa.nextDeadline(state))
+  }
+  return due
+}
+
+/** When something of the key runs out where nothing comes of that but room, epoch ms. */
+export function unseenDueOf(entry: NumberEntry, patterns: readonly RunningPattern[]): number {
+  let due = Infinity
+  for (let index = 0; index < patterns.length; index++) {
+    const state = stateOf(entry, index)
+    const { nfa, slackMs } = patterns[index] as RunningPattern
+    if (state === none || slackMs === 0) continue
+    const last = nfa.lastDeadline(state)
+    due = Math.min(due, last < Infinity ? last : nfa.nextDeadline(state))
+  }
+  return due
 }
 
 /** Whether the event fits a unary predicate. */

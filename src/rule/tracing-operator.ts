@@ -5,7 +5,7 @@ import type { PartialMatch } from '../nfa/partial-match.ts'
 import { CepOperator } from '../operator/cep-operator.ts'
 import type { CepOutput, CepResult } from '../operator/cep-output.ts'
 import type { CepPattern } from '../operator/running-pattern.ts'
-import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
@@ -68,7 +68,7 @@ export class TracingOperator extends CepOperator {
   readonly #known = new Map<string, TakenEvent>()
 
   constructor(pattern: CepPattern, output: CepOutput) {
-    super([pattern], new HeapKeyedStateBackend(), output)
+    super([pattern], new PackedKeyedStateBackend(), output)
     this.#pattern = pattern
     this.#output = output
   }

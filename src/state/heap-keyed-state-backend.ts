@@ -1,15 +1,21 @@
 import { assert } from '../errors.ts'
+import {
+  hasBeginning,
+  hasRest,
+  inlineKeyBytes,
+  inlineKeyWords,
+  spread,
+  wordAt,
+} from './inline-key.ts'
 import { type KeyBatch, KeyEntry, type KeyedStateBackend } from './keyed-state-backend.ts'
 
 const initialCapacity = 1024
 const loadFactorMax = 0.6
 
 /** Integers of a slot: hash, length of the key + 1 (0: it is free), and the key's first bytes, four to an integer. */
-const slotWidth = 8
+const slotWidth = 2 + inlineKeyWords
 /** Where the first slot begins: long arrays begin 16 bytes behind a cache line, and a slot is half of one. */
 const slotsAt = 4
-const wordsMax = slotWidth - 2
-const inlineBytes = 4 * wordsMax
 
 /**
  * Keyed state on the heap: open addressing with linear probing over the keys' own hashes. A JS Map
@@ -39,7 +45,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       if (known !== length + 1 || slots[at] !== (hash | 0)) continue
       if (!hasBeginning(slots, at + 2, arena, start, length)) continue
       const entry = this.#table[slot] as KeyEntry
-      if (length <= inlineBytes || hasRest(entry.key, arena, start)) return entry
+      if (length <= inlineKeyBytes || hasRest(entry.key, arena, start)) return entry
     }
   }
 
@@ -99,7 +105,7 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     const length = end - start
     this.#slots[at] = entry.hash
     this.#slots[at + 1] = length + 1
-    for (let word = 0; word < wordsMax; word++) {
+    for (let word = 0; word < inlineKeyWords; word++) {
       const from = start + 4 * word
       this.#slots[at + 2 + word] = wordAt(arena, from, Math.min(from + 4, end))
     }
@@ -178,45 +184,4 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       }
     }
   }
-}
-
-/** Low bits decide the slot and key groups take hashes modulo a power of two: mix once more. */
-function spread(hash: number): number {
-  return hash ^ (hash >>> 15)
-}
-
-/** Up to four bytes of a key as an integer, zero where it has ended. */
-function wordAt(arena: Uint8Array, from: number, end: number): number {
-  let word = 0
-  for (let index = end - 1; index >= from; index--) word = (word << 8) | (arena[index] as number)
-  return word
-}
-
-function hasBeginning(
-  slots: Int32Array,
-  at: number,
-  arena: Uint8Array,
-  start: number,
-  length: number,
-): boolean {
-  const end = start + Math.min(length, inlineBytes)
-  let slot = at
-  let from = start
-  for (; from + 4 <= end; from += 4, slot++) {
-    const word =
-      (arena[from] as number) |
-      ((arena[from + 1] as number) << 8) |
-      ((arena[from + 2] as number) << 16) |
-      ((arena[from + 3] as number) << 24)
-    if (slots[slot] !== word) return false
-  }
-  return from === end || slots[slot] === wordAt(arena, from, end)
-}
-
-/** Compares what a slot has no room for. */
-function hasRest(key: string, arena: Uint8Array, start: number): boolean {
-  for (let index = inlineBytes; index < key.length; index++) {
-    if (key.charCodeAt(index) !== arena[start + index]) return false
-  }
-  return true
 }

@@ -85,6 +85,10 @@ export class KeyEntry {
     return this.#timerHigh * timerLowRange + this.#timerLow <= timestamp
   }
 
+  kept(): this {
+    return this
+  }
+
   get(slot: number): unknown {
     return slot === 0 ? this.#first : this.#others?.[slot - 1]
   }
@@ -127,30 +131,48 @@ export interface KeyBatch {
   readonly hashes: Int32Array
 }
 
+/** What an operator whose state is numbers sees of an entry: `KeyEntry` says what each means. */
+export interface NumberEntry {
+  readonly removed: boolean
+  readonly frozen: boolean
+  readonly key: string
+  timerAt: number
+  hasTimerBy(timestamp: number): boolean
+  /** The entry, or a view of it that holds on. */
+  kept(): NumberEntry
+  get(slot: number): unknown
+  set(slot: number, value: number): void
+}
+
 /**
  * Keeps an entry for each key that has state. Keys come as canonical bytes with their hash, so
- * that looking one up makes no string.
+ * that looking one up makes no string. Entries may be views that are used again: those that `findAll`
+ * gave hold until it is called again, one that `find` or `create` gave until the next of them.
  */
-export interface KeyedStateBackend {
+export interface EntryBackend<Entry> {
   /** Number of keys that have an entry. */
   readonly size: number
-  find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined
+  find(arena: Buffer, start: number, end: number, hash: number): Entry | undefined
   /** Puts the entries of the keys of released events `from .. to` into `entries`, from 0 on. */
-  findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
+  findAll(keys: KeyBatch, from: number, to: number, entries: (Entry | undefined)[]): void
   /** Reads ahead what removing these entries will need. */
-  touchPlaces(entries: readonly (KeyEntry | undefined)[], count: number): void
-  /** The entry of the key, made where there is none. */
-  findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
+  touchPlaces(entries: readonly (Entry | undefined)[], count: number): void
   /** The entry of a key that has none. */
-  create(arena: Buffer, start: number, end: number, hash: number): KeyEntry
+  create(arena: Buffer, start: number, end: number, hash: number): Entry
   /** Forgets the key, whose slots hold nothing. */
-  remove(entry: KeyEntry): void
+  remove(entry: Entry): void
   /** All entries, in no promised order. */
-  entries(): Iterable<KeyEntry>
+  entries(): Iterable<Entry>
   /** Whether there are checkpoints: only then do the two below do something. */
   readonly tracksChanges: boolean
   /** To be called of an entry that is `frozen` before its slots change, in place or not. */
-  beforeChange(entry: KeyEntry): void
+  beforeChange(entry: Entry): void
   /** Says that slots of the entry have changed, in place or not. */
-  markChanged(entry: KeyEntry): void
+  markChanged(entry: Entry): void
+}
+
+/** One whose entries are objects that stay, and hold anything. */
+export interface KeyedStateBackend extends EntryBackend<KeyEntry> {
+  /** The entry of the key, made where there is none. */
+  findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
 }
