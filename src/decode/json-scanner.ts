@@ -45,7 +45,7 @@ class JsonScanner implements Decoder {
   }
 
   decode(batch: RecordBatch): ColumnBatch {
-    const { bytes, count, starts, ends } = batch
+    const { bytes, count } = batch
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (const column of this.#columns) {
       column.clear(count)
@@ -53,6 +53,17 @@ class JsonScanner implements Decoder {
       column.view = view
     }
     if (this.#valid.length < count) this.#valid = new Uint8Array(2 * count)
+    const rejected = this.#scanRecords(batch.starts, batch.ends, count, bytes, view)
+    return { batch, columns: this.#columns, valid: this.#valid, rejected }
+  }
+
+  #scanRecords(
+    starts: Int32Array,
+    ends: Int32Array,
+    count: number,
+    bytes: Buffer,
+    view: DataView,
+  ): RejectedRecord[] {
     const rejected: RejectedRecord[] = []
     for (let row = 0; row < count; row++) {
       const start = starts[row] as number
@@ -61,7 +72,7 @@ class JsonScanner implements Decoder {
       this.#valid[row] = isValid ? 1 : 0
       if (!isValid) rejected.push({ row, reason: this.#reject(bytes, start, end, row) })
     }
-    return { batch, columns: this.#columns, valid: this.#valid, rejected }
+    return rejected
   }
 
   #reject(bytes: Buffer, start: number, end: number, row: number): string {
