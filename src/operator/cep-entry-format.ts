@@ -6,7 +6,7 @@ import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts
 import { ByteReader } from '../state/byte-reader.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
-import type { KeyEntry } from '../state/keyed-state-backend.ts'
+import type { KeyEntry, NumberEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import { type RunningPattern, stateOf, timeLimitsMatter } from './running-pattern.ts'
 
@@ -61,7 +61,7 @@ export class CepEntryFormat implements EntryFormat {
     }
   }
 
-  expiryOf(entry: KeyEntry): number {
+  expiryOf(entry: NumberEntry): number {
     let expiry = -Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = stateOf(entry, index)

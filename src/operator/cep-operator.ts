@@ -19,7 +19,7 @@ import {
   fits,
   fitsAny,
   isOpen,
-  leastDueOf,
+  leastLimitOf,
   type RunningPattern,
   runningPattern,
   stateOf,
@@ -95,7 +95,7 @@ export class CepOperator {
     this.#entries = new StretchEntries(backend, this.#store, this.#released)
     assert(this.#packed !== null || mode === 'deadline', 'keys on disk are seen to at deadlines')
     this.#format = new CepEntryFormat(this.#patterns, this.#store, (entry, timerAt) => {
-      const due = timerAt ?? dueOf(entry, this.#patterns, this.#packed !== null)
+      const due = timerAt ?? dueOf(entry, this.#patterns)
       entry.timerAt = due
       this.#timers.register(due, entry)
     })
@@ -108,11 +108,11 @@ export class CepOperator {
   }
 
   #patternsChanged(): void {
-    const isSwept = ({ slackMs }: RunningPattern) => this.#sweep !== null && slackMs > 0
-    const timed = this.#patterns.filter((pattern) => !isSwept(pattern))
-    this.#leastDueMs = Math.min(...timed.map(leastDueOf))
+    const timed = this.#patterns.filter(({ limitsMatter }) => limitsMatter)
+    this.#leastDueMs = Math.min(...timed.map(({ nfa }) => leastLimitOf(nfa)))
     if (this.#sweep === null) return
-    this.#sweep.limitMs = Math.min(...this.#patterns.filter(isSwept).map(({ slackMs }) => slackMs))
+    const unseen = this.#patterns.filter(({ limitsMatter }) => !limitsMatter)
+    this.#sweep.limitMs = Math.min(...unseen.map(({ unseenLimitMs }) => unseenLimitMs))
   }
 
   /**
@@ -171,25 +171,26 @@ export class CepOperator {
     if (!timeouts || pattern.timeouts) return
     // Keys have no timers yet.
     this.#disk?.wantLoad()
-    for (const entry of this.#packed?.entries() ?? []) this.#seeToTimer(entry)
+    for (const entry of this.#backend.entries()) this.#seeToTimer(entry)
   }
 
   /** Lets go of what may be left in memory of a pattern that is over. */
   #releaseAll(index: number): void {
     const pattern = this.#patterns[index]
-    if (pattern === undefined || this.#packed === null) return
-    for (const entry of this.#packed.entries()) {
-      const state = stateOf(entry, index)
-      if (state === none) continue
-      pattern.nfa.release(state)
-      entry.set(index, none)
+    if (pattern === undefined) return
+    for (const entry of this.#backend.entries()) {
+      this.#drop(entry, index, pattern, stateOf(entry, index))
     }
   }
 
   /** Number of keys with something open. */
   get openKeys(): number {
     let open = this.#disk?.coldKeys ?? 0
-    for (const entry of this.#backend.entries()) if (isOpen(entry, this.#patterns)) open++
+    for (const entry of this.#backend.entries()) {
+      // On disk nobody lets go of what has run out unseen before its room is needed.
+      const hasRunOut = this.#disk !== null && this.#format.expiryOf(entry) <= this.#disk.watermark
+      if (isOpen(entry, this.#patterns) && !hasRunOut) open++
+    }
     return open
   }
 
@@ -411,7 +412,7 @@ export class CepOperator {
   }
 
   #seeToTimer(entry: NumberEntry): void {
-    const due = dueOf(entry, this.#patterns, this.#packed !== null)
+    const due = dueOf(entry, this.#patterns)
     if (entry.hasTimerBy(due)) return
     entry.timerAt = due
     this.#timers.register(due, entry.kept())

@@ -26,10 +26,10 @@ export interface RunningPattern extends CepPattern {
   /** Whether something comes out when a time limit runs out, but for matches that wait. */
   readonly limitsMatter: boolean
   /**
-   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
-   * of that but room: a key with regular events seldom needs a timer then.
+   * The shortest time limit where nothing comes of it but room, ms; 0: something does. No timer is
+   * set for it: in memory a sweep finds what has run out, on disk it is deleted with its page.
    */
-  readonly slackMs: number
+  readonly unseenLimitMs: number
   /** Event time, epoch ms, up to which it opens nothing; infinity: its rule is gone. */
   startsAfter: number
   /** Whether what keys have open of it is to be let go of when they are met. */
@@ -53,7 +53,7 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
     limitsMatter,
-    slackMs: limitsMatter ? 0 : leastLimitOf(pattern.nfa),
+    unseenLimitMs: limitsMatter ? 0 : leastLimitOf(pattern.nfa),
     startsAfter: -Infinity,
     isDropped: false,
   }
@@ -70,11 +70,6 @@ export function leastLimitOf({ compiled }: NFA): number {
   return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
 }
 
-/** How soon after it was opened a partial match may have to be looked at, ms. */
-export function leastDueOf({ nfa, slackMs }: RunningPattern): number {
-  return leastLimitOf(nfa) + slackMs
-}
-
 /** What a pattern knows of a key. */
 export function stateOf(entry: NumberEntry, index: number): NFAState {
   return (entry.get(index) ?? none) as NFAState
@@ -88,26 +83,15 @@ export function isOpen(entry: NumberEntry, patterns: readonly RunningPattern[]):
   return false
 }
 
-/**
- * When the key must be looked at next, epoch ms; infinity: never.
- * @param isSwept whether a sweep finds what runs out unseen
- */
-export function dueOf(
-  entry: NumberEntry,
-  patterns: readonly RunningPattern[],
-  isSwept: boolean,
-): number {
+/** When the key must be looked at next, epoch ms; infinity: never. */
+export function dueOf(entry: NumberEntry, patterns: readonly RunningPattern[]): number {
   let due = Infinity
   for (let index = 0; index < patterns.length; index++) {
     const state = stateOf(entry, index)
     if (state === none) continue
-    const { nfa, slackMs } = patterns[index] as RunningPattern
-    // The end of a partial match may set free a match that waits for it. Where nothing comes of
-    // it, the key is looked at once, when all that is open now has run out.
-    const canWait = slackMs > 0 && !nfa.isWaiting(state)
-    if (canWait && isSwept) continue
-    const last = canWait ? nfa.lastDeadline(state) : Infinity
-    due = Math.min(due, last < Infinity ? last + slackMs : nfa.nextDeadline(state))
+    const { nfa, limitsMatter } = patterns[index] as RunningPattern
+    // The end of a partial match may set free a match that waits for it.
+    if (limitsMatter || nfa.isWaiting(state)) due = Math.min(due, nfa.nextDeadline(state))
   }
   return due
 }
@@ -117,8 +101,8 @@ export function unseenDueOf(entry: NumberEntry, patterns: readonly RunningPatter
   let due = Infinity
   for (let index = 0; index < patterns.length; index++) {
     const state = stateOf(entry, index)
-    const { nfa, slackMs } = patterns[index] as RunningPattern
-    if (state === none || slackMs === 0) continue
+    const { nfa, limitsMatter } = patterns[index] as RunningPattern
+    if (state === none || limitsMatter) continue
     const last = nfa.lastDeadline(state)
     due = Math.min(due, last < Infinity ? last : nfa.nextDeadline(state))
   }
