@@ -89,7 +89,7 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     const states = this.foundStates
     let touched = 0
     for (let index = from; index < to; index++) {
-      touched += places[2 * (spread(hashes[index] as number) & mask)] as number
+      touched ^= places[2 * (spread(hashes[index] as number) & mask)] as number
     }
     for (let index = 0; index < count; index++) {
       found[index] = this.#candidate(hashes[from + index] as number)
@@ -124,7 +124,7 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     let touched = 0
     for (let index = 0; index < count; index++) {
       const hash = this.hashOf((entries[index] as PackedEntry).record)
-      touched += this.#places[2 * (spread(hash) & mask)] as number
+      touched ^= this.#places[2 * (spread(hash) & mask)] as number
     }
     this.touched = touched
   }
