@@ -1,4 +1,5 @@
-import type { PackedEntry, PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
+import type { PackedEntry } from '../state/packed-entry.ts'
+import type { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { StretchEntries } from './stretch-entries.ts'
 
 /**

@@ -9,6 +9,7 @@ import {
   wordAt,
 } from './inline-key.ts'
 import type { EntryBackend, KeyBatch, NumberEntry } from './keyed-state-backend.ts'
+import { PackedEntry } from './packed-entry.ts'
 
 const initialCapacity = 1024
 const loadFactorMax = 0.5
@@ -89,7 +90,7 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     const states = this.foundStates
     let touched = 0
     for (let index = from; index < to; index++) {
-      touched += places[2 * (spread(hashes[index] as number) & mask)] as number
+      touched ^= places[2 * (spread(hashes[index] as number) & mask)] as number
     }
     for (let index = 0; index < count; index++) {
       found[index] = this.#candidate(hashes[from + index] as number)
@@ -124,7 +125,7 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     let touched = 0
     for (let index = 0; index < count; index++) {
       const hash = this.hashOf((entries[index] as PackedEntry).record)
-      touched += this.#places[2 * (spread(hash) & mask)] as number
+      touched ^= this.#places[2 * (spread(hash) & mask)] as number
     }
     this.touched = touched
   }
@@ -353,66 +354,5 @@ export class PackedKeyedStateBackend implements EntryBackend<PackedEntry> {
     if (this.#freed.length === 0) return
     for (const record of this.#freed) this.#free.push(record)
     this.#freed.length = 0
-  }
-}
-
-/** A view of a key's record. */
-export class PackedEntry implements NumberEntry {
-  readonly #backend: PackedKeyedStateBackend
-  record: number
-  /** Only where there are checkpoints. */
-  readonly frozen = false
-
-  constructor(backend: PackedKeyedStateBackend, record: number) {
-    this.#backend = backend
-    this.record = record
-  }
-
-  moveTo(record: number): this {
-    this.record = record
-    return this
-  }
-
-  /** A view that stays at the record. */
-  kept(): PackedEntry {
-    return new PackedEntry(this.#backend, this.record)
-  }
-
-  get removed(): boolean {
-    return !this.#backend.isUsed(this.record)
-  }
-
-  get key(): string {
-    return this.#backend.keyOf(this.record)
-  }
-
-  get(slot: number): number {
-    return this.#backend.stateOf(this.record, slot)
-  }
-
-  set(slot: number, state: number): void {
-    this.#backend.setState(this.record, slot, state)
-  }
-
-  /** Event time of the earliest timer that is registered for the key, epoch ms; infinity: none. */
-  get timerAt(): number {
-    return this.#backend.timerAt(this.record)
-  }
-
-  set timerAt(timestamp: number) {
-    this.#backend.setTimerAt(this.record, timestamp)
-  }
-
-  hasTimerBy(timestamp: number): boolean {
-    return this.#backend.timerAt(this.record) <= timestamp
-  }
-
-  /** Event time from which on a sweep looks at it, epoch ms; infinity: never. */
-  get sweepAt(): number {
-    return this.#backend.sweepAt(this.record)
-  }
-
-  set sweepAt(timestamp: number) {
-    this.#backend.setSweepAt(this.record, timestamp)
   }
 }

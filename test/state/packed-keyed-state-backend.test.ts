@@ -1,10 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { KeyBatch } from '../../src/state/keyed-state-backend.ts'
-import {
-  type PackedEntry,
-  PackedKeyedStateBackend,
-} from '../../src/state/packed-keyed-state-backend.ts'
+import type { PackedEntry } from '../../src/state/packed-entry.ts'
+import { PackedKeyedStateBackend } from '../../src/state/packed-keyed-state-backend.ts'
 
 const longKey = 'a key that has more bytes than a record has room for, \u00ff'
 
