@@ -260,7 +260,9 @@ export class LineReader implements SourceReader {
     const { bytes, lineEnd } = block
     const lines: Lines = { count: 0, faults: null }
     let start = block.at
-    const limit = Math.min(lineEnd, start + this.#batchBytes)
+    // What is left is divided evenly: a last batch of a few lines would cost as much as a whole one.
+    const batches = Math.max(1, Math.round((lineEnd - start) / this.#batchBytes))
+    const limit = start + Math.ceil((lineEnd - start) / batches)
     let line = this.#line
     if (line === 0) start = byteOrderMarkLength(bytes, lineEnd)
     while (start < limit) {

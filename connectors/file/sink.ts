@@ -23,6 +23,8 @@ export class FileSink implements Sink {
   #target = ''
   #partial: string | null = null
   #file: FileHandle | null = null
+  /** Memory of a write that has ended: new memory costs a page fault for every 4 KiB. */
+  #spare: Buffer = Buffer.alloc(0)
 
   constructor(path: string) {
     this.#path = path
@@ -40,7 +42,10 @@ export class FileSink implements Sink {
 
   async write(documents: readonly string[]): Promise<void> {
     if (documents.length === 0) return
-    await this.#attempt(() => this.#opened().appendFile(bytesOf(documents)))
+    const { bytes, length } = encoded(documents, this.#spare)
+    this.#spare = Buffer.alloc(0)
+    await this.#attempt(() => this.#opened().appendFile(bytes.subarray(0, length)))
+    this.#spare = bytes
   }
 
   async close(): Promise<void> {
@@ -97,34 +102,31 @@ export class FileSink implements Sink {
   }
 }
 
-/** The lines in UTF-8. Documents are encoded one by one: none is copied into a longer text first. */
-function bytesOf(documents: readonly string[]): Buffer {
-  let chars = 0
-  let longest = 0
-  for (const { length } of documents) {
-    chars += length + 1
-    longest = Math.max(longest, length)
-  }
-  // Most are ASCII, of one byte a char; what is written must find room for three.
-  let bytes: Buffer = Buffer.allocUnsafeSlow(chars + utf8BytesMax * longest)
-  let at = 0
+/**
+ * The documents as lines in UTF-8, the first `length` bytes of what it gives: `room`, if it is large
+ * enough. They are encoded one by one: none is copied into a longer text first.
+ */
+function encoded(documents: readonly string[], room: Buffer): { bytes: Buffer; length: number } {
+  let bytes = room
+  let length = 0
   for (const document of documents) {
-    const needed = at + utf8BytesMax * document.length + 1
-    if (needed > bytes.length) bytes = longer(bytes, at, needed)
-    at += bytes.write(document, at, 'utf8')
-    bytes[at++] = newline
+    const needed = length + utf8BytesMax * document.length + 1
+    if (needed > bytes.length) bytes = longer(bytes, length, needed)
+    length += bytes.write(document, length, 'utf8')
+    bytes[length++] = newline
   }
-  return bytes.subarray(0, at)
+  return { bytes, length }
 }
 
 function longer(bytes: Buffer, filled: number, needed: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length))
+  const copy = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length, roomBytesMin))
   bytes.copy(copy, 0, 0, filled)
   return copy
 }
 
 /** Bytes that a char of a text takes in UTF-8 at most. */
 const utf8BytesMax = 3
+const roomBytesMin = 64 * 1024
 const newline = 0x0a
 
 /** Makes a rename durable; folders cannot be opened everywhere, and then the system does it. */

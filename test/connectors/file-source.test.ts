@@ -155,6 +155,13 @@ describe('a file source', () => {
     )
   })
 
+  it('makes no batches of what little is left of a block', async () => {
+    const path = file(`${'x'.repeat(9)}\n`.repeat(103))
+    const [reader] = await fileSource([path], { blockBytes: 2000, batchBytes: 500 }).open('s')
+    expect((await readBatches(reader!)).map(({ count }) => count)).toEqual([52, 51])
+    await reader!.close()
+  })
+
   it('gives a buffer back only when all batches of its block are released', async () => {
     const content = Array.from({ length: 200 }, (_, i) => `{"i":${i}}`)
     const source = fileSource([file(content.join('\n'))], { blockBytes: 100, batchBytes: 30 })
