@@ -42,6 +42,11 @@ export class EventStore implements TextOwner {
     return events * 8 * eventWidth + this.#more.length * moreFieldsBytes + this.#texts.bytes
   }
 
+  /** @see TextStore.spendRoom */
+  spendRoom(): void {
+    this.#texts.spendRoom()
+  }
+
   /** Stores an event, with one reference. */
   add(event: ArrivedEvent, ordinal: number): number {
     const id = this.#free.pop() ?? this.#grow()

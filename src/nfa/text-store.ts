@@ -14,7 +14,7 @@ const sharedBytesMax = 4096
 
 /** A page is emptied when less than this part of what was written there is in use. */
 const usedPartMin = 1 / 4
-/** The same where pages have little memory in all: moving what is left costs more than that is worth. */
+/** The same where room may be spent to spare moves, as long as pages are few. */
 const usedPartMinOfFew = 1 / 8
 const fewPagesMax = 512
 
@@ -56,6 +56,7 @@ export class TextStore {
   /** Texts that are too long for a page, by address: those count down from -2. */
   readonly #long = new Map<number, Buffer>()
   #nextLong = -2
+  #fewPagesMax = 0
   #current = -1
   #end = pageBytes
   /** A stretch of a batch that has a place, and will be copied there at once. */
@@ -76,6 +77,11 @@ export class TextStore {
   /** Bytes of pages that are in use; long texts do not count. */
   get bytes(): number {
     return (this.#pages.length - this.#freePages.length) * pageBytes
+  }
+
+  /** Spends room to spare moves while pages are few: for who counts no bytes. */
+  spendRoom(): void {
+    this.#fewPagesMax = fewPagesMax
   }
 
   /**
@@ -156,7 +162,7 @@ export class TextStore {
   /** Of what was written: where texts are short, a page can be full and have much room. */
   #isMostlyFree(page: number): boolean {
     const pages = this.#pages.length - this.#freePages.length
-    const part = pages > fewPagesMax ? usedPartMin : usedPartMinOfFew
+    const part = pages > this.#fewPagesMax ? usedPartMin : usedPartMinOfFew
     return (this.#used[page] as number) < (this.#written[page] as number) * part
   }
 

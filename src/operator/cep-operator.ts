@@ -93,6 +93,7 @@ export class CepOperator {
       this.#packed === null
         ? null
         : new ExpirySweep(this.#packed, (entry, watermark) => this.#sweepEntry(entry, watermark))
+    if (this.#packed !== null) this.#store.spendRoom()
     this.#entries = new StretchEntries(backend, this.#store, this.#released)
     assert(this.#packed !== null || mode === 'deadline', 'keys on disk are seen to at deadlines')
     this.#format = new CepEntryFormat(this.#patterns, this.#store, (entry, timerAt) => {
