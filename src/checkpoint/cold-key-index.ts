@@ -31,6 +31,7 @@ export class ColdKeyIndex {
 
   /** The first place of a hash, for `next` and the like; -1: there is none. */
   first(hash: number): number {
+    if (this.#size === 0) return -1
     return this.#from(spread(hash) & this.#mask, hash)
   }
 

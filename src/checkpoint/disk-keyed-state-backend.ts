@@ -158,11 +158,12 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#heap.findAll(keys, from, to, entries)
     // A key that comes twice is brought in once.
     const sizeBefore = this.#heap.size
+    const hasCold = this.#log?.isEmpty === false
     const { arenas, keyStarts, keyEnds, hashes } = keys
     for (let index = from; index < to; index++) {
       const entry = entries[index - from]
       if (entry !== undefined) entry.referenced = true
-      else {
+      else if (hasCold) {
         const start = keyStarts[index] as number
         const end = keyEnds[index] as number
         const hash = hashes[index] as number
@@ -226,6 +227,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     if (log === null) return null
     const loading = log.load()
     if (loading !== null) return loading
+    if (log.isEmpty) return null
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number

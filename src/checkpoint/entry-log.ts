@@ -11,9 +11,9 @@ import {
   PageBuilder,
   type RecordHead,
 } from './entry-page.ts'
-import { expiryBucketOf, hasExpired } from './expiry-bucket.ts'
+import { expiryBucketOf, hasExpired, noExpiry } from './expiry-bucket.ts'
 import { firstPageOf, pagesOf, type StoredLog, visitLog } from './log-contents.ts'
-import { DirectoryBuilder, noteOf, tagOf, visitPage } from './page-directory.ts'
+import { DirectoryBuilder, tagOf, visitPage } from './page-directory.ts'
 import { PageReads } from './page-reads.ts'
 import { PageTable, pagesMax } from './page-table.ts'
 import type { RowValidity } from './row-validity.ts'
@@ -146,6 +146,11 @@ export class EntryLog {
     return wait
   }
 
+  /** Whether no key that is not in memory has a record. */
+  get isEmpty(): boolean {
+    return this.#cold.size === 0
+  }
+
   /** Whether a key of this hash may have a record, and not be in memory. */
   mayHave(hash: number): boolean {
     return this.#cold.first(hash) !== -1
@@ -211,18 +216,21 @@ export class EntryLog {
    * @param watermark event time at which what is written holds, at most
    */
   write(entry: StoredEntry, checkpoint: number, watermark: number): void {
-    const isTombstone = this.#format.isEmpty(entry)
+    const known = this.#format.isEmpty(entry) ? -Infinity : this.#format.expiryOf(entry)
+    // What has run out says as much as nothing.
+    const isTombstone = known <= watermark
     if (isTombstone && !this.hasRecord(entry, watermark)) return
     if (entry.recordPage < this.#pages.tail) this.#takeExpired(entry, checkpoint, watermark)
-    const expiresAt = isTombstone ? Infinity : this.#format.expiryOf(entry)
+    const expiresAt = isTombstone ? Infinity : known
     const timerAt = isTombstone || expiresAt !== Infinity ? Infinity : entry.timerAt
     const { key, hash, recordPage: beforePage, recordSlot: beforeSlot } = entry
     const head = { key, hash, checkpoint, isTombstone, timerAt, expiresAt, beforePage, beforeSlot }
-    const slot = this.#append(head)
+    const expiry = expiryBucketOf(expiresAt)
+    const slot = this.#append(head, expiry)
     if (!isTombstone) this.#format.write(entry, this.#builder.out)
     entry.recordPage = isTombstone ? -1 : this.#open
     entry.recordSlot = slot
-    entry.recordExpiry = expiryBucketOf(expiresAt)
+    entry.recordExpiry = expiry
     this.#sealLong()
     if (timerAt === Infinity || entry.timerStored) return
     this.timers.note(timerAt, key)
@@ -233,7 +241,8 @@ export class EntryLog {
   bury(entry: StoredEntry, checkpoint: number): void {
     const { key, hash, recordPage: beforePage, recordSlot: beforeSlot } = entry
     const times = { timerAt: Infinity, expiresAt: Infinity }
-    this.#append({ key, hash, checkpoint, isTombstone: true, ...times, beforePage, beforeSlot })
+    const head = { key, hash, checkpoint, isTombstone: true, ...times, beforePage, beforeSlot }
+    this.#append(head, noExpiry)
     this.#sealLong()
     entry.recordPage = -1
   }
@@ -322,7 +331,7 @@ export class EntryLog {
       for (const { page, content } of pages) {
         visitPage(page, content, {
           page: () => undefined,
-          record: (_, __, note) => this.#directory.add(note),
+          record: (_, __, note) => this.#directory.add(note, note.expiry),
         })
         this.#endPage(content.life)
       }
@@ -366,13 +375,12 @@ export class EntryLog {
     }
   }
 
-  #append(head: RecordHead): number {
+  #append(head: RecordHead, expiry: number): number {
     if (this.#open !== -1 && !this.#builder.takes(head.checkpoint)) this.#seal()
     if (this.#open === -1) this.#begin(head.checkpoint)
     const { checkpoint, isTombstone, beforePage } = head
-    const note = noteOf(head)
-    this.#directory.add(note)
-    this.#pages.addRecord(this.#open, isTombstone ? null : note.expiry)
+    this.#directory.add(head, expiry)
+    this.#pages.addRecord(this.#open, isTombstone ? null : expiry)
     if (beforePage >= 0) this.#pages.retire(beforePage, checkpoint)
     return this.#builder.add(head)
   }

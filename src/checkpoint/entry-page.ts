@@ -43,6 +43,8 @@ const checkpointShift = 4
 /** How much later a record's checkpoint may be than that of its page. */
 const checkpointRange = 15
 
+const slabBytes = 256 * 1024
+
 /** Records of a page at most: a slot is a byte. */
 export const slotsMax = 256
 
@@ -78,6 +80,9 @@ export class PageBuilder {
   readonly out = new ByteWriter()
   readonly #offsets: number[] = []
   #checkpoint = 0
+  /** Memory for the next pages: a buffer for each costs more than all that is written to it. */
+  #slab: Buffer = Buffer.alloc(0)
+  #slabEnd = 0
 
   get count(): number {
     return this.#offsets.length
@@ -141,9 +146,20 @@ export class PageBuilder {
     out.byte(this.count >> 8)
     const end = out.length
     out.int32(0)
-    const page = out.toBuffer()
+    const page = this.#take(out.length)
+    out.copyTo(page, 0)
     page.writeUInt32BE(crc32(page.subarray(0, end)), end)
     return page
+  }
+
+  #take(length: number): Buffer {
+    if (length > slabBytes / 4) return Buffer.allocUnsafeSlow(length)
+    if (this.#slabEnd + length > this.#slab.length) {
+      this.#slab = Buffer.allocUnsafeSlow(slabBytes)
+      this.#slabEnd = 0
+    }
+    this.#slabEnd += length
+    return this.#slab.subarray(this.#slabEnd - length, this.#slabEnd)
   }
 }
 

@@ -52,7 +52,9 @@ export class DirectoryBuilder {
     this.#pageCount = 0
   }
 
-  add({ hash, checkpoint, isTombstone, beforePage, beforeSlot, expiry }: RecordNote): void {
+  /** @param expiry `expiryBucketOf` */
+  add(record: Omit<RecordNote, 'expiry'>, expiry: number): void {
+    const { hash, checkpoint, isTombstone, beforePage, beforeSlot } = record
     const out = this.#records
     this.#recordCount++
     out.byte(
@@ -74,7 +76,7 @@ export class DirectoryBuilder {
     this.#pageCount++
     this.#out.uint(life)
     this.#out.uint(this.#recordCount)
-    this.#out.raw(this.#records.toBuffer())
+    this.#out.append(this.#records)
     this.#records.reset()
     this.#recordCount = 0
   }
@@ -130,7 +132,7 @@ export function visitPage(page: number, content: EntryPage, visitor: DirectoryVi
 }
 
 /** What a directory says of a record. */
-export function noteOf(record: Omit<RecordHead, 'key'>): RecordNote {
+function noteOf(record: Omit<RecordHead, 'key'>): RecordNote {
   const { hash, checkpoint, isTombstone, beforePage, beforeSlot, expiresAt } = record
   const expiry = expiryBucketOf(expiresAt)
   return { hash, checkpoint, isTombstone, beforePage, beforeSlot, expiry }

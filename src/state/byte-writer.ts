@@ -28,6 +28,11 @@ export class ByteWriter {
     return copy
   }
 
+  /** Copies what was written to `bytes[start ..)`. */
+  copyTo(bytes: Buffer, start: number): void {
+    this.#bytes.copy(bytes, start, 0, this.#end)
+  }
+
   byte(value: number): void {
     this.#reserve(1)
     this.#bytes[this.#end++] = value
@@ -88,6 +93,13 @@ export class ByteWriter {
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#end)
     this.#end += bytes.length
+  }
+
+  /** What another writer has written. */
+  append(other: ByteWriter): void {
+    const end = other.#end
+    this.#reserve(end)
+    this.#end += other.#bytes.copy(this.#bytes, this.#end, 0, end)
   }
 
   /** `bytes[start .. end)` as `latin1` would write them. */
