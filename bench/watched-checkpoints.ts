@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { TwoPhaseCommitFileSink } from '../connectors/file/two-phase-commit-sink.ts'
 import { durableState } from '../connectors/registry.ts'
 import type { CompletedCheckpoint } from '../src/checkpoint/checkpoint-coordinator.ts'
+import { EntryPage } from '../src/checkpoint/entry-page.ts'
 import { Outbox } from '../src/checkpoint/outbox.ts'
 import type { OpenStateStore, StoreChange } from '../src/connector/state-store.ts'
 import type { TwoPhaseCommitSink } from '../src/connector/two-phase-commit-sink.ts'
@@ -11,7 +12,7 @@ import type { Scheduler } from '../src/time/clock.ts'
 /** What checkpoints cost, as a child process reports it. */
 export interface CheckpointFigures {
   readonly checkpoints: number
-  /** The most rows of keys that were written between two checkpoints. */
+  /** The most keys that were written between two checkpoints. */
   readonly dirtyKeysMax: number
   /** The longest time without the end of a batch while a checkpoint was under way, ms. */
   readonly pauseMsMax: number
@@ -25,7 +26,7 @@ export class WatchedCheckpoints {
   readonly #cacheBytes: number
   readonly #outbox: Outbox
   #checkpoints = 0
-  #rows = 0
+  #keys = 0
   #dirtyKeysMax = 0
   /** The ends of batches since the last checkpoint, each with the time since the one before, ms. */
   #batches: { readonly at: number; readonly pauseMs: number }[] = []
@@ -114,20 +115,20 @@ export class WatchedCheckpoints {
     const store = await durableState.openStateStore(directory, options)
     const write = store.write.bind(store)
     store.write = (batch) => {
-      this.#noteRows(batch)
+      this.#noteKeys(batch)
       return write(batch)
     }
     return store
   }
 
-  #noteRows(batch: readonly StoreChange[]): void {
+  #noteKeys(batch: readonly StoreChange[]): void {
     for (const change of batch) {
       if (change.kind !== 'put') continue
-      if (change.key[0] === entryByte) this.#rows++
+      if (change.key[0] === pageByte) this.#keys += new EntryPage(change.value).count
       if (change.key[0] !== headByte) continue
       this.#checkpoints++
-      this.#dirtyKeysMax = Math.max(this.#dirtyKeysMax, this.#rows)
-      this.#rows = 0
+      this.#dirtyKeysMax = Math.max(this.#dirtyKeysMax, this.#keys)
+      this.#keys = 0
     }
   }
 }
@@ -138,5 +139,5 @@ function alertFile(folder: string): TwoPhaseCommitSink {
 }
 
 /** Keys of rows begin so: `src/checkpoint/checkpoint-row.ts`. */
-const entryByte = 0x65
+const pageByte = 0x65
 const headByte = 0x68

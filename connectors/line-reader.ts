@@ -24,8 +24,10 @@ export interface LineReaderOptions {
   readonly start?: LinePosition
   /** What a position holds, from the line and the byte that come next. Default: both. */
   readonly positionAt?: (next: LinePosition) => SourcePosition
-  /** Bytes of a block, and so about the size of a batch. Default 256 KiB. */
+  /** So many bytes are asked for at once. Default 256 KiB. */
   readonly blockBytes?: number
+  /** Lines of a block beyond this make another batch. Default 256 KiB. */
+  readonly batchBytes?: number
   /** A longer line is no record: it is handed on as one that is too long. Default 16 MiB. */
   readonly lineBytesMax?: number
 }
@@ -42,15 +44,34 @@ const NEWLINE = 0x0a
 const CARRIAGE_RETURN = 0x0d
 /** So much of a line that is too long is kept, for whoever looks into it. */
 const KEPT_BYTES = 1024
-/** The byte scanner may read so far past a record, and stops at a newline. */
+/** The byte scanner may read so far past a record. */
 const PADDING_BYTES = 8
 const BLOCK_UNIT_BYTES = 64 * 1024
 
-interface Block {
+/** A block that is being read. */
+interface PendingBlock {
   readonly bytes: Buffer
   /** Bytes at the start that the block before left over: the beginning of a line. */
   readonly carried: number
   readonly filled: Promise<number | null>
+}
+
+/** A block of which the lines are being given, a batch at a time. */
+interface Block {
+  readonly bytes: Buffer
+  /** One past the newline of its last line. */
+  readonly lineEnd: number
+  /** Bytes of the input before the block, and how many of the block's bytes are the input's. */
+  readonly byte: number
+  readonly given: number
+  /** The beginning of the line that comes next. */
+  at: number
+  /** Up to here there is no newline. */
+  searchFrom: number
+  /** Whether the first line is the end of one that is too long. */
+  skipsFirst: boolean
+  /** Batches that have not been released. */
+  batches: number
 }
 
 /** A batch's positions and what is wrong with its records, while lines are split. */
@@ -61,14 +82,17 @@ interface Lines {
 
 /**
  * Reads the lines of a byte input as records. A record's offset is the ordinal of its line; a blank
- * line has an ordinal and no record. The next block is read while the batch before is processed.
+ * line has an ordinal and no record. The next block is read while the batches of the one before are
+ * processed: each read is a trip to another thread, so a block may be several batches long.
  */
 export class LineReader implements SourceReader {
   readonly split: Split
   readonly #input: ByteInput
   readonly #blockBytes: number
+  readonly #batchBytes: number
   readonly #lineBytesMax: number
-  #pending: Block | null = null
+  #pending: PendingBlock | null = null
+  #block: Block | null = null
   /** Blocks given back: new memory costs a page fault for every 4 KiB, which is seen in the speed. */
   readonly #free: Buffer[] = []
   /** What the last block left over, when no next block is under way. */
@@ -94,22 +118,26 @@ export class LineReader implements SourceReader {
     this.#byte = options.start?.byte ?? 0
     this.#positionAt = options.positionAt ?? ((next) => ({ ...next }))
     this.#blockBytes = options.blockBytes ?? 256 * 1024
+    this.#batchBytes = options.batchBytes ?? 256 * 1024
     this.#lineBytesMax = options.lineBytesMax ?? 16 * 1024 * 1024
   }
 
   async pollBatch(): Promise<PollResult> {
-    while (!this.#ended) {
-      const block = this.#pending ?? this.#readAhead()
+    for (;;) {
+      while (this.#block !== null) {
+        const batch = this.#takeBatch(this.#block)
+        if (batch !== null) return { kind: 'batch', batch, next: this.#next() }
+      }
+      if (this.#ended) return { kind: 'end' }
+      const pending = this.#pending ?? this.#readAhead()
       this.#pending = null
-      const filled = await this.#finish(block.filled)
+      const filled = await this.#finish(pending.filled)
       if (filled === null) {
-        this.#rest = block.bytes.subarray(0, block.carried)
+        this.#rest = pending.bytes.subarray(0, pending.carried)
         return { kind: 'idle', untilMs: 0 }
       }
-      const batch = this.#takeBlock(block, filled)
-      if (batch !== null) return { kind: 'batch', batch, next: this.#next() }
+      this.#openBlock(pending, filled)
     }
-    return { kind: 'end' }
   }
 
   progress(): { readonly read: number; readonly total: number | undefined } {
@@ -120,6 +148,7 @@ export class LineReader implements SourceReader {
     this.#ended = true
     await this.#pending?.filled.catch(() => 0)
     this.#pending = null
+    this.#block = null
     await this.#input.close()
   }
 
@@ -128,7 +157,7 @@ export class LineReader implements SourceReader {
   }
 
   /** Starts to read a block behind the rest of the one before. */
-  #readAhead(): Block {
+  #readAhead(): PendingBlock {
     const carried = this.#rest.length
     // A block grows with the line that it could not end, so that a long line is copied few times.
     const end = carried + Math.max(this.#blockBytes, carried)
@@ -157,8 +186,8 @@ export class LineReader implements SourceReader {
     }
   }
 
-  /** The records of a block; `null` where no line ends in it. */
-  #takeBlock({ bytes, carried }: Block, filled: number): RecordBatch | null {
+  /** Finds the whole lines of a block, and starts to read what comes behind them. */
+  #openBlock({ bytes, carried }: PendingBlock, filled: number): void {
     const given = carried + filled
     let length = given
     if (filled === 0) {
@@ -166,12 +195,20 @@ export class LineReader implements SourceReader {
       // A last line without a newline gets one.
       if (length > 0) bytes[length++] = NEWLINE
     }
-    const lastNewline = bytes.subarray(0, length).lastIndexOf(NEWLINE)
-    const lineEnd = lastNewline + 1
-    const { count, faults } = this.#splitLines(bytes, carried, lineEnd)
+    const lineEnd = bytes.subarray(0, length).lastIndexOf(NEWLINE) + 1
     this.#rest = bytes.subarray(lineEnd, length)
     if (lineEnd > 0) {
-      this.#byte += this.#skippedBytes + Math.min(lineEnd, given)
+      this.#block = {
+        bytes,
+        lineEnd,
+        byte: this.#byte + this.#skippedBytes,
+        given,
+        at: 0,
+        searchFrom: carried,
+        skipsFirst: this.#skipping,
+        batches: 0,
+      }
+      this.#skipping = false
       this.#skippedBytes = 0
     }
     if (this.#skipping || this.#rest.length > this.#lineBytesMax) {
@@ -181,9 +218,20 @@ export class LineReader implements SourceReader {
     }
     // The rest is copied into the next block here, before the padding is written over it.
     if (!this.#ended) this.#pending = this.#readAhead()
-    if (count === 0) return null
-    const recordsEnd = this.#ends[count - 1] as number
-    bytes.fill(NEWLINE, recordsEnd, recordsEnd + PADDING_BYTES)
+    bytes.fill(NEWLINE, lineEnd, lineEnd + PADDING_BYTES)
+  }
+
+  /** The next records of a block; `null` where its lines are blank. */
+  #takeBatch(block: Block): RecordBatch | null {
+    const { bytes } = block
+    const { count, faults } = this.#splitLines(block)
+    this.#byte = block.byte + Math.min(block.at, block.given)
+    if (block.at === block.lineEnd) this.#block = null
+    if (count === 0) {
+      this.#freeIfDone(block)
+      return null
+    }
+    block.batches++
     return {
       split: this.split,
       bytes,
@@ -191,28 +239,38 @@ export class LineReader implements SourceReader {
       starts: this.#starts.slice(0, count),
       ends: this.#ends.slice(0, count),
       offsets: this.#offsets.slice(0, count),
-      release: () => this.#free.push(bytes),
+      release: () => {
+        block.batches--
+        this.#freeIfDone(block)
+      },
       ...(faults === null ? {} : { faults }),
     }
+  }
+
+  #freeIfDone({ bytes, at, lineEnd, batches }: Block): void {
+    if (at === lineEnd && batches === 0) this.#free.push(bytes)
   }
 
   get #keptBytes(): number {
     return Math.min(KEPT_BYTES, this.#lineBytesMax)
   }
 
-  /** Notes the positions of the records up to `limit`, one past a newline. */
-  #splitLines(bytes: Buffer, searchFrom: number, limit: number): Lines {
+  /** Notes the positions of the records of a batch, and where the next one begins. */
+  #splitLines(block: Block): Lines {
+    const { bytes, lineEnd } = block
     const lines: Lines = { count: 0, faults: null }
-    let start = 0
-    let from = searchFrom
+    let start = block.at
+    // What is left is divided evenly: a last batch of a few lines would cost as much as a whole one.
+    const batches = Math.max(1, Math.round((lineEnd - start) / this.#batchBytes))
+    const limit = start + Math.ceil((lineEnd - start) / batches)
     let line = this.#line
-    if (line === 0) start = byteOrderMarkLength(bytes, limit)
+    if (line === 0) start = byteOrderMarkLength(bytes, lineEnd)
     while (start < limit) {
-      const newline = bytes.indexOf(NEWLINE, Math.max(from, start))
+      const newline = bytes.indexOf(NEWLINE, Math.max(block.searchFrom, start))
       let end = newline
-      const isTooLong = this.#skipping || newline - start > this.#lineBytesMax
+      const isTooLong = block.skipsFirst || newline - start > this.#lineBytesMax
       if (isTooLong) {
-        this.#skipping = false
+        block.skipsFirst = false
         end = Math.min(newline, start + this.#keptBytes)
         bytes[end] = NEWLINE
         lines.faults ??= new Map()
@@ -230,8 +288,8 @@ export class LineReader implements SourceReader {
       }
       line++
       start = newline + 1
-      from = start
     }
+    block.at = start
     this.#line = line
     return lines
   }

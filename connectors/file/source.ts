@@ -19,7 +19,7 @@ import { streamInput } from '../stream-input.ts'
  */
 export function fileSource(
   paths: readonly string[],
-  limits: Pick<LineReaderOptions, 'blockBytes' | 'lineBytesMax'> = {},
+  limits: Pick<LineReaderOptions, 'blockBytes' | 'batchBytes' | 'lineBytesMax'> = {},
 ): Source {
   return {
     bounded: true,
@@ -31,11 +31,12 @@ export function fileSource(
         throw new TocsinError('SOURCE_POSITION', message)
       }
       const readers: LineReader[] = []
+      const options = { blockBytes: blockBytesFor(paths.length), ...limits }
       try {
         for (const [partition, path] of paths.entries()) {
           const start = startAt(path, positions.get(partition))
           const input = await openInput(path, start)
-          readers.push(new LineReader({ stream, partition }, input, { ...limits, start }))
+          readers.push(new LineReader({ stream, partition }, input, { ...options, start }))
         }
       } catch (error) {
         await Promise.all(readers.map((reader) => reader.close()))
@@ -45,6 +46,16 @@ export function fileSource(
     },
   }
 }
+
+/** Large blocks spare trips to the disk's threads; with many files they would cost much memory. */
+function blockBytesFor(files: number): number {
+  const share = blockBytesTotal / Math.max(1, files)
+  return Math.round(Math.min(blockBytesMax, Math.max(blockBytesMin, share)))
+}
+
+const blockBytesMin = 256 * 1024
+const blockBytesMax = 1024 * 1024
+const blockBytesTotal = 16 * 1024 * 1024
 
 function startAt(path: string, position: SourcePosition | undefined): LinePosition {
   if (position === undefined) return { offset: 0, byte: 0 }

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
 import { type FileSystem, FileSystemError, replaceFile } from '../../src/connector/file-system.ts'
 import type { SinkAlert } from '../../src/connector/sink.ts'
@@ -44,7 +45,7 @@ export class TwoPhaseCommitFileSink implements TwoPhaseCommitSink {
       await this.#checkTarget()
       const { checkpoint = null, instance = 0 } = found?.record ?? {}
       if (found !== undefined && found.lines.length > 0) {
-        await this.#write(found.record.start, found.lines)
+        await this.#write(found.record.start, [found.lines])
       }
       // Also where nothing was to be done: it makes durable what a failed commit has left behind,
       // and its number ends an older instance of the job.
@@ -64,8 +65,7 @@ export class TwoPhaseCommitFileSink implements TwoPhaseCommitSink {
       const found = await this.#read()
       if (found?.record.instance !== before.instance) throw this.#takenOver()
       const start = (await this.#files.inspect(this.#path))?.size ?? 0
-      const text = alerts.map(({ document }) => `${document}\n`).join('')
-      const lines = Buffer.from((await this.#endsInLine(start)) ? text : `\n${text}`)
+      const lines = await linesOf(alerts, await this.#endsInLine(start))
       await this.#replace({ ...before, checkpoint, start }, lines)
       await this.#write(start, lines)
       const record = { ...before, checkpoint }
@@ -96,12 +96,16 @@ export class TwoPhaseCommitFileSink implements TwoPhaseCommitSink {
     return last[0] === newline
   }
 
-  async #write(start: number, lines: Buffer): Promise<void> {
+  async #write(start: number, lines: readonly Buffer[]): Promise<void> {
     const there = await this.#files.inspect(this.#path)
     const file = await this.#files.openFile(this.#path, 'either')
     try {
       // Of a file that was moved away or emptied since, nothing is left to be written behind.
-      await file.writeAt(Math.min(start, there?.size ?? 0), lines)
+      let at = Math.min(start, there?.size ?? 0)
+      for (const chunk of lines) {
+        await file.writeAt(at, chunk)
+        at += chunk.length
+      }
       await file.sync()
     } finally {
       await file.close()
@@ -109,9 +113,9 @@ export class TwoPhaseCommitFileSink implements TwoPhaseCommitSink {
     if (there === undefined) await this.#files.syncDirectory(dirname(this.#path))
   }
 
-  #replace(record: CommitRecord, lines: Buffer): Promise<void> {
+  #replace(record: CommitRecord, lines: readonly Buffer[]): Promise<void> {
     const name = `${basename(this.#path)}.commit`
-    return replaceFile(this.#files, dirname(this.#path), name, encode(record, lines))
+    return replaceFile(this.#files, dirname(this.#path), name, ...encode(record, lines))
   }
 
   async #read(): Promise<{ record: CommitRecord; lines: Buffer } | undefined> {
@@ -168,18 +172,41 @@ interface CommitRecord {
 }
 
 const newline = 0x0a
-const noLines = Buffer.alloc(0)
+const noLines: readonly Buffer[] = []
 const version = 1
 
+/** Alerts as lines, a chunk at a time: others have their turn in between, as there may be many. */
+async function linesOf(
+  alerts: readonly SinkAlert[],
+  isAtStartOfLine: boolean,
+): Promise<readonly Buffer[]> {
+  const chunks: Buffer[] = []
+  let text = isAtStartOfLine ? '' : '\n'
+  for (const { document } of alerts) {
+    text += `${document}\n`
+    if (text.length < chunkChars) continue
+    chunks.push(Buffer.from(text))
+    text = ''
+    await setImmediate()
+  }
+  if (text !== '') chunks.push(Buffer.from(text))
+  return chunks
+}
+
+const chunkChars = 512 * 1024
+
 /** A checksum, what there is to know as JSON, and, from the next line on, the lines. */
-function encode(record: CommitRecord, lines: Buffer): Buffer {
-  const rest = Buffer.concat([Buffer.from(`${JSON.stringify({ version, ...record })}\n`), lines])
-  return Buffer.concat([Buffer.from(checksum(rest)), rest])
+function encode(record: CommitRecord, lines: readonly Buffer[]): readonly Buffer[] {
+  const head = Buffer.from(`${JSON.stringify({ version, ...record })}\n`)
+  const chunks = lines.length > 1 ? [head, ...lines] : [Buffer.concat([head, ...lines])]
+  const sum = chunks.reduce((before, chunk) => crc32(chunk, before), 0)
+  const [first = head, ...rest] = chunks
+  return [Buffer.concat([Buffer.from(checksumText(sum)), first]), ...rest]
 }
 
 function decode(bytes: Buffer): { record: CommitRecord; lines: Buffer } | undefined {
   const rest = bytes.subarray(checksumLength)
-  if (bytes.toString('latin1', 0, checksumLength) !== checksum(rest)) return undefined
+  if (bytes.toString('latin1', 0, checksumLength) !== checksumText(crc32(rest))) return undefined
   const end = rest.indexOf(newline)
   const { version: written, ...record } = JSON.parse(rest.toString('utf8', 0, end))
   return written === version ? { record, lines: rest.subarray(end + 1) } : undefined
@@ -187,6 +214,6 @@ function decode(bytes: Buffer): { record: CommitRecord; lines: Buffer } | undefi
 
 const checksumLength = 9
 
-function checksum(bytes: Buffer): string {
-  return `${crc32(bytes).toString(16).padStart(8, '0')} `
+function checksumText(sum: number): string {
+  return `${sum.toString(16).padStart(8, '0')} `
 }

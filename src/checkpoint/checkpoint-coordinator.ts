@@ -8,7 +8,7 @@ import type { Outbox } from './outbox.ts'
  * The first checkpoint comes sooner, ms: what cannot be written is known soon, and code that runs for
  * the first time, and is slow then, has few keys to write.
  */
-const firstAfterMs = 300
+const firstAfterMs = 100
 
 /** A job at the barrier, without its outboxes. */
 export interface FrozenJob {
@@ -38,7 +38,7 @@ export interface CheckpointCoordinatorOptions {
   readonly clock: Clock
   readonly scheduler: Scheduler
   /**
-   * From the beginning of a checkpoint to that of the next one, ms; the first one comes after 300 at
+   * From the beginning of a checkpoint to that of the next one, ms; the first one comes after 100 at
    * most. Default 1,000.
    */
   readonly intervalMs?: number

@@ -11,14 +11,15 @@ import type { JsonValue } from '../stream/alert.ts'
  * |---|---|---|
  * | `h` | | the checkpoint: its number and the job's own part |
  * | `l` | | the job's processes: `row-validity.ts` |
- * | `e` | operator in 8 bytes, key group in 2, side in 1, canonical key | what a key has open: `entry-row.ts` |
- * | `t`, `x` | operator in 8 bytes, bucket of time in 6, life in 4, count in 6 | timers, and times of expiry: `stored-timers.ts` |
+ * | `e` | operator in 8 bytes, page in 6 | what some keys have open: `entry-page.ts` |
+ * | `d` | operator in 8 bytes, page in 6 | what stands in the pages from that one on: `page-directory.ts` |
+ * | `t` | operator in 8 bytes, bucket of time in 6, life in 4, count in 6 | timers: `stored-timers.ts` |
  * | `p` | operator in 8 bytes, part in 4 | what an operator holds beside its keys |
  * | `o` | sink in 8 bytes, checkpoint in 8 | staged alerts, as `outbox-format.ts` has them |
  */
 
 /** Layout of the rows; a change of it is a new number, and a reader for the old one. */
-const rowVersion = 2
+const rowVersion = 3
 const headerBytes = 5
 
 /** A value: JSON in UTF-8, in the frame of `frameRow`. */
@@ -45,7 +46,9 @@ export function contentOfRow(bytes: Buffer, what: string): Buffer {
   if (bytes.length < headerBytes) throw corruptCheckpoint(what, 'a row of it is cut short')
   // The version comes before the checksum: a later one may be checked otherwise.
   if (bytes[0] !== rowVersion) {
-    const reason = `its rows have version ${bytes[0]}, and this Tocsin knows ${rowVersion}`
+    const reason =
+      `its rows have version ${bytes[0]}, and this Tocsin knows ${rowVersion} ` +
+      '(a savepoint made by the Tocsin that wrote them can be restored by this one)'
     throw corruptCheckpoint(what, reason)
   }
   const payload = bytes.subarray(headerBytes)
@@ -67,101 +70,58 @@ export const headKey = Buffer.from('h')
 
 export const livesKey = Buffer.from('l')
 
-/** @param key canonical, one char a byte */
-export function entryKey(operator: string, keyGroup: number, side: 0 | 1, key: string): Buffer {
-  return entryKeyIn(entriesPrefix(operator), keyGroup, side, key)
+/** The key of a page of an operator's entries. @param page at most 2^48 - 1 */
+export function pageKey(operator: string, page: number): Buffer {
+  return numberedKey('e', operator, page)
 }
 
-/** The same where the prefix is at hand. */
-export function entryKeyIn(prefix: Buffer, keyGroup: number, side: 0 | 1, key: string): Buffer {
-  const bytes = beginEntryKey(prefix, keyGroup, side, key.length)
-  // Keys are short: calls that copy bytes cost more than the bytes.
-  for (let at = 0; at < key.length; at++) bytes[entryKeyBytes + at] = key.charCodeAt(at)
-  return bytes
+/** The key of the list of an operator's pages that begins with `page`. */
+export function directoryKey(operator: string, page: number): Buffer {
+  return numberedKey('d', operator, page)
 }
 
-/** The same of a key in `text[start .. end)`. */
-export function entryKeyOf(
-  prefix: Buffer,
-  keyGroup: number,
-  side: 0 | 1,
-  { text, start, end }: KeyText,
-): Buffer {
-  const bytes = beginEntryKey(prefix, keyGroup, side, end - start)
-  for (let at = start; at < end; at++) bytes[entryKeyBytes + at - start] = text[at] as number
-  return bytes
+/** The page in the key of a page, or of a list of pages. */
+export function pageOfKey(key: Buffer): number {
+  return key.readUIntBE(9, 6)
 }
 
-/** A canonical key among other bytes. */
-export interface KeyText {
-  readonly text: Buffer
-  readonly start: number
-  readonly end: number
-}
-
-function beginEntryKey(prefix: Buffer, keyGroup: number, side: 0 | 1, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(entryKeyBytes + length)
-  for (let at = 0; at < prefix.length; at++) bytes[at] = prefix[at] as number
-  bytes[9] = keyGroup >> 8
-  bytes[10] = keyGroup & 0xff
-  bytes[11] = side
-  return bytes
-}
-
-/** The canonical key in the key of an entry's row, one char a byte. */
-export function keyOfEntryKey(key: Buffer): string {
-  return key.toString('latin1', entryKeyBytes)
-}
-
-export function keyGroupOfEntryKey(key: Buffer): number {
-  return key.readUInt16BE(9)
-}
-
-export function sideOfEntryKey(key: Buffer): 0 | 1 {
-  return key[11] === 0 ? 0 : 1
-}
-
-/** Begins the keys of all entries of an operator. */
-export function entriesPrefix(operator: string): Buffer {
+/** Begins the keys of all pages of an operator. */
+export function pagesPrefix(operator: string): Buffer {
   return prefixOf('e', operator)
 }
 
-/** Begins the keys of all entries of a key group that lie on a side. */
-export function entryPrefix(operator: string, keyGroup: number, side: 0 | 1): Buffer {
-  return entryKey(operator, keyGroup, side, '')
+/** Begins the keys of all lists of an operator's pages. */
+export function directoriesPrefix(operator: string): Buffer {
+  return prefixOf('d', operator)
 }
 
-const entryKeyBytes = 12
+function numberedKey(kind: 'e' | 'd', operator: string, page: number): Buffer {
+  const bytes = Buffer.allocUnsafe(15)
+  prefixOf(kind, operator).copy(bytes)
+  bytes.writeUIntBE(page, 9, 6)
+  return bytes
+}
 
-/** What times stand in rows by time: timers of keys, or when their state runs out. */
-export type TimeKind = 't' | 'x'
-
-/** @param bucket whole, from 0 on */
-export function timeKey(
-  kind: TimeKind,
-  operator: string,
-  bucket: number,
-  life: number,
-  count: number,
-): Buffer {
+/** The key of timers. @param bucket of time, whole, from 0 on */
+export function timeKey(operator: string, bucket: number, life: number, count: number): Buffer {
   const bytes = Buffer.allocUnsafe(25)
-  timeBucketKey(kind, operator, bucket).copy(bytes)
+  timeBucketKey(operator, bucket).copy(bytes)
   bytes.writeUInt32BE(life, 15)
   bytes.writeUIntBE(count, 19, 6)
   return bytes
 }
 
-/** Where the times of a bucket begin. */
-export function timeBucketKey(kind: TimeKind, operator: string, bucket: number): Buffer {
+/** Where the timers of a bucket begin. */
+export function timeBucketKey(operator: string, bucket: number): Buffer {
   const bytes = Buffer.allocUnsafe(15)
-  prefixOf(kind, operator).copy(bytes)
+  prefixOf('t', operator).copy(bytes)
   bytes.writeUIntBE(bucket, 9, 6)
   return bytes
 }
 
-/** Begins the keys of all times of an operator. */
-export function timePrefix(kind: TimeKind, operator: string): Buffer {
-  return prefixOf(kind, operator)
+/** Begins the keys of all timers of an operator. */
+export function timePrefix(operator: string): Buffer {
+  return prefixOf('t', operator)
 }
 
 export function bucketOfTimeKey(key: Buffer): number {
@@ -182,12 +142,12 @@ export function stagedKey(sink: string, checkpoint: number): Buffer {
   return bytes
 }
 
-export function isEntryKey(key: Buffer): boolean {
+export function isPageKey(key: Buffer): boolean {
   return key[0] === 'e'.charCodeAt(0)
 }
 
 export function isTimeKey(key: Buffer): boolean {
-  return key[0] === 't'.charCodeAt(0) || key[0] === 'x'.charCodeAt(0)
+  return key[0] === 't'.charCodeAt(0)
 }
 
 export function isStagedKey(key: Buffer): boolean {
@@ -209,7 +169,7 @@ export function put(key: Buffer, value: Buffer): StoreChange {
 
 const prefixes = new Map<string, Buffer>()
 
-function prefixOf(kind: 'e' | 'p' | 'o' | TimeKind, name: string): Buffer {
+function prefixOf(kind: 'e' | 'd' | 'p' | 'o' | 't', name: string): Buffer {
   const known = prefixes.get(kind + name)
   if (known !== undefined) return known
   const digest = createHash('sha256').update(name).digest().subarray(0, 8)

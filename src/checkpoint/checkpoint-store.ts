@@ -6,18 +6,14 @@ import type {
   StoreContent,
 } from '../connector/state-store.ts'
 import { assert, TocsinError } from '../errors.ts'
-import { ByteWriter } from '../state/byte-writer.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { hashKey, keyGroupOf } from '../stream/key-group.ts'
 import type { Scheduler } from '../time/clock.ts'
 import {
   corruptCheckpoint,
   decodeRow,
   encodeRow,
-  entriesPrefix,
-  entryKey,
   headKey,
-  isEntryKey,
+  isPageKey,
   isStagedKey,
   isTimeKey,
   livesKey,
@@ -27,11 +23,12 @@ import {
   stagedKey,
   timePrefix,
 } from './checkpoint-row.ts'
-import { beginRow, contentOf, type RowTag, readRow, sealRow } from './entry-row.ts'
-import { groupRows, keysOf, newestOf } from './group-rows.ts'
+import { logPrefixes } from './entry-log.ts'
+import { contentOf, keyOf, readPage } from './entry-page.ts'
+import { newestRecords, pagesOfEntries, type StoredKey } from './log-contents.ts'
 import type { OutboxSnapshot } from './outbox.ts'
 import { decodeStagedAlerts } from './outbox-format.ts'
-import { nextLife, RowValidity, type SavedLives } from './row-validity.ts'
+import { nextLife, type RowTag, RowValidity, type SavedLives } from './row-validity.ts'
 import { RowWriter } from './row-writer.ts'
 import { SpaceWait } from './space-wait.ts'
 import { timesOfRowContent } from './stored-times.ts'
@@ -70,13 +67,6 @@ export interface OperatorChanges {
   readonly entries: ChangedEntries
   /** All that it holds beside its keys: takes the place of what the checkpoint before has. */
   readonly parts: readonly JsonValue[]
-}
-
-/** A key with what its operator wrote of it. */
-export interface StoredKey {
-  /** Canonical, one char a byte. */
-  readonly key: string
-  readonly content: Buffer
 }
 
 /** What one checkpoint writes. */
@@ -155,8 +145,8 @@ export class CheckpointStore {
   #head: CheckpointHead
   /** The greatest number of a checkpoint that was begun. */
   #begun = 0
-  /** Operators to which `putEntries` has given keys. */
-  readonly #untimed = new Set<string>()
+  /** Operators to which `putEntries` has given keys, with the number of pages. */
+  readonly #putPages = new Map<string, number>()
 
   /** Use `openCheckpointStore`. */
   constructor(
@@ -222,9 +212,10 @@ export class CheckpointStore {
         changes.push({ kind: 'delete', key: partKey(operator, old) })
       }
       assert(entries.checkpoint === number, 'all operators write the same checkpoint')
+      // The barrier alone takes some ms: a batch comes before the first slice too.
       do {
+        await pause()
         entries.write(entriesOfSlice)
-        if (!entries.isWritten) await pause()
         await this.writer.share()
       } while (!entries.isWritten)
     }
@@ -261,13 +252,10 @@ export class CheckpointStore {
    * (`EntryFormat`). Of keys whose state has run out some are there. @throws as readRow
    */
   async *entriesOf(operator: string): AsyncIterable<readonly StoredKey[]> {
+    const log = { operator, store: this.#store, directory: this.directory }
     const isCommitted = (tag: RowTag) => this.validity.isCommitted(tag)
-    for await (const group of groupRows(this.#store, operator, 0, async () => undefined)) {
-      yield [...keysOf(group)].flatMap((key) => {
-        const found = newestOf(key, group, this.directory, isCommitted)
-        if (found === undefined || found.row.isTombstone) return []
-        return [{ key, content: contentOf(found) }]
-      })
+    for await (const records of newestRecords(log, isCommitted)) {
+      yield records.map((record) => ({ key: keyOf(record), content: contentOf(record) }))
     }
   }
 
@@ -287,20 +275,15 @@ export class CheckpointStore {
    * timers are not written: see `isUntimed`.
    */
   async putEntries(operator: string, entries: readonly StoredKey[]): Promise<void> {
-    const out = new ByteWriter()
     const tag = { life: this.validity.life, checkpoint: Math.max(1, this.#head.number) }
-    const row = { isTombstone: false, isFresh: true, timerAt: Infinity, expiresAt: Infinity }
-    const changes = entries.map(({ key, content }) => {
-      beginRow(out, tag, row)
-      out.raw(content)
-      const keyGroup = keyGroupOf(hashKey(Buffer.from(key, 'latin1')))
-      return put(entryKey(operator, keyGroup, 0, key), sealRow(out))
-    })
-    this.#untimed.add(operator)
+    const first = this.#putPages.get(operator) ?? 0
+    const changes = pagesOfEntries(operator, first, tag, entries)
+    this.#putPages.set(operator, first + changes.length)
     await this.#store.write(changes)
   }
 
   async removeEntries(operator: string): Promise<void> {
+    this.#putPages.delete(operator)
     await this.#store.write(deletionOf(operator))
   }
 
@@ -334,7 +317,7 @@ export class CheckpointStore {
       parts[operator] = own.length
     }
     const untimed = Object.keys(parts).filter(
-      (operator) => this.#untimed.has(operator) || this.isUntimed(operator),
+      (operator) => this.#putPages.has(operator) || this.isUntimed(operator),
     )
     const head = { ...this.#head, job, parts, untimed }
     changes.push(put(headKey, encodeRow(head as unknown as JsonValue)))
@@ -401,7 +384,7 @@ export class CheckpointStore {
       for (const { key, value } of list) {
         bytes += key.length + value.length
         if (isStagedKey(key)) decodeStagedAlerts(value)
-        else if (isEntryKey(key)) readRow(value, this.directory)
+        else if (isPageKey(key)) readPage(value, this.directory)
         else if (isTimeKey(key)) timesOfRowContent(value, this.directory)
         else this.#decode(value)
       }
@@ -474,7 +457,7 @@ async function beginLife(
 
 /** Deletes all that an operator has by keys. */
 function deletionOf(operator: string): StoreChange[] {
-  const prefixes = [entriesPrefix(operator), timePrefix('t', operator), timePrefix('x', operator)]
+  const prefixes = [...logPrefixes(operator), timePrefix(operator)]
   return prefixes.map((prefix) => ({ kind: 'deleteRange', ...rangeOf(prefix) }))
 }
 

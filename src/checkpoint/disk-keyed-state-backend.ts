@@ -1,18 +1,13 @@
 import { assert } from '../errors.ts'
-import { ByteReader } from '../state/byte-reader.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
-import type { KeyText } from './checkpoint-row.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
-import { ColdKeys } from './cold-keys.ts'
-import type { FoundRow } from './entry-reads.ts'
-import { expiryBucketOf, hasExpired, StoredEntry } from './entry-row.ts'
-import { EntryRows, saysNothing } from './entry-rows.ts'
+import { EntryLog, type FoundRecord } from './entry-log.ts'
 import { FrozenEntries } from './frozen-entries.ts'
-import { type GroupRows, keysOf } from './group-rows.ts'
 import type { StateCache } from './state-cache.ts'
+import { StoredEntry } from './stored-entry.ts'
 import type { StoredTimers } from './stored-timers.ts'
 
 /** What an entry costs with its key, its place in the table and its timer, roughly, bytes. */
@@ -21,10 +16,13 @@ const entryBytes = 280
 const placesOfTrim = 4096
 /** Timers of cold keys that are seen to at once. */
 const dueKeysMax = 512
+/** Records of a log may be stale, as many as keys have one and so many more. */
+const staleRecordsMin = 8192
+/** Pages that are emptied after a checkpoint at least. */
+const emptiedPagesMin = 64
 
 /**
- * Keyed state that may be larger than memory: hot entries on the heap, cold ones in the rows of a
- * checkpoint store. What is changed is written for the next checkpoint: at the barrier, in slices, or
+ * Keyed state that may be larger than memory: hot entries on the heap, cold ones in a log on disk. What is changed is written for the next checkpoint: at the barrier, in slices, or
  * when it leaves memory before. Looking up waits for nothing: who is about to look up keys says so
  * (`ask`), and waits for what that gives.
  *
@@ -35,22 +33,22 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   readonly tracksChanges = true
   readonly #heap = new HeapKeyedStateBackend()
   readonly #cache: StateCache
-  readonly #cold = new ColdKeys()
   #format: EntryFormat | null = null
-  #rows: EntryRows | null = null
+  #log: EntryLog | null = null
   #changes: StoredEntry[] = []
   /** The checkpoint for which changes are written now. */
   #checkpoint = 1
   #frozen: FrozenEntries | null = null
-  /** Entries whose deletion was written for a checkpoint. */
-  #deleted: StoredEntry[] = []
   #hand = 0
   #due: DueKey[] = []
   #watermark = -Infinity
   /** That of the newest complete checkpoint. */
   #committedWatermark = -Infinity
-  #forgetting: Promise<void> | null = null
-  #scanning: Promise<void> | null = null
+  /** Pages before this one were emptied: what counts of them is written with the next checkpoint. */
+  #emptiedTo = 0
+  /** The log's head when that was last done. */
+  #emptiedAt = 0
+  #emptying: Promise<void> | null = null
   #wantsLoad = false
   #pause = (): Promise<void> => Promise.resolve()
 
@@ -67,54 +65,44 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** To be called once, before the first key comes. @param operator names it in the store */
   open(store: CheckpointStore, operator: string): void {
     const isNew = !store.hasOperator(operator)
-    this.#rows = new EntryRows(store, operator, this.#format as EntryFormat, isNew)
+    this.#log = new EntryLog(store, operator, this.#format as EntryFormat, isNew)
     this.#checkpoint = store.nextCheckpoint
     this.#pause = store.pause
-    if (isNew) this.#cold.startEmpty()
-    else this.#scanning = this.#scan(this.#rows, store)
   }
 
   /** Whether `open` has been called. */
   get isOpen(): boolean {
-    return this.#rows !== null
+    return this.#log !== null
   }
 
-  /** Has all keys read and written again, as their rows do not have the times that are needed. */
+  /** Has all keys read and written again, as their records do not have the times that are needed. */
   wantLoad(): void {
     this.#wantsLoad = true
   }
 
   /** Does that, where it is wanted; `null`: it is not. */
   loadWanted(): Promise<void> | null {
-    if (!this.#wantsLoad || this.#rows === null) return null
+    if (!this.#wantsLoad || this.#log === null) return null
     this.#wantsLoad = false
-    return this.#load(this.#rows)
+    return this.#load(this.#log)
   }
 
-  async #load(rows: EntryRows): Promise<void> {
-    await this.#scanning
-    for (let next = 0; ; ) {
-      await rows.writer.drained()
-      const group = await rows.groupFrom(next, this.#pause)
-      if (group === undefined) return
-      this.#loadGroup(rows, group)
-      while (this.#cache.isOver && this.trim()) await rows.writer.drained()
-      next = group.keyGroup + 1
+  async #load(log: EntryLog): Promise<void> {
+    await log.load()
+    for (const entry of this.#heap.entries()) this.#rewrite(entry)
+    log.flush()
+    for await (const records of log.coldRecords(log.tail, log.head)) {
+      for (const found of records) this.#rewrite(this.#restore(found))
+      while (this.#cache.isOver && this.trim()) await log.writer.drained()
+      await this.#pause()
     }
   }
 
-  #loadGroup(rows: EntryRows, group: GroupRows): void {
-    for (const key of keysOf(group)) {
-      const bytes = Buffer.from(key, 'latin1')
-      const hash = hashKey(bytes) | 0
-      const known = this.#heap.find(bytes, 0, bytes.length, hash)
-      const found = known === undefined ? rows.newestOf(key, group) : undefined
-      const entry = known ?? (found === undefined ? undefined : this.#restore(key, hash, found))
-      if (entry === undefined || this.#format?.isEmpty(entry)) continue
-      this.beforeChange(entry)
-      entry.timerStored = false
-      this.markChanged(entry)
-    }
+  #rewrite(entry: KeyEntry): void {
+    if (this.#format?.isEmpty(entry)) return
+    this.beforeChange(entry)
+    entry.timerStored = false
+    this.markChanged(entry)
   }
 
   /** Event time up to which the operator has worked, epoch ms. */
@@ -125,7 +113,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** All events and timers up to `watermark` have been seen to: lookups are done. */
   advanceWatermark(watermark: number): void {
     this.#watermark = watermark
-    this.#rows?.forgetReads()
+    this.#log?.forgetReads()
   }
 
   /** Goes on at the event time of a checkpoint. */
@@ -149,7 +137,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    * restart they are not known at once.
    */
   get coldKeys(): number {
-    return this.#cold.count(this.watermark)
+    return this.#log?.coldKeys(this.watermark) ?? 0
   }
 
   find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
@@ -162,23 +150,20 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   }
 
   #findCold(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
-    if (this.#rows === null || this.#rows.isQuiet) return undefined
-    // Most keys that are not in memory have nothing at all.
-    if (this.#cold.sidesOf(hash) === 0) return undefined
-    const key = arena.toString('latin1', start, end)
-    const found = this.#rows.take(key)
-    return found === undefined ? undefined : this.#restore(key, hash, found)
+    const found = this.#log?.find(arena, start, end, hash, this.#watermark)
+    return found === undefined ? undefined : this.#restore(found)
   }
 
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void {
     this.#heap.findAll(keys, from, to, entries)
     // A key that comes twice is brought in once.
     const sizeBefore = this.#heap.size
+    const hasCold = this.#log?.isEmpty === false
     const { arenas, keyStarts, keyEnds, hashes } = keys
     for (let index = from; index < to; index++) {
       const entry = entries[index - from]
       if (entry !== undefined) entry.referenced = true
-      else {
+      else if (hasCold) {
         const start = keyStarts[index] as number
         const end = keyEnds[index] as number
         const hash = hashes[index] as number
@@ -191,6 +176,10 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     }
   }
 
+  touchPlaces(entries: readonly (KeyEntry | undefined)[], count: number): void {
+    this.#heap.touchPlaces(entries, count)
+  }
+
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     return this.find(arena, start, end, hash) ?? this.create(arena, start, end, hash)
   }
@@ -198,17 +187,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new StoredEntry(arena.toString('latin1', start, end), hash)
     entry.referenced = true
-    // What had run out may have been asked for before it was deleted.
-    this.#rows?.forgetRead(entry.key)
     this.#heap.insert(entry, arena, start, end)
     return entry
   }
 
-  /** An entry of which there is a row stays until that says nothing either. */
+  /** An entry of which there is a record stays until that is written. */
   remove(known: KeyEntry): void {
     const entry = known as StoredEntry
-    if (entry.rowCheckpoint === 0) this.#drop(entry)
-    else if (!entry.frozen && !saysNothing(entry, this.watermark)) this.markChanged(entry)
+    if (entry.frozen) return
+    if (this.#log?.hasRecord(entry, this.#watermark)) this.markChanged(entry)
+    else this.#leave(entry)
   }
 
   entries(): Iterable<KeyEntry> {
@@ -235,22 +223,26 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    */
   ask(keys: KeyBatch, from: number, to: number): Promise<void> | null {
     const { arenas, keyStarts, keyEnds, hashes } = keys
-    if (this.#rows === null) return null
+    const log = this.#log
+    if (log === null) return null
+    const loading = log.load()
+    if (loading !== null) return loading
+    if (log.isEmpty) return null
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number
-      const sides = this.#cold.sidesOf(hash)
-      if (sides === 0) continue
+      // Most keys that are not in memory have nothing at all.
+      if (!log.mayHave(hash)) continue
       const arena = arenas[index] as Buffer
       const start = keyStarts[index] as number
       const end = keyEnds[index] as number
       if (this.#heap.find(arena, start, end, hash) !== undefined) continue
-      const wait = this.#rows.ask(arena.toString('latin1', start, end), hash, sides)
+      const wait = log.ask(hash, this.#watermark)
       if (wait === null || wait === waits?.at(-1)) continue
       waits ??= []
       waits.push(wait)
     }
-    this.#rows.sendReads()
+    log.sendReads()
     return waits === null ? null : Promise.all(waits).then(() => undefined)
   }
 
@@ -259,17 +251,17 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    * @returns what to wait for before it is called again; `null`: `bringInDue` may be called
    */
   askDue(watermark: number): Promise<void> | null {
-    const rows = this.#rows
-    if (rows === null) return null
+    const log = this.#log
+    if (log === null) return null
+    const loading = log.load()
+    if (loading !== null) return loading
     if (this.#due.length === 0) {
-      const loading = rows.timers.load(watermark)
-      if (loading !== null) return loading
-      this.#pollDue(rows.timers, watermark)
+      const timers = log.timers.load(watermark)
+      if (timers !== null) return timers
+      this.#pollDue(log.timers, watermark)
     }
-    const waits = this.#due.flatMap(
-      ({ key, hash }) => rows.ask(key, hash, this.#cold.sidesOf(hash)) ?? [],
-    )
-    rows.sendReads()
+    const waits = this.#due.flatMap(({ hash }) => log.ask(hash, this.#watermark) ?? [])
+    log.sendReads()
     return waits.length === 0 ? null : Promise.all(new Set(waits)).then(() => undefined)
   }
 
@@ -281,17 +273,19 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       const bytes = Buffer.from(key, 'latin1')
       this.find(bytes, 0, bytes.length, hash)
     }
+    // Where many are due they would gather.
+    if (due.length > 0) this.#log?.forgetReads()
     return due.length
   }
 
   /** Whether changes are written too slowly: wait for `caughtUp` before the next events. */
   get isBehind(): boolean {
-    return this.#rows?.writer.isFull === true
+    return this.#log?.writer.isFull === true
   }
 
   /** @throws {unknown} what writing failed with for good */
   async caughtUp(): Promise<void> {
-    await this.#rows?.writer.nextWritten()
+    await this.#log?.writer.nextWritten()
   }
 
   /**
@@ -299,15 +293,18 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    * @returns whether some have left
    */
   trim(): boolean {
-    if (this.#rows === null || !this.#cache.isOver) return false
+    if (this.#log === null || !this.#cache.isOver) return false
     const { places, size } = this.#heap
     for (let looked = 0; looked < placesOfTrim; looked++) {
       this.#hand = this.#hand + 1 < places ? this.#hand + 1 : 0
       const entry = this.#heap.entryAt(this.#hand) as StoredEntry | undefined
       if (entry === undefined) continue
       if (entry.referenced) entry.referenced = false
-      // What comes after it moves into its place.
-      else if (this.#evict(entry)) this.#hand--
+      else {
+        this.#evict(entry, this.#log)
+        // What comes after it moves into its place.
+        this.#hand--
+      }
       if ((looked & 63) === 63 && !this.#cache.isOver) break
     }
     return this.#heap.size < size
@@ -322,70 +319,62 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       entry.frozen = true
     }
     this.#changes = []
-    const thaw = (entry: StoredEntry) => this.#thaw(entry)
-    const rows = this.#rows as EntryRows
-    this.#frozen = new FrozenEntries(this.#checkpoint++, this.watermark, entries, thaw, rows)
+    const log = this.#log as EntryLog
+    const thaw = (entry: StoredEntry) => {
+      this.#thaw(entry)
+      if (this.#format?.isEmpty(entry) && !entry.changed) this.#leave(entry)
+    }
+    this.#frozen = new FrozenEntries(this.#checkpoint++, this.watermark, entries, thaw, log)
     return this.#frozen
   }
 
   /** The checkpoint for which entries were frozen last is complete. */
   notifyCheckpointComplete(): void {
-    const rows = this.#rows
-    if (this.#frozen === null || rows === null) return
+    const log = this.#log
+    if (this.#frozen === null || log?.isLoaded !== true) return
     this.#committedWatermark = this.#frozen.watermark
-    const { committed } = rows.validity
-    const deleted = this.#deleted
-    this.#deleted = []
-    for (const entry of deleted) {
-      const isStill = entry.isTombstone && !entry.changed && !entry.frozen && !entry.removed
-      if (entry.rowCheckpoint > committed) this.#deleted.push(entry)
-      else if (isStill) {
-        rows.deleteOf(entry)
-        this.#drop(entry)
-      }
-    }
-    this.#forgetExpired(rows)
+    if (Number.isFinite(this.#committedWatermark)) log.timers.forget(this.#committedWatermark)
+    log.shorten(this.#committedWatermark)
+    const isMostlyStale = log.staleRecords > log.liveRecords + staleRecordsMin
+    if (isMostlyStale && this.#emptying === null) this.#emptying = this.#emptyPages(log)
   }
 
   /** Resolves when it is known which keys are on disk. */
-  async scanned(): Promise<void> {
-    await this.#scanning
+  async loaded(): Promise<void> {
+    await this.#log?.load()
   }
 
   /** Ends what is under way beside the stream. */
   async close(): Promise<void> {
-    this.#cold.stop()
-    await this.#scanning
-    await this.#forgetting
-    await this.#rows?.writer.drained().catch(() => undefined)
+    await this.#log?.settled()
+    await this.#emptying
+    await this.#log?.writer.drained().catch(() => undefined)
   }
 
-  #forgetExpired(rows: EntryRows): void {
-    const watermark = this.#committedWatermark
-    if (this.#forgetting !== null || !Number.isFinite(watermark)) return
-    rows.timers.forget(watermark)
-    const isInMemory = ({ text, start, end }: KeyText, hash: number) =>
-      this.#heap.find(text, start, end, hash) !== undefined
-    const forget = async () => {
-      try {
-        await this.#cold.deleteExpired(rows, watermark, isInMemory)
-      } catch (failure) {
-        rows.writer.fail(failure)
-      }
-      this.#forgetting = null
-    }
-    this.#forgetting = forget()
-  }
-
-  async #scan(rows: EntryRows, { pause }: CheckpointStore): Promise<void> {
-    const isInMemory = (key: string, hash: number) =>
-      this.#heap.find(Buffer.from(key, 'latin1'), 0, key.length, hash) !== undefined
-    const committedWatermark = () => this.#committedWatermark
+  /**
+   * Has what counts of the log's oldest pages written anew with the next checkpoint: so they can be
+   * deleted after it. Twice as many as were written since: half of what they hold counts, at most.
+   */
+  async #emptyPages(log: EntryLog): Promise<void> {
+    const from = Math.max(log.tail, this.#emptiedTo)
+    const to = Math.min(log.head, from + emptiedPagesMin + 2 * (log.head - this.#emptiedAt))
+    this.#emptiedAt = log.head
     try {
-      await this.#cold.scan({ rows, isInMemory, committedWatermark, pause })
+      for await (const records of log.coldRecords(from, to)) {
+        for (const found of records) this.#moveOn(this.#restore(found), log)
+        await log.writer.share()
+      }
+      for (let place = 0; place < this.#heap.places; place++) {
+        const entry = this.#heap.entryAt(place) as StoredEntry | undefined
+        const isThere = entry !== undefined && entry.recordPage >= from && entry.recordPage < to
+        if (isThere && !entry.frozen) this.#moveOn(entry, log)
+        if (place % placesOfTrim === placesOfTrim - 1) await this.#pause()
+      }
+      this.#emptiedTo = to
     } catch (failure) {
-      rows.writer.fail(failure)
+      log.writer.fail(failure)
     }
+    this.#emptying = null
   }
 
   #pollDue(timers: StoredTimers, watermark: number): void {
@@ -400,22 +389,20 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     }
   }
 
-  #restore(key: string, hash: number, { side, row, bytes }: FoundRow): KeyEntry {
-    const entry = new StoredEntry(key, hash)
+  /** Has an entry's record written anew, or what says that there is none. */
+  #moveOn(entry: StoredEntry, log: EntryLog): void {
+    if (log.hasRecord(entry, this.#watermark)) this.markChanged(entry)
+    else {
+      log.bury(entry, this.#checkpoint)
+      if (this.#format?.isEmpty(entry)) this.#leave(entry)
+    }
+  }
+
+  #restore(found: FoundRecord): StoredEntry {
+    const entry = (this.#log as EntryLog).restore(found, this.#watermark)
     entry.referenced = true
-    entry.rowCheckpoint = row.tag.checkpoint
-    entry.rowSide = side
-    entry.isFresh = row.isFresh
-    entry.isTombstone = row.isTombstone
-    entry.rowExpiryBucket = expiryBucketOf(row.expiresAt)
-    const text = Buffer.from(key, 'latin1')
-    this.#heap.insert(entry, text, 0, text.length)
-    this.#cold.remove(key, hash)
-    if (saysNothing(entry, this.watermark)) return entry
-    const format = this.#format as EntryFormat
-    format.read(entry, new ByteReader(bytes, row.contentAt), this.watermark)
-    format.restored(entry, row.timerAt === Infinity ? undefined : row.timerAt)
-    if (row.timerAt !== Infinity) entry.timerStored = true
+    const { bytes, keyStart, keyEnd } = found.record
+    this.#heap.insert(entry, bytes, keyStart, keyEnd)
     return entry
   }
 
@@ -423,59 +410,21 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #thaw(entry: StoredEntry): void {
     const { checkpoint, watermark } = this.#frozen as FrozenEntries
     entry.frozen = false
-    this.#write(entry, checkpoint, watermark)
+    this.#log?.write(entry, checkpoint, watermark)
   }
 
-  #write(entry: StoredEntry, checkpoint: number, watermark: number): void {
-    const rows = this.#rows as EntryRows
-    if (rows.write(entry, checkpoint, watermark)) this.#deleted.push(entry)
-  }
-
-  /** @returns whether the entry has left */
-  #evict(entry: StoredEntry): boolean {
-    const format = this.#format as EntryFormat
-    const rows = this.#rows as EntryRows
+  #evict(entry: StoredEntry, log: EntryLog): void {
     if (entry.frozen) this.#thaw(entry)
-    const isEmpty = format.isEmpty(entry)
-    if (entry.changed) {
-      // Both sides are taken until the checkpoint that is being written is complete.
-      const { rowCheckpoint } = entry
-      if (rowCheckpoint > rows.validity.committed && rowCheckpoint !== this.#checkpoint)
-        return false
-      entry.changed = false
-      this.#write(entry, this.#checkpoint, this.watermark)
-    }
-    if (isEmpty) return this.#evictEmpty(entry)
-    if (hasExpired(entry.rowExpiryBucket, this.#committedWatermark)) rows.deleteOf(entry)
-    else this.#noteCold(entry)
-    if (entry.timerStored) rows.timers.left(entry.timerAt, entry.key)
-    format.free(entry)
-    this.#drop(entry)
-    return true
+    if (entry.changed) log.write(entry, this.#checkpoint, this.#watermark)
+    if (entry.timerStored) log.timers.left(entry.timerAt, entry.key)
+    this.#leave(entry)
   }
 
-  #evictEmpty(entry: StoredEntry): boolean {
-    const rows = this.#rows as EntryRows
-    if (entry.rowCheckpoint === 0) {
-      this.#drop(entry)
-      return true
-    }
-    if (entry.isTombstone) {
-      // What it replaces is on disk as long as a checkpoint may need it.
-      if (entry.rowCheckpoint > rows.validity.committed) return false
-      rows.deleteOf(entry)
-    } else if (hasExpired(entry.rowExpiryBucket, this.#committedWatermark)) rows.deleteOf(entry)
-    else this.#noteCold(entry)
-    this.#drop(entry)
-    return true
-  }
-
-  #noteCold({ key, hash, rowSide: side, rowExpiryBucket: expiryBucket }: StoredEntry): void {
-    this.#cold.add(key, hash, { side, expiryBucket })
-  }
-
-  #drop(entry: StoredEntry): void {
+  /** The entry leaves memory; what there is to know of it is on disk. */
+  #leave(entry: StoredEntry): void {
     entry.changed = false
+    this.#log?.noteCold(entry)
+    this.#format?.free(entry)
     this.#heap.remove(entry)
   }
 }

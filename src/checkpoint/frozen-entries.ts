@@ -1,6 +1,6 @@
 import type { ChangedEntries } from './checkpoint-store.ts'
-import type { StoredEntry } from './entry-row.ts'
-import type { EntryRows } from './entry-rows.ts'
+import type { EntryLog } from './entry-log.ts'
+import type { StoredEntry } from './stored-entry.ts'
 
 /**
  * The entries that had changed at a barrier. They are written bit by bit while the stream goes on; one
@@ -12,7 +12,7 @@ export class FrozenEntries implements ChangedEntries {
   readonly watermark: number
   readonly #entries: readonly StoredEntry[]
   readonly #thaw: (entry: StoredEntry) => void
-  readonly #rows: EntryRows
+  readonly #log: EntryLog
   #next = 0
 
   constructor(
@@ -20,13 +20,13 @@ export class FrozenEntries implements ChangedEntries {
     watermark: number,
     entries: readonly StoredEntry[],
     thaw: (entry: StoredEntry) => void,
-    rows: EntryRows,
+    log: EntryLog,
   ) {
     this.checkpoint = checkpoint
     this.watermark = watermark
     this.#entries = entries
     this.#thaw = thaw
-    this.#rows = rows
+    this.#log = log
   }
 
   get isWritten(): boolean {
@@ -40,6 +40,6 @@ export class FrozenEntries implements ChangedEntries {
       // One that was about to change has been written before.
       if (entry.frozen) this.#thaw(entry)
     }
-    if (this.isWritten) this.#rows.sendTimes()
+    if (this.isWritten) this.#log.flush()
   }
 }

@@ -9,7 +9,8 @@ export interface StagedAlerts {
 }
 
 /**
- * The bytes that lie in a checkpoint. Numbers are big-endian.
+ * Makes the bytes that lie in a checkpoint, alert by alert, so that the barrier need not wait for all of
+ * them. Numbers are big-endian.
  *
  * | bytes | what |
  * |---|---|
@@ -20,23 +21,51 @@ export interface StagedAlerts {
  * | for each | length of the id, the id, length of the document, the document; lengths in 4 bytes, texts in UTF-8 |
  * | 4 | CRC-32 of everything before |
  */
+export class StagedEncoder {
+  /** What is full, and how far; then the one that is being filled. */
+  readonly #full: Buffer[] = []
+  #chunk: Buffer = noBytes
+  #end = 0
+  #count = 0
+
+  /** Number of alerts. */
+  get count(): number {
+    return this.#count
+  }
+
+  add({ id, document }: SinkAlert): void {
+    const most = 8 + utf8BytesMax * (id.length + document.length)
+    if (this.#end + most > this.#chunk.length) {
+      this.#full.push(this.#chunk.subarray(0, this.#end))
+      this.#chunk = Buffer.allocUnsafeSlow(Math.max(chunkBytes, most))
+      this.#end = 0
+    }
+    this.#end = writeText(this.#chunk, this.#end, id)
+    this.#end = writeText(this.#chunk, this.#end, document)
+    this.#count++
+  }
+
+  /** All alerts, as those of a checkpoint. */
+  encode(checkpoint: number): Buffer {
+    const chunks = [...this.#full, this.#chunk.subarray(0, this.#end)]
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, headerBytes + checksumBytes)
+    const bytes = Buffer.allocUnsafe(length)
+    bytes.write(magic, 0, 'latin1')
+    bytes.writeUInt32BE(version, 4)
+    bytes.writeDoubleBE(checkpoint, 8)
+    bytes.writeUInt32BE(this.#count, 16)
+    let at = headerBytes
+    for (const chunk of chunks) at += chunk.copy(bytes, at)
+    bytes.writeUInt32BE(crc32(bytes.subarray(0, at)), at)
+    return bytes
+  }
+}
+
+/** The same of alerts that are at hand. */
 export function encodeStagedAlerts({ checkpoint, alerts }: StagedAlerts): Buffer {
-  let length = headerBytes + checksumBytes
-  for (const { id, document } of alerts) {
-    length += 8 + Buffer.byteLength(id) + Buffer.byteLength(document)
-  }
-  const bytes = Buffer.allocUnsafe(length)
-  bytes.write(magic, 0, 'latin1')
-  bytes.writeUInt32BE(version, 4)
-  bytes.writeDoubleBE(checkpoint, 8)
-  bytes.writeUInt32BE(alerts.length, 16)
-  let at = headerBytes
-  for (const { id, document } of alerts) {
-    at = writeText(bytes, at, id)
-    at = writeText(bytes, at, document)
-  }
-  bytes.writeUInt32BE(crc32(bytes.subarray(0, at)), at)
-  return bytes
+  const encoder = new StagedEncoder()
+  for (const alert of alerts) encoder.add(alert)
+  return encoder.encode(checkpoint)
 }
 
 /** @throws {TocsinError} CHECKPOINT_CORRUPT */
@@ -74,6 +103,10 @@ const magic = 'TSOB'
 const version = 1
 const headerBytes = 20
 const checksumBytes = 4
+const chunkBytes = 256 * 1024
+/** Bytes of a UTF-16 code unit in UTF-8, at most. */
+const utf8BytesMax = 3
+const noBytes = Buffer.alloc(0)
 
 function writeText(bytes: Buffer, at: number, text: string): number {
   const length = bytes.write(text, at + 4, 'utf8')

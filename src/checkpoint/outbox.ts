@@ -4,7 +4,12 @@ import { assert, ConnectorError, TocsinError } from '../errors.ts'
 import type { Clock, Scheduler } from '../time/clock.ts'
 import { DeliveryQueue, type UndeliveredAlert } from './delivery-queue.ts'
 import { checkRestoredMarker, markerTakenOver } from './marker-check.ts'
-import { decodeStagedAlerts, encodeStagedAlerts, type StagedAlerts } from './outbox-format.ts'
+import {
+  decodeStagedAlerts,
+  encodeStagedAlerts,
+  type StagedAlerts,
+  StagedEncoder,
+} from './outbox-format.ts'
 
 /**
  * How alerts reach a sink: with its own marker, or at least once; then with their checkpoint, or
@@ -81,6 +86,8 @@ export class Outbox {
   readonly #isImmediate: boolean
   #staged: SinkAlert[] = []
   #stagedBytes = 0
+  /** Of the same alerts, where all of them go into a checkpoint. */
+  #encoder = new StagedEncoder()
   /** In order of checkpoint. */
   readonly #frozen: FrozenAlerts[] = []
   #frozenBytes = 0
@@ -189,7 +196,10 @@ export class Outbox {
   stage(alert: SinkAlert): void {
     this.#staged.push(alert)
     this.#stagedBytes += bytesOf(alert)
-    if (!this.#isImmediate) return
+    if (!this.#isImmediate) {
+      this.#encoder.add(alert)
+      return
+    }
     this.#queue?.add(stagedNumber, [alert])
     this.#queue?.wake()
     // What it fails with is thrown by `prepareCommit`.
@@ -213,9 +223,11 @@ export class Outbox {
     this.#stagedBytes = 0
     this.#freeze(frozen, this.#isImmediate)
     if (!this.#isImmediate) {
+      const encoder = this.#encoder
+      this.#encoder = new StagedEncoder()
       return {
         get staged() {
-          return encodeStagedAlerts(frozen)
+          return encoder.encode(checkpoint)
         },
         committed,
       }
@@ -237,7 +249,12 @@ export class Outbox {
     this.#frozenBytes -= last.bytes
     this.#staged = [...last.alerts, ...this.#staged]
     this.#stagedBytes += last.bytes
-    if (this.#isImmediate) this.#queue?.renumber(checkpoint, stagedNumber)
+    if (this.#isImmediate) {
+      this.#queue?.renumber(checkpoint, stagedNumber)
+      return
+    }
+    this.#encoder = new StagedEncoder()
+    for (const alert of this.#staged) this.#encoder.add(alert)
   }
 
   /**

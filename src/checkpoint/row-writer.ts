@@ -1,17 +1,21 @@
 import type { StateStore, StoreChange } from '../connector/state-store.ts'
 import type { SpaceWait } from './space-wait.ts'
 
-/** Rows of a batch: more would hold the thread while they are handed over. */
+/** Bytes and rows of a batch: more would hold the thread while they are handed over. */
+const batchBytes = 256 * 1024
 const batchRows = 1000
+
 /** Told of its row that a read finds it. */
 export interface WrittenRow {
   notifyWritten(): void
 }
 
-/** Rows that may be under way before the stream has to wait. */
-const rowsMax = 20_000
-/** Rows under way from which on others than the stream go no faster than rows are written. */
-const rowsBusy = 4000
+/** Bytes that may be under way before the stream has to wait. */
+const bytesMax = 8 * 1024 * 1024
+/** Bytes under way from which on others than the stream go no faster than rows are written. */
+const bytesBusy = 2 * 1024 * 1024
+/** What a row costs beside its bytes, roughly. */
+const rowOverhead = 128
 
 /**
  * Writes rows beside the stream in small batches, in the order in which they come. They are not
@@ -23,7 +27,9 @@ export class RowWriter {
   #batch: StoreChange[] = []
   /** Those of the batch that are told when it is in the store. */
   #written: WrittenRow[] = []
-  #rows = 0
+  #batchBytes = 0
+  /** Bytes under way, the batch among them. */
+  #bytes = 0
   #last: Promise<void> = Promise.resolve()
   /** Settle one after the other, as batches are in the store. */
   readonly #pending: Promise<void>[] = []
@@ -36,23 +42,25 @@ export class RowWriter {
 
   /** Whether the stream should wait for `nextWritten`. */
   get isFull(): boolean {
-    return this.#rows > rowsMax || this.#failure !== null
+    return this.#bytes > bytesMax || this.#failure !== null
   }
 
   /**
-   * To be awaited by others than the stream after some hundred rows each, or they would take all the
+   * To be awaited by others than the stream after some hundred keys each, or they would take all the
    * room, and the stream would stand still until those are written.
    * @throws {unknown} what a write failed with for good
    */
   async share(): Promise<void> {
-    if (this.#rows > rowsBusy || this.#failure !== null) await this.nextWritten()
+    if (this.#bytes > bytesBusy || this.#failure !== null) await this.nextWritten()
   }
 
   add(change: StoreChange, written?: WrittenRow): void {
     this.#batch.push(change)
-    this.#rows++
+    const bytes = bytesOf(change)
+    this.#batchBytes += bytes
+    this.#bytes += bytes
     if (written !== undefined) this.#written.push(written)
-    if (this.#batch.length >= batchRows) this.send()
+    if (this.#batchBytes >= batchBytes || this.#batch.length >= batchRows) this.send()
   }
 
   /** Hands over what is not yet a full batch. */
@@ -60,7 +68,9 @@ export class RowWriter {
     if (this.#batch.length === 0) return
     const batch = this.#batch
     const written = this.#written
+    const bytes = this.#batchBytes
     this.#batch = []
+    this.#batchBytes = 0
     this.#written = []
     this.#last = this.#last.then(async () => {
       try {
@@ -69,7 +79,7 @@ export class RowWriter {
       } catch (failure) {
         this.fail(failure)
       }
-      this.#rows -= batch.length
+      this.#bytes -= bytes
       this.#pending.shift()
     })
     this.#pending.push(this.#last)
@@ -97,5 +107,15 @@ export class RowWriter {
     this.send()
     await this.#last
     if (this.#failure !== null) throw this.#failure
+  }
+}
+
+function bytesOf(change: StoreChange): number {
+  switch (change.kind) {
+    case 'put':
+      return rowOverhead + change.key.length + change.value.length
+    case 'delete':
+    case 'deleteRange':
+      return rowOverhead
   }
 }

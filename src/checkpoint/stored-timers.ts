@@ -32,14 +32,14 @@ export class StoredTimers {
   /** @param isEmpty whether no process before has written any */
   constructor(options: StoredTimesOptions, isEmpty: boolean) {
     this.#options = options
-    this.#rows = new TimeRows('t', options)
+    this.#rows = new TimeRows(options)
     this.#mayHaveRows = !isEmpty
   }
 
   /** Notes the timer of a key, to be written. @param timerAt epoch ms */
   note(timerAt: number, key: string): void {
     this.#mayHaveRows = true
-    this.#rows.note({ at: timerAt, mark: 0, key })
+    this.#rows.note({ at: timerAt, key })
   }
 
   /** A key with a timer that was noted has left memory. */
@@ -69,8 +69,8 @@ export class StoredTimers {
   forget(watermark: number): void {
     const { operator, writer } = this.#options
     if (!this.#mayHaveRows) return
-    const gte = timePrefix('t', operator)
-    const lt = timeBucketKey('t', operator, timeBucketOf(watermark + 1))
+    const gte = timePrefix(operator)
+    const lt = timeBucketKey(operator, timeBucketOf(watermark + 1))
     writer.add({ kind: 'deleteRange', gte, lt })
   }
 
@@ -84,11 +84,11 @@ export class StoredTimers {
   async #load(watermark: number): Promise<void> {
     const { operator, store, directory } = this.#options
     this.send()
-    const prefix = timePrefix('t', operator)
+    const prefix = timePrefix(operator)
     const from = this.#loadedBefore
-    const gte = from === -Infinity ? prefix : timeBucketKey('t', operator, from)
+    const gte = from === -Infinity ? prefix : timeBucketKey(operator, from)
     const target = timeBucketOf(watermark) + this.#aheadBuckets
-    const lt = watermark === Infinity ? rangeOf(prefix).lt : timeBucketKey('t', operator, target)
+    const lt = watermark === Infinity ? rangeOf(prefix).lt : timeBucketKey(operator, target)
     let loaded = 0
     let bucket = -1
     // One may come twice, as it is written while others are read.

@@ -1,14 +1,7 @@
 import type { StateStore } from '../connector/state-store.ts'
 import { ByteReader } from '../state/byte-reader.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
-import {
-  contentOfRow,
-  frameRow,
-  type KeyText,
-  put,
-  type TimeKind,
-  timeKey,
-} from './checkpoint-row.ts'
+import { contentOfRow, frameRow, put, timeKey } from './checkpoint-row.ts'
 import type { RowWriter } from './row-writer.ts'
 
 const bucketMs = 1024
@@ -29,18 +22,15 @@ export interface StoredTimesOptions {
 export interface StoredTime {
   /** Epoch ms. */
   readonly at: number
-  /** A byte that says more. */
-  readonly mark: number
   /** Canonical, one char a byte. */
   readonly key: string
 }
 
 /**
- * Writes times of keys into rows by time: a row lists what falls into one second and was written
+ * Writes timers of keys into rows by time: a row lists what falls into one second and was written
  * together, so that a time costs little.
  */
 export class TimeRows {
-  readonly #kind: TimeKind
   readonly #options: StoredTimesOptions
   readonly #noted = new Map<number, ByteWriter>()
   #notedCount = 0
@@ -48,13 +38,12 @@ export class TimeRows {
   /** Rows that are on their way to the disk, each with its bucket. */
   readonly #leaving = new Map<Buffer, number>()
 
-  constructor(kind: TimeKind, options: StoredTimesOptions) {
-    this.#kind = kind
+  constructor(options: StoredTimesOptions) {
     this.#options = options
   }
 
   /** Notes a time, to be written. */
-  note({ at, mark, key }: StoredTime): void {
+  note({ at, key }: StoredTime): void {
     if (this.#notedCount >= timesOfRow) this.send()
     this.#notedCount++
     const bucket = timeBucketOf(at)
@@ -64,7 +53,6 @@ export class TimeRows {
       this.#noted.set(bucket, out)
     }
     out.double(at)
-    out.byte(mark)
     out.latin1(key)
   }
 
@@ -77,7 +65,7 @@ export class TimeRows {
   send(): void {
     const { operator, writer, life } = this.#options
     for (const [bucket, out] of this.#noted) {
-      const key = timeKey(this.#kind, operator, bucket, life, this.#rowCount++)
+      const key = timeKey(operator, bucket, life, this.#rowCount++)
       const row = frameRow(out.toBuffer())
       this.#leaving.set(row, bucket)
       writer.add(put(key, row), { notifyWritten: () => this.#leaving.delete(row) })
@@ -89,28 +77,13 @@ export class TimeRows {
 
 /** What a row lists. @throws {TocsinError} CHECKPOINT_CORRUPT, which names `directory` */
 export function timesOfRowContent(row: Buffer, directory: string): StoredTime[] {
-  const times: StoredTime[] = []
-  forEachTimeOf(row, directory, ({ text, start, end }, at, mark) => {
-    times.push({ at, mark, key: text.toString('latin1', start, end) })
-  })
-  return times
-}
-
-/** Gives what a row lists without making texts of it: there may be many. @throws as above */
-export function forEachTimeOf(
-  row: Buffer,
-  directory: string,
-  take: (key: KeyText, at: number, mark: number) => void,
-): void {
   const from = new ByteReader(contentOfRow(row, directory))
+  const times: StoredTime[] = []
   while (!from.isAtEnd) {
     const at = from.double()
-    const mark = from.byte()
-    const length = from.uint()
-    const start = from.at
-    from.at += length
-    take({ text: from.buffer, start, end: from.at }, at, mark)
+    times.push({ at, key: from.latin1() })
   }
+  return times
 }
 
 /** Times before 1970 share the first bucket. */

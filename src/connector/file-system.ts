@@ -89,20 +89,20 @@ export interface FileSystem {
 }
 
 /**
- * Gives `directory/name` this content in one durable step: after a crash the file is the old one or
+ * Gives `directory/name` this content, part by part, in one durable step: after a crash the file is the old one or
  * the new one, whole; when it returns, the new one. It lies in `directory/name.partial` until then.
  */
 export async function replaceFile(
   files: FileSystem,
   directory: string,
   name: string,
-  content: Uint8Array,
+  ...content: readonly Uint8Array[]
 ): Promise<void> {
   const partial = `${directory}/${name}.partial`
   const file = await files.openFile(partial, 'either')
   try {
     await file.truncate(0)
-    await file.append(content)
+    for (const part of content) await file.append(part)
     await file.sync()
   } finally {
     await file.close()

@@ -45,13 +45,25 @@ class JsonScanner implements Decoder {
   }
 
   decode(batch: RecordBatch): ColumnBatch {
-    const { bytes, count, starts, ends } = batch
+    const { bytes, count } = batch
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (const column of this.#columns) {
       column.clear(count)
       column.bytes = bytes
+      column.view = view
     }
     if (this.#valid.length < count) this.#valid = new Uint8Array(2 * count)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const rejected = this.#scanRecords(batch.starts, batch.ends, count, bytes, view)
+    return { batch, columns: this.#columns, valid: this.#valid, rejected }
+  }
+
+  #scanRecords(
+    starts: Int32Array,
+    ends: Int32Array,
+    count: number,
+    bytes: Buffer,
+    view: DataView,
+  ): RejectedRecord[] {
     const rejected: RejectedRecord[] = []
     for (let row = 0; row < count; row++) {
       const start = starts[row] as number
@@ -60,7 +72,7 @@ class JsonScanner implements Decoder {
       this.#valid[row] = isValid ? 1 : 0
       if (!isValid) rejected.push({ row, reason: this.#reject(bytes, start, end, row) })
     }
-    return { batch, columns: this.#columns, valid: this.#valid, rejected }
+    return rejected
   }
 
   #reject(bytes: Buffer, start: number, end: number, row: number): string {
@@ -72,21 +84,29 @@ class JsonScanner implements Decoder {
 
   /** Follows the learnt layout as far as it goes, then reads name by name. */
   #scanRecord(bytes: Buffer, view: DataView, start: number, end: number, row: number): boolean {
-    let p = skipSpace(bytes, start)
+    let p = bytes[start] === 0x7b ? start : skipSpace(bytes, start)
     if (p >= end || bytes[p] !== 0x7b) return false
     p++
     let member = this.#layout.start
-    let isFirst = true
-    while (bytes[p] !== 0x7d) {
-      const follower = followerAt(member, view, p)
+    for (;;) {
+      const follower = followerAt(member, view, p, bytes.length)
       if (follower === null) break
-      p = this.#scanField(follower.field, bytes, p + follower.length, row, 1)
+      member = follower
+      p += follower.length
+      if (bytes[p] === 0x22 && follower.isPlain) {
+        const close = endOfPlain(bytes, view, p + 1)
+        if (bytes[close] === 0x22) {
+          const { column } = follower
+          if (column !== null) column.setToken(row, ValueKind.string, p + 1, close)
+          p = close + 1
+          continue
+        }
+      }
+      p = this.#scanField(follower.field, bytes, view, p, row, 1)
       // The last check would find this too, but only after reading on through other records.
       if (p < 0 || p >= end) return false
-      member = follower
-      isFirst = false
     }
-    p = bytes[p] === 0x7d ? p + 1 : this.#learnRest(member, isFirst, bytes, p, end, row)
+    p = bytes[p] === 0x7d ? p + 1 : this.#learnRest(member, bytes, view, p, end, row)
     if (p < 0 || p > end) return false
     if (this.#root.column !== null) {
       this.#root.column.setToken(row, ValueKind.object, start, end)
@@ -97,43 +117,50 @@ class JsonScanner implements Decoder {
   /** Reads the members that the layout does not know, and teaches it. */
   #learnRest(
     known: LayoutMember,
-    isFirst: boolean,
     bytes: Buffer,
+    view: DataView,
     at: number,
     end: number,
     row: number,
   ): number {
     let member: LayoutMember | null = known
     let p = at
-    for (let first = isFirst; ; first = false) {
+    for (let first = known === this.#layout.start; ; first = false) {
       const from = p
       p = skipSpace(bytes, p)
       if (bytes[p] === 0x7d) return p + 1
-      p = this.#scanName(this.#root, bytes, p, first)
+      p = this.#scanName(this.#root, bytes, view, p, first)
       if (p < 0 || p >= end) return -1
       const field = this.#field
       if (member !== null) member = this.#layout.learn(member, bytes, from, p, field)
-      p = this.#scanField(field, bytes, p, row, 1)
+      p = this.#scanField(field, bytes, view, p, row, 1)
       if (p < 0 || p >= end) return -1
     }
   }
 
   /** Reads an object within which fields are wanted. @param at the byte after its brace. */
-  #scanObject(node: FieldNode, bytes: Buffer, at: number, row: number, depth: number): number {
+  #scanObject(
+    node: FieldNode,
+    bytes: Buffer,
+    view: DataView,
+    at: number,
+    row: number,
+    depth: number,
+  ): number {
     if (depth > recordDepthMax) return -1
     let p = at
     for (let first = true; ; first = false) {
       p = skipSpace(bytes, p)
       if (bytes[p] === 0x7d) return p + 1
-      p = this.#scanName(node, bytes, p, first)
+      p = this.#scanName(node, bytes, view, p, first)
       if (p < 0) return -1
-      p = this.#scanField(this.#field, bytes, p, row, depth)
+      p = this.#scanField(this.#field, bytes, view, p, row, depth)
       if (p < 0) return -1
     }
   }
 
   /** Reads the comma, the name (into `#field`) and the colon; gives where the value is. */
-  #scanName(node: FieldNode, bytes: Buffer, at: number, isFirst: boolean): number {
+  #scanName(node: FieldNode, bytes: Buffer, view: DataView, at: number, isFirst: boolean): number {
     let p = at
     if (!isFirst) {
       if (bytes[p] !== 0x2c) return -1
@@ -141,12 +168,12 @@ class JsonScanner implements Decoder {
     }
     if (bytes[p] !== 0x22) return -1
     const start = p + 1
-    p = endOfPlain(bytes, start)
+    p = endOfPlain(bytes, view, start)
     if (bytes[p] === 0x22) {
       this.#field = node.childAt(bytes, start, p)
       p++
     } else {
-      p = skipEscapedString(bytes, p)
+      p = skipEscapedString(bytes, view, p)
       if (p < 0) return -1
       this.#field = node.childNamed(JSON.parse(bytes.toString('utf8', start - 1, p)))
     }
@@ -158,31 +185,33 @@ class JsonScanner implements Decoder {
   #scanField(
     field: FieldNode | null,
     bytes: Buffer,
+    view: DataView,
     at: number,
     row: number,
     depth: number,
   ): number {
     // A layout can be right up to the colon, and space come where it had none.
     const start = (bytes[at] as number) <= 0x20 ? skipSpace(bytes, at) : at
-    if (field === null) return skipValue(bytes, start, depth)
+    if (field === null) return skipValue(bytes, view, start, depth)
     const below = field.below
     for (let i = 0; i < below.length; i++) (below[i] as ScannedColumn).kinds[row] = 0
     const column = field.column
     if (column === null) {
       return bytes[start] === 0x7b
-        ? this.#scanObject(field, bytes, start + 1, row, depth + 1)
-        : skipValue(bytes, start, depth)
+        ? this.#scanObject(field, bytes, view, start + 1, row, depth + 1)
+        : skipValue(bytes, view, start, depth)
     }
     const byte = bytes[start] as number
-    if (byte === 0x22) return scanString(column, bytes, start + 1, row)
+    if (byte === 0x22) return scanString(column, bytes, view, start + 1, row)
     if (byte === 0x2d || (byte >= 0x30 && byte <= 0x39)) return column.setNumber(row, start)
-    return this.#scanOther(field, column, bytes, start, row, depth)
+    return this.#scanOther(field, column, bytes, view, start, row, depth)
   }
 
   #scanOther(
     field: FieldNode,
     column: ScannedColumn,
     bytes: Buffer,
+    view: DataView,
     start: number,
     row: number,
     depth: number,
@@ -191,12 +220,12 @@ class JsonScanner implements Decoder {
       case 0x7b: {
         const isParent = field.children.length > 0
         const end = isParent
-          ? this.#scanObject(field, bytes, start + 1, row, depth + 1)
-          : skipObject(bytes, start + 1, depth + 1)
+          ? this.#scanObject(field, bytes, view, start + 1, row, depth + 1)
+          : skipObject(bytes, view, start + 1, depth + 1)
         return setIfValid(column, row, ValueKind.object, start, end)
       }
       case 0x5b: {
-        const end = skipArray(bytes, start + 1, depth + 1)
+        const end = skipArray(bytes, view, start + 1, depth + 1)
         return setIfValid(column, row, ValueKind.array, start, end)
       }
       case 0x74:
@@ -211,13 +240,19 @@ class JsonScanner implements Decoder {
   }
 }
 
-function scanString(column: ScannedColumn, bytes: Buffer, start: number, row: number): number {
-  const plainEnd = endOfPlain(bytes, start)
+function scanString(
+  column: ScannedColumn,
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  row: number,
+): number {
+  const plainEnd = endOfPlain(bytes, view, start)
   if (bytes[plainEnd] === 0x22) {
     column.setToken(row, ValueKind.string, start, plainEnd)
     return plainEnd + 1
   }
-  const end = skipEscapedString(bytes, plainEnd)
+  const end = skipEscapedString(bytes, view, plainEnd)
   if (end >= 0) column.setToken(row, ValueKind.escapedString, start, end - 1)
   return end
 }

@@ -4,18 +4,18 @@ import { recordDepthMax } from './record-tokenizer.ts'
  * Strict skipping of JSON values in bytes. Every function takes the position of the first byte and
  * gives that of the byte after the value, or -1 where the bytes are not JSON. None looks for the
  * end of the record: what runs past it ends on a byte that fits nothing, or beyond the record,
- * which the caller compares once.
+ * which the caller compares once. `view` is of the same bytes.
  */
 
 /** Skips any value. @param depth how many objects and arrays it lies in. */
-export function skipValue(bytes: Uint8Array, at: number, depth: number): number {
+export function skipValue(bytes: Uint8Array, view: DataView, at: number, depth: number): number {
   switch (bytes[at]) {
     case 0x22:
-      return skipString(bytes, at + 1)
+      return skipString(bytes, view, at + 1)
     case 0x7b:
-      return skipObject(bytes, at + 1, depth + 1)
+      return skipObject(bytes, view, at + 1, depth + 1)
     case 0x5b:
-      return skipArray(bytes, at + 1, depth + 1)
+      return skipArray(bytes, view, at + 1, depth + 1)
     case 0x74:
       return skipTrue(bytes, at)
     case 0x66:
@@ -28,23 +28,32 @@ export function skipValue(bytes: Uint8Array, at: number, depth: number): number 
 }
 
 /** Skips the rest of a string, with its closing quote. @param at the byte after the opening one. */
-export function skipString(bytes: Uint8Array, at: number): number {
-  const end = endOfPlain(bytes, at)
-  return bytes[end] === 0x22 ? end + 1 : skipEscapedString(bytes, end)
+export function skipString(bytes: Uint8Array, view: DataView, at: number): number {
+  const end = endOfPlain(bytes, view, at)
+  return bytes[end] === 0x22 ? end + 1 : skipEscapedString(bytes, view, end)
 }
 
 /** The first byte from `at` on that does not stand for itself in a string: a quote, say. */
-export function endOfPlain(bytes: Uint8Array, at: number): number {
+export function endOfPlain(bytes: Uint8Array, view: DataView, at: number): number {
   let end = at
+  // Four bytes at a time. A byte's highest bit shows that it is special; what is borrowed from the
+  // bytes above makes those special at most that come after the first one.
+  for (const last = bytes.length - 4; end <= last; end += 4) {
+    const word = view.getInt32(end, true)
+    const quote = (word ^ 0x22222222) - 0x01010101
+    const backslash = (word ^ 0x5c5c5c5c) - 0x01010101
+    const special = (quote | backslash | (word - 0x20202020) | word) & 0x80808080
+    if (special !== 0) return end + ((31 - Math.clz32(special & -special)) >> 3)
+  }
   while (isSpecial[bytes[end] as number] === 0) end++
   return end
 }
 
 /** Skips the rest of a string that has escapes or non-ASCII bytes. Bad UTF-8 is no fault. */
-export function skipEscapedString(bytes: Uint8Array, at: number): number {
+export function skipEscapedString(bytes: Uint8Array, view: DataView, at: number): number {
   let p = at
   for (;;) {
-    p = endOfPlain(bytes, p)
+    p = endOfPlain(bytes, view, p)
     const byte = bytes[p] as number
     if (byte === 0x22) return p + 1
     if (byte >= 0x80) p++
@@ -63,17 +72,17 @@ export function skipSpace(bytes: Uint8Array, at: number): number {
 }
 
 /** Skips the rest of an object. @param at the byte after the brace. @param depth its own level. */
-export function skipObject(bytes: Uint8Array, at: number, depth: number): number {
+export function skipObject(bytes: Uint8Array, view: DataView, at: number, depth: number): number {
   if (depth > recordDepthMax) return -1
   let p = skipSpace(bytes, at)
   if (bytes[p] === 0x7d) return p + 1
   for (;;) {
     if (bytes[p] !== 0x22) return -1
-    p = skipString(bytes, p + 1)
+    p = skipString(bytes, view, p + 1)
     if (p < 0) return -1
     p = skipSpace(bytes, p)
     if (bytes[p] !== 0x3a) return -1
-    p = skipValue(bytes, skipSpace(bytes, p + 1), depth)
+    p = skipValue(bytes, view, skipSpace(bytes, p + 1), depth)
     if (p < 0) return -1
     p = skipSpace(bytes, p)
     if (bytes[p] === 0x7d) return p + 1
@@ -83,12 +92,12 @@ export function skipObject(bytes: Uint8Array, at: number, depth: number): number
 }
 
 /** Skips the rest of an array. @param at the byte after the bracket. @param depth its own level. */
-export function skipArray(bytes: Uint8Array, at: number, depth: number): number {
+export function skipArray(bytes: Uint8Array, view: DataView, at: number, depth: number): number {
   if (depth > recordDepthMax) return -1
   let p = skipSpace(bytes, at)
   if (bytes[p] === 0x5d) return p + 1
   for (;;) {
-    p = skipValue(bytes, p, depth)
+    p = skipValue(bytes, view, p, depth)
     if (p < 0) return -1
     p = skipSpace(bytes, p)
     if (bytes[p] === 0x5d) return p + 1

@@ -1,4 +1,5 @@
 import type { FieldNode } from './field-node.ts'
+import type { ScannedColumn } from './scanned-column.ts'
 
 /** Ways to go on that are remembered after one member. */
 const followersMax = 4
@@ -18,12 +19,22 @@ const refusedMax = 4_096
  * equal bytes need no second look.
  */
 export interface LayoutMember {
-  /** Length of those bytes. */
+  /** Length of those bytes, four at least. */
   readonly length: number
-  /** Four of those bytes each, the last ones overlapping where the length is no multiple of four. */
-  readonly words: Int32Array
+  /** The first four of them, and the fours that begin at `secondAt` and `thirdAt`. */
+  readonly first: number
+  readonly secondAt: number
+  readonly second: number
+  readonly thirdAt: number
+  readonly third: number
+  /** All of them where the three words do not cover them: four each, the last ones overlapping. */
+  readonly words: Int32Array | null
   /** The wanted field of this name; `null` where it is not wanted. */
   readonly field: FieldNode | null
+  /** Whether a text here is a value like any other: nothing within the field is wanted. */
+  readonly isPlain: boolean
+  /** The column of the field, if it has one. */
+  readonly column: ScannedColumn | null
   readonly followers: LayoutMember[]
 }
 
@@ -33,12 +44,7 @@ export interface LayoutMember {
  */
 export class RecordLayout {
   /** The place after the opening brace. */
-  readonly start: LayoutMember = {
-    length: 0,
-    words: new Int32Array(0),
-    field: null,
-    followers: [],
-  }
+  readonly start: LayoutMember = layoutMember(new Uint8Array(4), null)
   #members = 0
   #refused = 0
 
@@ -56,8 +62,7 @@ export class RecordLayout {
     }
     // The shortest there is: `"":`, and a comma or a brace came before.
     if (to - from > prefixBytesMax || to - from < 4) return null
-    const words = wordsOf(bytes.slice(from, to))
-    const follower = { length: to - from, words, field, followers: [] }
+    const follower = layoutMember(bytes.slice(from, to), field)
     member.followers.push(follower)
     this.#members++
     return follower
@@ -70,31 +75,59 @@ export class RecordLayout {
   }
 }
 
-/** The member that these bytes go on with, as far as it is known. */
-export function followerAt(member: LayoutMember, view: DataView, at: number): LayoutMember | null {
+/** The member that the bytes at `at` go on with, as far as it is known. @param end that of `view` */
+export function followerAt(
+  member: LayoutMember,
+  view: DataView,
+  at: number,
+  end: number,
+): LayoutMember | null {
   const followers = member.followers
   for (let i = 0; i < followers.length; i++) {
     const follower = followers[i] as LayoutMember
-    if (startsWith(view, at, follower)) return follower
+    if (at + follower.length <= end && startsWith(view, at, follower)) return follower
   }
   return null
 }
 
 /** Compares four bytes at a time: names and what is around them are half of most records. */
-function startsWith(view: DataView, at: number, { length, words }: LayoutMember): boolean {
-  if (at + length > view.byteLength) return false
-  const last = words.length - 1
-  for (let index = 0; index < last; index++) {
-    if (view.getInt32(at + 4 * index, true) !== words[index]) return false
-  }
-  return view.getInt32(at + length - 4, true) === words[last]
+function startsWith(view: DataView, at: number, member: LayoutMember): boolean {
+  if (view.getInt32(at, true) !== member.first) return false
+  if (view.getInt32(at + member.secondAt, true) !== member.second) return false
+  if (view.getInt32(at + member.thirdAt, true) !== member.third) return false
+  return member.words === null || areWords(view, at, member.length, member.words)
 }
 
-function wordsOf(prefix: Uint8Array): Int32Array {
-  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength)
-  const words = new Int32Array(Math.ceil(prefix.length / 4))
+function areWords(view: DataView, at: number, length: number, words: Int32Array): boolean {
   for (let index = 0; index < words.length; index++) {
-    words[index] = view.getInt32(Math.min(4 * index, prefix.length - 4), true)
+    if (view.getInt32(at + Math.min(4 * index, length - 4), true) !== words[index]) return false
+  }
+  return true
+}
+
+function layoutMember(prefix: Uint8Array, field: FieldNode | null): LayoutMember {
+  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength)
+  const lastAt = prefix.length - 4
+  const [secondAt, thirdAt] = [Math.min(4, lastAt), Math.min(8, lastAt)]
+  return {
+    length: prefix.length,
+    first: view.getInt32(0, true),
+    secondAt,
+    second: view.getInt32(secondAt, true),
+    thirdAt,
+    third: view.getInt32(thirdAt, true),
+    words: lastAt <= 8 ? null : wordsOf(view),
+    field,
+    isPlain: field === null || field.below.length === 0,
+    column: field?.column ?? null,
+    followers: [],
+  }
+}
+
+function wordsOf(view: DataView): Int32Array {
+  const words = new Int32Array(Math.ceil(view.byteLength / 4))
+  for (let index = 0; index < words.length; index++) {
+    words[index] = view.getInt32(Math.min(4 * index, view.byteLength - 4), true)
   }
   return words
 }

@@ -83,6 +83,11 @@ function lastOf(taken: TakenEvent | null, step: number): Event | undefined {
   return link?.event
 }
 
+function lastFieldOf(taken: TakenEvent | null, step: number, slot: number): unknown {
+  if (taken?.lastFieldOf !== undefined) return taken.lastFieldOf(step, slot)
+  return lastOf(taken, step)?.field(slot)
+}
+
 function countOf(taken: TakenEvent | null, step: number): number {
   if (taken?.countOf !== undefined) return taken.countOf(step)
   let count = 0
@@ -109,7 +114,7 @@ function generate(
         value: `(e === null ? undefined : ${slotCode('e', fieldSlotOf(path))})`,
         column: null,
       }),
-      lastField: (step, path) => slotCode(`last(taken, ${step})`, fieldSlotOf(path), '?.'),
+      lastField: (step, path) => `lastField(taken, ${step}, ${fieldSlotOf(path)})`,
       stepCount: (step) => `count(taken, ${step})`,
       stream: '(e === null ? undefined : e.split.stream)',
       context: 'x',
@@ -124,13 +129,13 @@ function generate(
     ${code.takeLines()}
     return ${value}
   }`
-  return code.build(source, { last: lastOf, count: countOf }) as
+  return code.build(source, { lastField: lastFieldOf, count: countOf }) as
     | CompiledExpression['evaluate']
     | undefined
 }
 
 /** Reads a slot of an event, without a call where the event holds it itself. */
-function slotCode(event: string, slot: number, access = '.'): string {
+function slotCode(event: string, slot: number): string {
   const isInline = slot >= 0 && slot < inlineFields
-  return isInline ? `${event}${access}f${slot}` : `${event}${access}field(${slot})`
+  return isInline ? `${event}.f${slot}` : `${event}.field(${slot})`
 }

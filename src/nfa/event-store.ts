@@ -3,70 +3,76 @@ import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stre
 import { twiceAsLong } from '../stream/growing-array.ts'
 import { type TextOwner, TextStore } from './text-store.ts'
 
-/**
- * Numbers of an event: references, time, offset, split, address and length of its text, and the
- * first two field slots where they hold numbers.
- */
-const eventWidth = 8
-/** Values of an event: the first two field slots, and the rest as an array. */
-const valueWidth = 3
-/** What the field slots beyond the first two cost, roughly. */
-const otherFieldsBytes = 16
-/** Stands for a number among the values: as an object each would cost the garbage collector. */
-const isNumber = Symbol('number')
+/** Doubles of an event: offset, ordinal; then four integers in two. Half a cache line in all. */
+const eventWidth = 4
+const offsetAt = 2
+const ordinalAt = 3
+/** The integers, by their place in the same bytes: the last two are of the text. */
+const referencesAt = 8
+const splitAt = 9
+const lengthAt = 10
+const addressAt = 11
+
+/** What conditions read of an event: its links have that. */
+export interface EventValues {
+  readonly timestamp: number
+  readonly f0: unknown
+  readonly f1: unknown
+}
 
 /** The events that partial matches have taken, counted by reference. */
 export class EventStore implements TextOwner {
-  #numbers = new Float64Array(eventWidth * 1024)
-  readonly #values: unknown[] = []
+  #doubles = new Float64Array(eventWidth * 1024)
+  #integers = new Int32Array(this.#doubles.buffer)
+  /** Field slots beyond the first two, as far as there are such. */
+  readonly #more: (readonly unknown[])[] = []
   readonly #texts = new TextStore(this)
   readonly #splits: Split[] = []
   /** As `write` writes them. */
   readonly #splitForms: Buffer[] = []
   readonly #splitIndexes = new Map<Split, number>()
+  #lastSplit: Split | null = null
+  #lastSplitIndex = 0
   readonly #free: number[] = []
   #count = 0
 
   /** What events cost, roughly, bytes. */
   get bytes(): number {
     const events = this.#count - this.#free.length
-    return events * (8 * (eventWidth + valueWidth) + otherFieldsBytes) + this.#texts.bytes
+    return events * 8 * eventWidth + this.#more.length * moreFieldsBytes + this.#texts.bytes
+  }
+
+  /** @see TextStore.spendRoom */
+  spendRoom(): void {
+    this.#texts.spendRoom()
   }
 
   /** Stores an event, with one reference. */
-  add(event: ArrivedEvent): number {
+  add(event: ArrivedEvent, ordinal: number): number {
     const id = this.#free.pop() ?? this.#grow()
-    const { text, textStart, textEnd } = event
+    const { text, textStart, textEnd, moreFields } = event
     const at = id * eventWidth
-    this.#numbers[at] = 1
-    this.#numbers[at + 1] = event.timestamp
-    this.#numbers[at + 2] = event.offset
-    this.#numbers[at + 3] = this.#indexOf(event.split)
-    this.#numbers[at + 4] = this.#texts.add(id, text.bytes, textStart, textEnd)
-    this.#numbers[at + 5] = textEnd - textStart
-    const value = id * valueWidth
-    const { f0, f1 } = event
-    if (typeof f0 === 'number') this.#numbers[at + 6] = f0
-    if (typeof f1 === 'number') this.#numbers[at + 7] = f1
-    this.#values[value] = typeof f0 === 'number' ? isNumber : f0
-    this.#values[value + 1] = typeof f1 === 'number' ? isNumber : f1
-    this.#values[value + 2] = event.moreFields
+    this.#doubles[at + offsetAt] = event.offset
+    this.#doubles[at + ordinalAt] = ordinal
+    this.#integers[2 * at + referencesAt] = 1
+    this.#integers[2 * at + splitAt] = this.#indexOf(event.split)
+    this.#integers[2 * at + lengthAt] = textEnd - textStart
+    this.#integers[2 * at + addressAt] = this.#texts.add(id, text.bytes, textStart, textEnd)
+    if (moreFields.length > 0 || id < this.#more.length) this.#setMore(id, moreFields)
     return id
   }
 
   retain(id: number): void {
-    const at = id * eventWidth
-    this.#numbers[at] = (this.#numbers[at] as number) + 1
+    const at = 2 * id * eventWidth + referencesAt
+    this.#integers[at] = (this.#integers[at] as number) + 1
   }
 
   release(id: number): void {
     const at = id * eventWidth
-    const references = (this.#numbers[at] as number) - 1
-    this.#numbers[at] = references
+    const references = (this.#integers[2 * at + referencesAt] as number) - 1
+    this.#integers[2 * at + referencesAt] = references
     if (references > 0) return
-    const address = this.#numbers[at + 4] as number
-    this.#numbers[at + 4] = -1
-    this.#texts.free(address, this.#numbers[at + 5] as number)
+    this.#texts.free(this.#addressOf(id), this.lengthOf(id))
     this.#free.push(id)
   }
 
@@ -75,94 +81,83 @@ export class EventStore implements TextOwner {
     this.#texts.flush()
   }
 
-  addressOf(id: number): number {
-    return this.#numbers[id * eventWidth + 4] as number
-  }
-
   lengthOf(id: number): number {
-    return this.#numbers[id * eventWidth + 5] as number
+    return this.#integers[2 * id * eventWidth + lengthAt] as number
   }
 
   moved(id: number, address: number): void {
-    this.#numbers[id * eventWidth + 4] = address
-  }
-
-  timestampOf(id: number): number {
-    return this.#numbers[id * eventWidth + 1] as number
+    this.#integers[2 * id * eventWidth + addressAt] = address
   }
 
   offsetOf(id: number): number {
-    return this.#numbers[id * eventWidth + 2] as number
+    return this.#doubles[id * eventWidth + offsetAt] as number
+  }
+
+  ordinalOf(id: number): number {
+    return this.#doubles[id * eventWidth + ordinalAt] as number
   }
 
   splitOf(id: number): Split {
-    return this.#splits[this.#numbers[id * eventWidth + 3] as number] as Split
+    return this.#splits[this.#integers[2 * id * eventWidth + splitAt] as number] as Split
   }
 
   textOf(id: number): string {
-    const at = id * eventWidth
-    return this.#texts.textAt(this.#numbers[at + 4] as number, this.#numbers[at + 5] as number)
-  }
-
-  f0Of(id: number): unknown {
-    const value = this.#values[id * valueWidth]
-    return typeof value === 'symbol' ? this.#numbers[id * eventWidth + 6] : value
-  }
-
-  f1Of(id: number): unknown {
-    const value = this.#values[id * valueWidth + 1]
-    return typeof value === 'symbol' ? this.#numbers[id * eventWidth + 7] : value
+    return this.#texts.textAt(this.#addressOf(id), this.lengthOf(id))
   }
 
   moreOf(id: number): readonly unknown[] {
-    return this.#values[id * valueWidth + 2] as readonly unknown[]
+    return this.#more[id] ?? noValues
   }
 
   /** A copy that outlives the stored event. */
-  eventOf(id: number): Event {
-    return new EventCopy(
-      this.timestampOf(id),
-      this.splitOf(id),
-      this.offsetOf(id),
-      this.f0Of(id),
-      this.f1Of(id),
-      this.moreOf(id),
-      this.textOf(id),
-    )
+  eventOf(id: number, { timestamp, f0, f1 }: EventValues): Event {
+    const more = this.moreOf(id)
+    const raw = this.textOf(id)
+    return new EventCopy(timestamp, this.splitOf(id), this.offsetOf(id), f0, f1, more, raw)
   }
 
   /** Writes the event as `nfa-state-bytes.ts` has it. */
-  write(id: number, out: ByteWriter): void {
+  write(id: number, { timestamp, f0, f1 }: EventValues, out: ByteWriter): void {
     const at = id * eventWidth
-    out.raw(this.#splitForms[this.#numbers[at + 3] as number] as Buffer)
+    out.raw(this.#splitForms[this.#integers[2 * at + splitAt] as number] as Buffer)
     out.uint(this.offsetOf(id))
-    out.double(this.timestampOf(id))
-    this.#texts.write(this.#numbers[at + 4] as number, this.#numbers[at + 5] as number, out)
+    out.double(timestamp)
+    this.#texts.write(this.#addressOf(id), this.lengthOf(id), out)
     const more = this.moreOf(id)
     out.uint(inlineFields + more.length)
-    out.value(this.f0Of(id))
-    out.value(this.f1Of(id))
+    out.value(f0)
+    out.value(f1)
     for (const value of more) out.value(value)
   }
 
-  /** Reads what conditions will read; the result means nothing. @see MatchStore.touch */
+  /** Reads what letting go will need; the result means nothing. @see MatchStore.touch */
   touch(ids: Int32Array, count: number): number {
-    const numbers = this.#numbers
-    const values = this.#values
+    const integers = this.#integers
     let touched = 0
     for (let index = 0; index < count; index++) {
-      const at = (ids[index] as number) * eventWidth
-      touched += (numbers[at] as number) + (numbers[at + eventWidth - 1] as number)
-    }
-    for (let index = 0; index < count; index++) {
-      if (values[(ids[index] as number) * valueWidth] === undefined) touched++
+      touched += integers[2 * (ids[index] as number) * eventWidth + referencesAt] as number
     }
     return touched
   }
 
+  #addressOf(id: number): number {
+    return this.#integers[2 * id * eventWidth + addressAt] as number
+  }
+
+  #setMore(id: number, moreFields: readonly unknown[]): void {
+    while (this.#more.length < id) this.#more.push(noValues)
+    this.#more[id] = moreFields
+  }
+
   #indexOf(split: Split): number {
-    const known = this.#splitIndexes.get(split)
-    if (known !== undefined) return known
+    if (split !== this.#lastSplit) {
+      this.#lastSplitIndex = this.#splitIndexes.get(split) ?? this.#addSplit(split)
+      this.#lastSplit = split
+    }
+    return this.#lastSplitIndex
+  }
+
+  #addSplit(split: Split): number {
     // One that was restored is an object of its own.
     const { stream, partition } = split
     const same = this.#splits.findIndex(
@@ -176,11 +171,18 @@ export class EventStore implements TextOwner {
 
   #grow(): number {
     const id = this.#count++
-    if (this.#count * eventWidth > this.#numbers.length) this.#numbers = twiceAsLong(this.#numbers)
-    this.#values.push(undefined, undefined, undefined)
+    if (this.#count * eventWidth + offsetAt > this.#doubles.length) {
+      this.#doubles = twiceAsLong(this.#doubles)
+      this.#integers = new Int32Array(this.#doubles.buffer)
+    }
     return id
   }
 }
+
+/** What the field slots beyond the first two cost, roughly. */
+const moreFieldsBytes = 48
+
+const noValues: readonly unknown[] = []
 
 function formOf({ stream, partition }: Split): Buffer {
   const out = new ByteWriter()

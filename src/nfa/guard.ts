@@ -1,5 +1,6 @@
 import type { Condition } from '../pattern/pattern.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
+import { TakenView } from './taken-view.ts'
 
 /** The condition on an edge of the automaton, as a tree over the pattern's own conditions. */
 export type Guard =
@@ -43,7 +44,7 @@ export function isIterative(guard: Guard): boolean {
 
 /**
  * Compiles guards to closures. One condition of a pattern stands on many edges, so its outcome for
- * the last (event, partial match) is remembered: conditions that read the partial match cost.
+ * the partial match that was looked at last is remembered: what reads the partial match costs.
  */
 export class GuardCompiler {
   readonly #iterative = new Map<Condition, GuardTest>()
@@ -78,6 +79,57 @@ export class GuardCompiler {
     const rest = test
     return (event, taken) => fits(event, taken) && rest(event, taken)
   }
+
+  /** Parts a guard into what the first word of the unary predicates decides, and the rest. */
+  part(guard: Guard): PartedGuard {
+    let requires = 0
+    let forbids = 0
+    const rest: GuardTest[] = []
+    for (const literal of literalsOf(guard)) {
+      const isNegated = literal.kind === 'not'
+      const inner = isNegated ? literal.operand : literal
+      const predicate = inner.kind === 'condition' ? inner.condition.predicate : null
+      const isPlain = inner.kind === 'condition' && inner.condition.kind === 'unary'
+      const bit = predicate !== null && predicate < 32 ? 1 << predicate : 0
+      if (isPlain && bit !== 0) {
+        if (isNegated) forbids |= bit
+        else requires |= bit
+      } else {
+        if (!isNegated) requires |= bit
+        rest.push(this.compile(literal))
+      }
+    }
+    return { requires, forbids, rest: allOf(rest) }
+  }
+}
+
+/** A guard as bits that an event's first 32 predicates must have and must not have, and a test. */
+export interface PartedGuard {
+  readonly requires: number
+  readonly forbids: number
+  /** `null`: the bits decide. */
+  readonly rest: GuardTest | null
+}
+
+function literalsOf(guard: Guard): Guard[] {
+  if (guard.kind === 'always') return []
+  return guard.kind === 'and' ? [...literalsOf(guard.left), ...literalsOf(guard.right)] : [guard]
+}
+
+function allOf(tests: readonly GuardTest[]): GuardTest | null {
+  const [first, second] = tests
+  if (first === undefined) return null
+  if (second === undefined) return first
+  const rest = allOf(tests.slice(1)) as GuardTest
+  return (event, taken) => first(event, taken) && rest(event, taken)
+}
+
+/** Whether an event passes a guard. */
+export function passes(guard: PartedGuard, event: Event, taken: TakenEvent | null): boolean {
+  const { requires } = guard
+  const { predicates } = event
+  if ((predicates & requires) !== requires || (predicates & guard.forbids) !== 0) return false
+  return guard.rest === null || guard.rest(event, taken)
 }
 
 function predicateTest(predicate: number): GuardTest {
@@ -88,14 +140,15 @@ function predicateTest(predicate: number): GuardTest {
 }
 
 function rememberLast(test: GuardTest): GuardTest {
-  let lastEvent: Event | undefined
-  let lastTaken: TakenEvent | null = null
+  let lastView: TakenView | null = null
+  let lastTurn = 0
   let outcome = false
   return (event, taken) => {
-    if (event !== lastEvent || taken !== lastTaken) {
+    if (!(taken instanceof TakenView)) return test(event, taken)
+    if (taken !== lastView || taken.turn !== lastTurn) {
       outcome = test(event, taken)
-      lastEvent = event
-      lastTaken = taken
+      lastView = taken
+      lastTurn = taken.turn
     }
     return outcome
   }

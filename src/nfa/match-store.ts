@@ -8,62 +8,91 @@ import {
   type TakenEvent,
 } from '../stream/event.ts'
 import { twiceAsLong } from '../stream/growing-array.ts'
-import { EventStore } from './event-store.ts'
-
-/** Stands for "none" where an id is expected. */
-export const none = -1
-
-/** The partial match that has taken nothing: the same for all keys and patterns, never freed. */
-export const notStarted = 0
+import { EventStore, type EventValues } from './event-store.ts'
+import { FieldTags, keptTag, numberTag } from './field-tags.ts'
+import { listMatchesTouched, MatchLists } from './match-lists.ts'
+import { isList, listOf, none, notStarted } from './nfa-state.ts'
 
 /** Start of the partial match that has taken nothing: after all others. */
 const startOfNotStarted = Number.MAX_SAFE_INTEGER
 
-/** Numbers of a partial match: state, link, start, time of the first event, deadline. */
-const matchWidth = 5
-/** Numbers of a link: event, step, link before, references, ordinal. */
-const linkWidth = 5
+/**
+ * Doubles of a link: time of its event, time and ordinal of the first event, the first two field
+ * slots where they hold numbers; then six integers in three. A cache line in all, and that is where
+ * a link begins: long arrays begin 16 bytes behind one.
+ */
+const linkWidth = 8
+const timestampAt = 6
+const firstTimestampAt = 7
+const startAt = 8
+const fieldsAt = 9
+/** The integers, by their place in the same bytes; the tags of both fields share one. */
+const eventAt = 22
+const previousAt = 23
+const referencesAt = 24
+const stateAt = 25
+const stepAt = 26
+const tagsAt = 27
+
+/** So many links are read ahead at once. */
+const touchedMax = 2048
 
 /**
  * Where the partial matches of an operator live: numbers in a few long arrays, not objects. There
  * may be millions, most of them live long, and each event touches some: as objects they would cost
  * the garbage collector a copy each and the processor a wait for each of their parts.
  *
- * A **partial match** is a state and a link. A **link** is an event, the step that took it and the
- * link before it: a list whose tail is shared by partial matches that branched (D7). Links and
- * events are counted by reference, as in Flink's SharedBuffer; a partial match has one owner.
+ * A **link** is an event, the step that took it and the link before it: a list whose tail is shared
+ * by partial matches that branched (D7). A **partial match** is the last link of what it has taken,
+ * which has its state too; where several end in the same link in other states, the others get a
+ * link that is the same but for that. Links and events are counted by reference, as in Flink's
+ * SharedBuffer.
  */
 export class MatchStore {
-  #matches = new Float64Array(matchWidth * 1024)
-  #freeMatches: number[] = []
-  #matchCount = 1
-  #links = new Float64Array(linkWidth * 1024)
+  /** The partial matches of keys that have several. */
+  readonly lists = new MatchLists()
+  #doubles = new Float64Array(linkWidth * 1024)
+  #integers = new Int32Array(this.#doubles.buffer)
   readonly #freeLinks: number[] = []
-  #linkCount = 0
+  /** The first link is that of the partial match that has not started. */
+  #linkCount = 1
+  readonly #tags = new FieldTags()
+  /** Field slots of links that have no tag, as far as there are such: two a link. */
+  readonly #kept: unknown[] = []
+  /** When a time limit completed a match that waits, epoch ms. */
+  readonly #deadlines = new Map<number, number>()
   readonly #events = new EventStore()
+  /** A place to work in: links, then events, that are read ahead. */
+  readonly #touched = new Int32Array(touchedMax)
   #ordinals = 0
-  /** The event that was taken last: kept while others may take it as well. */
-  #lastEvent: ArrivedEvent | null = null
-  #lastEventId = none
+  /** The event that is offered: kept once it is taken, as others may take it as well. */
+  #offered: ArrivedEvent | null = null
+  #offeredOrdinal = 0
+  #offeredId = none
 
   constructor() {
-    this.#matches.set([none, none, startOfNotStarted, Infinity, Infinity])
+    this.#doubles.set([Infinity, Infinity, startOfNotStarted], timestampAt)
+    this.#integers.set([none, none, 1, none, none, 0], eventAt)
   }
 
-  /** Number of partial matches that are stored. */
+  /** Number of links that are stored: none where no partial match is open. */
   get size(): number {
-    return this.#matchCount - 1 - this.#freeMatches.length
+    return this.#linkCount - 1 - this.#freeLinks.length
   }
 
   /** What partial matches and what they have taken cost, roughly, bytes. */
   get bytes(): number {
-    const numbers = this.size * matchWidth + (this.#linkCount - this.#freeLinks.length) * linkWidth
-    return 8 * numbers + this.#events.bytes
+    return 8 * linkWidth * this.size + this.lists.bytes + this.#events.bytes
+  }
+
+  /** Spends some room for speed: for who counts no bytes. */
+  spendRoom(): void {
+    this.#events.spendRoom()
   }
 
   /** Stores an event until it is let go of, and as long as links have it; gives its id. */
-  holdEvent(event: ArrivedEvent): number {
-    const id = this.#events.add(event)
+  holdEvent(event: ArrivedEvent, ordinal: number): number {
+    const id = this.#events.add(event, ordinal)
     this.#events.flush()
     return id
   }
@@ -82,75 +111,83 @@ export class MatchStore {
     this.#ordinals = Math.max(this.#ordinals, next)
   }
 
-  /** The next number in the order of the events that are offered to the operator. */
-  nextOrdinal(): number {
-    return this.#ordinals++
+  /** Says which event partial matches may take from now on. */
+  offer(event: ArrivedEvent): void {
+    if (event === this.#offered) return
+    if (this.#offeredId !== none) this.#events.release(this.#offeredId)
+    this.#offered = event
+    this.#offeredOrdinal = this.#ordinals++
+    this.#offeredId = none
   }
 
   /** Index of the state that the partial match waits in. */
   stateOf(match: number): number {
-    return this.#matches[match * matchWidth] as number
-  }
-
-  linkOf(match: number): number {
-    return this.#matches[match * matchWidth + 1] as number
+    return this.#integers[2 * match * linkWidth + stateAt] as number
   }
 
   /** Ordinal of the first event: orders partial matches by their start. */
   startOf(match: number): number {
-    return this.#matches[match * matchWidth + 2] as number
+    return this.#doubles[match * linkWidth + startAt] as number
   }
 
   /** Time of the first event, epoch ms: the time limit of the whole runs from there. */
   firstTimestampOf(match: number): number {
-    return this.#matches[match * matchWidth + 3] as number
+    return this.#doubles[match * linkWidth + firstTimestampAt] as number
   }
 
   /** When a time limit completed the match, epoch ms; infinity: an event did. */
   deadlineOf(match: number): number {
-    return this.#matches[match * matchWidth + 4] as number
+    return this.#deadlines.size === 0 ? Infinity : (this.#deadlines.get(match) ?? Infinity)
   }
 
-  setDeadline(match: number, deadline: number): void {
-    this.#matches[match * matchWidth + 4] = deadline
+  /** @returns the partial match with its deadline, in place of the one given */
+  withDeadline(match: number, deadline: number): number {
+    const isShared = (this.#integers[2 * match * linkWidth + referencesAt] as number) > 1
+    const own = isShared ? this.#copyLink(match, this.stateOf(match)) : match
+    if (isShared) this.freeMatch(match)
+    this.#deadlines.set(own, deadline)
+    return own
   }
 
-  /** A new partial match, which shares what `link` has taken. */
-  addMatch(state: number, link: number, start: number, firstTimestamp: number): number {
-    const match = this.#freeMatches.pop() ?? this.#growMatches()
-    const at = match * matchWidth
-    this.#matches[at] = state
-    this.#matches[at + 1] = link
-    this.#matches[at + 2] = start
-    this.#matches[at + 3] = firstTimestamp
-    this.#matches[at + 4] = Infinity
+  /** A partial match that takes the event that is offered. */
+  take(previous: number, step: number, state: number): number {
+    const event = this.#offered as ArrivedEvent
+    if (this.#offeredId === none) {
+      this.#offeredId = this.#events.add(event, this.#offeredOrdinal)
+    }
+    const link = this.#addLink(this.#offeredId, event, this.#offeredOrdinal, step, previous)
+    this.#integers[2 * link * linkWidth + stateAt] = state
+    this.#integers[2 * link * linkWidth + referencesAt] = 1
+    return link
+  }
+
+  /** A link with an event that is held; partial matches that end there are to be added. */
+  addLink(id: number, event: ArrivedEvent, step: number, previous: number): number {
+    return this.#addLink(id, event, this.#events.ordinalOf(id), step, previous)
+  }
+
+  /** A further partial match, which has taken what `link` has, in a state that may be another. */
+  addMatch(link: number, state: number): number {
+    const at = 2 * link * linkWidth
+    const known = this.#integers[at + stateAt] as number
+    if (known !== none && known !== state) return this.#copyLink(link, state)
+    this.#integers[at + stateAt] = state
     this.#retainLink(link)
-    return match
+    return link
   }
 
   freeMatch(match: number): void {
-    if (match === notStarted) return
-    this.#freeMatches.push(match)
-    this.#freeLink(this.linkOf(match))
-  }
-
-  /** A link with no reference yet: the partial match that is made with it is its first. */
-  addLink(event: ArrivedEvent, step: number, previous: number, ordinal: number): number {
-    return this.addLinkTo(this.#idOf(event), step, previous, ordinal)
-  }
-
-  /** The same for an event that is stored. */
-  addLinkTo(id: number, step: number, previous: number, ordinal: number): number {
-    const link = this.#freeLinks.pop() ?? this.#growLinks()
-    const at = link * linkWidth
-    this.#events.retain(id)
-    this.#links[at] = id
-    this.#links[at + 1] = step
-    this.#links[at + 2] = previous
-    this.#links[at + 3] = 0
-    this.#links[at + 4] = ordinal
-    if (previous !== none) this.#retainLink(previous)
-    return link
+    let link = match
+    while (link > notStarted) {
+      const at = 2 * link * linkWidth
+      const references = (this.#integers[at + referencesAt] as number) - 1
+      this.#integers[at + referencesAt] = references
+      if (references > 0) return
+      this.#events.release(this.#integers[at + eventAt] as number)
+      if (this.#deadlines.size > 0) this.#deadlines.delete(link)
+      this.#freeLinks.push(link)
+      link = this.#integers[at + previousAt] as number
+    }
   }
 
   /** What has been taken no longer needs the batches that it came from. */
@@ -159,43 +196,78 @@ export class MatchStore {
   }
 
   stepOf(link: number): number {
-    return this.#links[link * linkWidth + 1] as number
+    return this.#integers[2 * link * linkWidth + stepAt] as number
   }
 
   previousOf(link: number): number {
-    return this.#links[link * linkWidth + 2] as number
+    return this.#integers[2 * link * linkWidth + previousAt] as number
   }
 
   ordinalOf(link: number): number {
-    return this.#links[link * linkWidth + 4] as number
+    return this.#events.ordinalOf(this.eventIdOf(link))
   }
 
   /** Id of the event: the same for all links that share it. */
   eventIdOf(link: number): number {
-    return this.#links[link * linkWidth] as number
+    return this.#integers[2 * link * linkWidth + eventAt] as number
   }
 
   timestampOf(link: number): number {
-    return this.#events.timestampOf(this.#links[link * linkWidth] as number)
+    return this.#doubles[link * linkWidth + timestampAt] as number
   }
 
-  /** The event, to be read while the link lives. */
-  eventViewOf(link: number): Event {
-    return new StoredEvent(this.#events, this.#links[link * linkWidth] as number)
+  splitOf(link: number): Split {
+    return this.#events.splitOf(this.eventIdOf(link))
+  }
+
+  offsetOf(link: number): number {
+    return this.#events.offsetOf(this.eventIdOf(link))
+  }
+
+  textOf(link: number): string {
+    return this.#events.textOf(this.eventIdOf(link))
+  }
+
+  moreFieldsOf(link: number): readonly unknown[] {
+    return this.#events.moreOf(this.eventIdOf(link))
+  }
+
+  /** The value of a field slot of the link's event; `undefined` is a missing field. */
+  fieldOf(link: number, slot: number): unknown {
+    if (slot >= inlineFields) return this.moreFieldsOf(link)[slot - inlineFields]
+    const tags = this.#integers[2 * link * linkWidth + tagsAt] as number
+    const tag = slot === 0 ? tags & tagMask : tags >>> tagBits
+    if (tag === numberTag) return this.#doubles[link * linkWidth + fieldsAt + slot]
+    return tag === keptTag ? this.#kept[link * inlineFields + slot] : this.#tags.valueOf(tag)
+  }
+
+  /** The last link of those up to `link` whose event a step took; `none`: it took none. */
+  lastOf(step: number, link: number): number {
+    const integers = this.#integers
+    let at = link
+    while (at !== none && integers[2 * at * linkWidth + stepAt] !== step) {
+      at = integers[2 * at * linkWidth + previousAt] as number
+    }
+    return at
+  }
+
+  /** How many of the links up to `link` have events that a step took. */
+  countOf(step: number, link: number): number {
+    const integers = this.#integers
+    let count = 0
+    for (let at = link; at !== none; at = integers[2 * at * linkWidth + previousAt] as number) {
+      if (integers[2 * at * linkWidth + stepAt] === step) count++
+    }
+    return count
   }
 
   eventOf(link: number): Event {
-    return this.#events.eventOf(this.#links[link * linkWidth] as number)
+    return this.#events.eventOf(this.eventIdOf(link), this.#valuesOf(link))
   }
 
   /** Writes the event as `nfa-state-bytes.ts` has it. */
   writeEvent(link: number, out: ByteWriter): void {
-    this.#events.write(this.#links[link * linkWidth] as number, out)
-  }
-
-  /** What a partial match has taken, to be read while it lives; `null`: nothing. */
-  viewOf(link: number): TakenEvent | null {
-    return link === none ? null : new StoredTakenEvent(this, link)
+    this.#events.write(this.eventIdOf(link), this.#valuesOf(link), out)
   }
 
   /** What a partial match has taken, as objects that outlive it. */
@@ -219,155 +291,113 @@ export class MatchStore {
   /**
    * Reads what the next events of some keys will need, so that it is near when they come; the
    * result means nothing. Each loop waits for one kind of memory only, so that the waits overlap.
-   * @param ids one partial match of each key; overwritten
+   * @param states what one rule knows of each key
    */
-  touch(ids: Int32Array, count: number): number {
-    const matches = this.#matches
-    const links = this.#links
+  touch(states: Int32Array, count: number): number {
+    const ids = this.#touched
+    let end = 0
     for (let index = 0; index < count; index++) {
-      const link = matches[(ids[index] as number) * matchWidth + 1] as number
-      ids[index] = link === none ? 0 : link
+      const state = states[index] as number
+      if (state > notStarted) ids[end++] = state
+      else if (isList(state)) end = this.lists.copyFirst(listOf(state), ids, end)
+      if (end + listMatchesTouched > touchedMax) break
     }
-    for (let index = 0; index < count; index++) {
-      ids[index] = links[(ids[index] as number) * linkWidth] as number
+    const integers = this.#integers
+    const links = end
+    for (let index = 0; index < links; index++) {
+      const at = 2 * (ids[index] as number) * linkWidth
+      ids[index] = integers[at + eventAt] as number
+      const previous = integers[at + previousAt] as number
+      if (previous !== none && end < touchedMax) ids[end++] = previous
     }
-    return this.#events.touch(ids, count)
+    for (let index = links; index < end; index++) {
+      ids[index] = integers[2 * (ids[index] as number) * linkWidth + eventAt] as number
+    }
+    return this.#events.touch(ids, end)
   }
 
-  #idOf(event: ArrivedEvent): number {
-    if (event === this.#lastEvent) return this.#lastEventId
-    if (this.#lastEventId !== none) this.#events.release(this.#lastEventId)
-    this.#lastEvent = event
-    this.#lastEventId = this.#events.add(event)
-    return this.#lastEventId
+  #valuesOf(link: number): EventValues {
+    const timestamp = this.timestampOf(link)
+    return { timestamp, f0: this.fieldOf(link, 0), f1: this.fieldOf(link, 1) }
+  }
+
+  /** A link in no state and with no reference yet. */
+  #addLink(
+    id: number,
+    event: ArrivedEvent,
+    ordinal: number,
+    step: number,
+    previous: number,
+  ): number {
+    const link = this.#freeLinks.pop() ?? this.#growLinks()
+    const at = link * linkWidth
+    const { timestamp } = event
+    const isFirst = previous === none
+    this.#doubles[at + timestampAt] = timestamp
+    this.#doubles[at + firstTimestampAt] = isFirst ? timestamp : this.firstTimestampOf(previous)
+    this.#doubles[at + startAt] = isFirst ? ordinal : this.startOf(previous)
+    const integers = this.#integers
+    integers[2 * at + eventAt] = id
+    integers[2 * at + previousAt] = previous
+    integers[2 * at + referencesAt] = 0
+    integers[2 * at + stateAt] = none
+    integers[2 * at + stepAt] = step
+    integers[2 * at + tagsAt] =
+      this.#setField(link, 0, event.f0) | (this.#setField(link, 1, event.f1) << tagBits)
+    this.#events.retain(id)
+    if (!isFirst) this.#retainLink(previous)
+    return link
+  }
+
+  /** @returns the tag of the value */
+  #setField(link: number, slot: number, value: unknown): number {
+    if (typeof value === 'number') {
+      this.#doubles[link * linkWidth + fieldsAt + slot] = value
+      return numberTag
+    }
+    const tag = this.#tags.tagOf(value)
+    if (tag === keptTag) {
+      const at = link * inlineFields + slot
+      while (this.#kept.length < at) this.#kept.push(undefined)
+      this.#kept[at] = value
+    }
+    return tag
+  }
+
+  /** The same link for another partial match, in a state of its own. */
+  #copyLink(link: number, state: number): number {
+    const copy = this.#freeLinks.pop() ?? this.#growLinks()
+    const doubles = this.#doubles
+    const from = link * linkWidth + timestampAt
+    doubles.copyWithin(copy * linkWidth + timestampAt, from, from + linkWidth)
+    const at = 2 * copy * linkWidth
+    this.#integers[at + referencesAt] = 1
+    this.#integers[at + stateAt] = state
+    const tags = this.#integers[at + tagsAt] as number
+    for (let slot = 0; slot < inlineFields; slot++) {
+      const tag = slot === 0 ? tags & tagMask : tags >>> tagBits
+      if (tag === keptTag) this.#setField(copy, slot, this.fieldOf(link, slot))
+    }
+    this.#events.retain(this.#integers[at + eventAt] as number)
+    const previous = this.#integers[at + previousAt] as number
+    if (previous !== none) this.#retainLink(previous)
+    return copy
   }
 
   #retainLink(link: number): void {
-    const at = link * linkWidth + 3
-    this.#links[at] = (this.#links[at] as number) + 1
-  }
-
-  #freeLink(first: number): void {
-    let link = first
-    while (link !== none) {
-      const at = link * linkWidth
-      const references = (this.#links[at + 3] as number) - 1
-      this.#links[at + 3] = references
-      if (references > 0) return
-      this.#events.release(this.#links[at] as number)
-      this.#freeLinks.push(link)
-      link = this.#links[at + 2] as number
-    }
-  }
-
-  #growMatches(): number {
-    const match = this.#matchCount++
-    if (this.#matchCount * matchWidth > this.#matches.length)
-      this.#matches = twiceAsLong(this.#matches)
-    return match
+    const at = 2 * link * linkWidth + referencesAt
+    this.#integers[at] = (this.#integers[at] as number) + 1
   }
 
   #growLinks(): number {
     const link = this.#linkCount++
-    if (this.#linkCount * linkWidth > this.#links.length) this.#links = twiceAsLong(this.#links)
+    if (this.#linkCount * linkWidth + timestampAt > this.#doubles.length) {
+      this.#doubles = twiceAsLong(this.#doubles)
+      this.#integers = new Int32Array(this.#doubles.buffer)
+    }
     return link
   }
 }
 
-/** An event as conditions read it: each field from its own column, and only those. */
-class StoredEvent implements Event {
-  readonly #store: EventStore
-  readonly #id: number
-
-  constructor(store: EventStore, id: number) {
-    this.#store = store
-    this.#id = id
-  }
-
-  get timestamp(): number {
-    return this.#store.timestampOf(this.#id)
-  }
-
-  get split(): Split {
-    return this.#store.splitOf(this.#id)
-  }
-
-  get offset(): number {
-    return this.#store.offsetOf(this.#id)
-  }
-
-  /** Predicates are asked of events as they come, not of those that were taken. */
-  get predicates(): number {
-    return 0
-  }
-
-  get morePredicates(): readonly number[] {
-    return noWords
-  }
-
-  get raw(): string {
-    return this.#store.textOf(this.#id)
-  }
-
-  get f0(): unknown {
-    return this.#store.f0Of(this.#id)
-  }
-
-  get f1(): unknown {
-    return this.#store.f1Of(this.#id)
-  }
-
-  get moreFields(): readonly unknown[] {
-    return this.#store.moreOf(this.#id)
-  }
-
-  field(slot: number): unknown {
-    if (slot === 0) return this.f0
-    return slot === 1 ? this.f1 : this.moreFields[slot - inlineFields]
-  }
-}
-
-/** A link as conditions read it, while its partial match lives. */
-class StoredTakenEvent implements TakenEvent {
-  readonly #store: MatchStore
-  readonly #link: number
-
-  constructor(store: MatchStore, link: number) {
-    this.#store = store
-    this.#link = link
-  }
-
-  get event(): Event {
-    return this.#store.eventViewOf(this.#link)
-  }
-
-  get step(): number {
-    return this.#store.stepOf(this.#link)
-  }
-
-  get ordinal(): number {
-    return this.#store.ordinalOf(this.#link)
-  }
-
-  get previous(): TakenEvent | null {
-    return this.#store.viewOf(this.#store.previousOf(this.#link))
-  }
-
-  lastOf(step: number): Event | undefined {
-    const store = this.#store
-    let link = this.#link
-    while (link !== none && store.stepOf(link) !== step) link = store.previousOf(link)
-    return link === none ? undefined : store.eventViewOf(link)
-  }
-
-  countOf(step: number): number {
-    const store = this.#store
-    let count = 0
-    for (let link = this.#link; link !== none; link = store.previousOf(link)) {
-      if (store.stepOf(link) === step) count++
-    }
-    return count
-  }
-}
-
-const noWords: readonly number[] = []
+const tagBits = 16
+const tagMask = 2 ** tagBits - 1

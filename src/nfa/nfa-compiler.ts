@@ -5,6 +5,7 @@ import {
   type GuardTest,
   isIterative,
   outcomeWithoutPredicates,
+  type PartedGuard,
 } from './guard.ts'
 import { checkPattern } from './pattern-check.ts'
 import { type FlatEdge, flattenEdges, type State, waysToFinal } from './state-graph.ts'
@@ -19,8 +20,12 @@ export interface CompiledEdge {
   /** The step that takes the event; -1 where no step does. */
   readonly step: number
   readonly test: GuardTest
+  /** The same as `test`: for every event. */
+  readonly guard: PartedGuard
   /** After taking: whether the final state is reached as well, without another event. */
   readonly completes: GuardTest | null
+  /** Whether all that it does is to lead on: it neither ends nor completes anything. */
+  readonly isPlain: boolean
   /** Whether its condition reads what the partial match has taken. */
   readonly readsTaken: boolean
 }
@@ -94,6 +99,8 @@ function compileEdge(edge: FlatEdge, guards: GuardCompiler): CompiledEdge {
     targetKind: edge.target.kind,
     step: edge.source.step,
     test: guards.compile(edge.guard),
+    guard: guards.part(edge.guard),
+    isPlain: edge.target.kind !== 'stop' && edge.target.kind !== 'final' && tests.length === 0,
     completes:
       tests.length === 0 ? null : (event, taken) => tests.some((test) => test(event, taken)),
     readsTaken: [edge.guard, ...ways].some(isIterative),

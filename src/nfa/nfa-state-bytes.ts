@@ -2,8 +2,9 @@ import { assert } from '../errors.ts'
 import type { ByteReader } from '../state/byte-reader.ts'
 import type { ByteWriter } from '../state/byte-writer.ts'
 import { ArrivedEvent, type Split } from '../stream/event.ts'
-import { type MatchStore, none, notStarted } from './match-store.ts'
-import type { NFAState } from './partial-match.ts'
+import type { MatchStore } from './match-store.ts'
+import { isList, type NFAState, none, notStarted } from './nfa-state.ts'
+import { listState, openMatchesOf, waitingMatchesOf } from './partial-match.ts'
 
 /** Layout of the form; a change of it is a new number, and a reader for the old one. */
 const formVersion = 2
@@ -28,16 +29,17 @@ const kindMany = 1
 export function writeNFAState(state: NFAState, store: MatchStore, out: ByteWriter): void {
   assert(state !== none, 'a key with nothing open has no form')
   out.byte(formVersion)
-  if (typeof state === 'number') {
+  if (!isList(state)) {
     out.byte(kindOne)
     writeMatch(state, store, out)
-    const last = store.linkOf(state)
-    out.uint(lengthOf(last, store))
-    writeChain(last, store, out)
+    out.uint(lengthOf(state, store))
+    writeChain(state, store, out)
     return
   }
   out.byte(kindMany)
-  const { events, links } = sharedBy([...state.heap, ...state.completedMatches], store)
+  const open = openMatchesOf(state, store)
+  const waiting = waitingMatchesOf(state, store)
+  const { events, links } = sharedBy([...open, ...waiting], store)
   out.uint(events.size)
   for (const link of events.values()) store.writeEvent(link, out)
   out.uint(links.size)
@@ -48,7 +50,7 @@ export function writeNFAState(state: NFAState, store: MatchStore, out: ByteWrite
     const previous = store.previousOf(link)
     out.uint(previous === none ? 0 : (links.get(previous) as number) + 1)
   }
-  for (const matches of [state.heap, state.completedMatches]) {
+  for (const matches of [open, waiting]) {
     out.uint(matches.length)
     for (const match of matches) writeMatch(match, store, out, links)
   }
@@ -59,25 +61,28 @@ export function readNFAState(from: ByteReader, store: MatchStore): NFAState {
   const version = from.byte()
   assert(version === formVersion, `state of version ${version} can be read`)
   if (from.byte() === kindOne) return readOne(from, store)
-  const events = Array.from({ length: from.uint() }, () => store.holdEvent(readEvent(from)))
+  const events = Array.from({ length: from.uint() }, () => readEvent(from))
+  const ids: (number | undefined)[] = []
   const links: number[] = []
   for (let count = from.uint(); count > 0; count--) {
     const step = from.uint()
     const ordinal = from.uint()
-    const event = events[from.uint()] as number
+    const index = from.uint()
+    const event = events[index] as ArrivedEvent
     const previous = from.uint()
     const before = previous === 0 ? none : (links[previous - 1] as number)
-    links.push(store.addLinkTo(event, step, before, ordinal))
+    ids[index] ??= store.holdEvent(event, ordinal)
+    links.push(store.addLink(ids[index], event, step, before))
   }
   const readMatches = () =>
     Array.from({ length: from.uint() }, () => {
       const drawn = readMatch(from, true)
       return drawn === null ? notStarted : addMatch(drawn, links[drawn.link] as number, store)
     })
-  const heap = readMatches()
-  const completedMatches = readMatches()
-  for (const event of events) store.letGoOfEvent(event)
-  return { heap, completedMatches }
+  const open = readMatches()
+  const waiting = readMatches()
+  for (const id of ids) if (id !== undefined) store.letGoOfEvent(id)
+  return listState(open, waiting, store)
 }
 
 function readOne(from: ByteReader, store: MatchStore): NFAState {
@@ -87,9 +92,10 @@ function readOne(from: ByteReader, store: MatchStore): NFAState {
   for (let count = from.uint(); count > 0; count--) {
     const step = from.uint()
     const ordinal = from.uint()
-    const event = store.holdEvent(readEvent(from))
-    link = store.addLinkTo(event, step, link, ordinal)
-    store.letGoOfEvent(event)
+    const event = readEvent(from)
+    const id = store.holdEvent(event, ordinal)
+    link = store.addLink(id, event, step, link)
+    store.letGoOfEvent(id)
   }
   return addMatch(drawn, link, store)
 }
@@ -97,27 +103,22 @@ function readOne(from: ByteReader, store: MatchStore): NFAState {
 interface DrawnMatch {
   readonly state: number
   readonly link: number
-  readonly start: number
-  readonly firstTimestamp: number
   readonly deadline: number
 }
 
 function readMatch(from: ByteReader, isLinked: boolean): DrawnMatch | null {
   const state = from.uint() - 1
   if (state < 0) return null
-  return {
-    state,
-    link: isLinked ? from.uint() : none,
-    start: from.uint(),
-    firstTimestamp: from.double(),
-    deadline: from.byte() === 0 ? Infinity : from.double(),
-  }
+  const link = isLinked ? from.uint() : none
+  // Start and time of the first event follow from the links.
+  from.uint()
+  from.double()
+  return { state, link, deadline: from.byte() === 0 ? Infinity : from.double() }
 }
 
-function addMatch(drawn: DrawnMatch, link: number, store: MatchStore): number {
-  const match = store.addMatch(drawn.state, link, drawn.start, drawn.firstTimestamp)
-  if (drawn.deadline !== Infinity) store.setDeadline(match, drawn.deadline)
-  return match
+function addMatch({ state, deadline }: DrawnMatch, link: number, store: MatchStore): number {
+  const match = store.addMatch(link, state)
+  return deadline === Infinity ? match : store.withDeadline(match, deadline)
 }
 
 function writeMatch(
@@ -131,7 +132,7 @@ function writeMatch(
     return
   }
   out.uint(store.stateOf(match) + 1)
-  if (links !== undefined) out.uint(links.get(store.linkOf(match)) as number)
+  if (links !== undefined) out.uint(links.get(match) as number)
   out.uint(store.startOf(match))
   out.double(store.firstTimestampOf(match))
   const deadline = store.deadlineOf(match)
@@ -182,7 +183,7 @@ function sharedBy(matches: readonly number[], store: MatchStore) {
   const links = new Map<number, number>()
   for (const match of matches) {
     if (match === notStarted) continue
-    for (const link of chainOf(store.linkOf(match), store).reverse()) {
+    for (const link of chainOf(match, store).reverse()) {
       if (links.has(link)) continue
       links.set(link, links.size)
       const event = store.eventIdOf(link)

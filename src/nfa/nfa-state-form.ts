@@ -2,8 +2,9 @@ import { assert } from '../errors.ts'
 import type { JsonValue } from '../stream/alert.ts'
 import { type ArrivedEvent, eventOf } from '../stream/event.ts'
 import { deserializeFields, serializeFields } from '../stream/event-fields-form.ts'
-import { type MatchStore, none, notStarted } from './match-store.ts'
-import type { NFAState } from './partial-match.ts'
+import type { MatchStore } from './match-store.ts'
+import { isList, type NFAState, none, notStarted } from './nfa-state.ts'
+import { listState, openMatchesOf, waitingMatchesOf } from './partial-match.ts'
 
 /** Layout of the form; a change of it is a new number, and a reader for the old one. */
 const formVersion = 1
@@ -32,9 +33,10 @@ type Form = readonly [
 export function serializeNFAState(state: NFAState, store: MatchStore): JsonValue {
   assert(state !== none, 'a key with nothing open has no form')
   const writer = new FormWriter(store)
-  const isOne = typeof state === 'number'
-  const open = (isOne ? [state] : state.heap).map((match) => writer.matchRow(match))
-  const completed = isOne ? [] : state.completedMatches.map((match) => writer.matchRow(match))
+  const isOne = !isList(state)
+  const matches = isOne ? [state] : openMatchesOf(state, store)
+  const open = matches.map((match) => writer.matchRow(match))
+  const completed = waitingMatchesOf(state, store).map((match) => writer.matchRow(match))
   const form: Form = [
     formVersion,
     isOne ? 'one' : 'many',
@@ -50,23 +52,26 @@ export function serializeNFAState(state: NFAState, store: MatchStore): JsonValue
 export function deserializeNFAState(form: JsonValue, store: MatchStore): NFAState {
   const [version, kind, open, completed, links, events] = form as unknown as Form
   assert(version === formVersion, `state of version ${version} can be read`)
-  const ids = events.map((row) => store.holdEvent(eventOfRow(row)))
+  const arrived = events.map(eventOfRow)
+  const ids: (number | undefined)[] = []
   const linkIds: number[] = []
   for (const [event, step, previous, ordinal] of links) {
     const before = previous === none ? none : (linkIds[previous] as number)
-    linkIds.push(store.addLinkTo(ids[event] as number, step, before, ordinal))
+    const taken = arrived[event] as ArrivedEvent
+    ids[event] ??= store.holdEvent(taken, ordinal)
+    linkIds.push(store.addLink(ids[event], taken, step, before))
   }
   const matchOf = (row: MatchRow): number => {
     if (row === null) return notStarted
-    const [state, link, start, firstTimestamp, deadline] = row
-    const match = store.addMatch(state, linkIds[link] as number, start, firstTimestamp)
-    if (deadline !== null) store.setDeadline(match, deadline)
-    return match
+    // Start and time of the first event follow from the links.
+    const [state, link, , , deadline] = row
+    const match = store.addMatch(linkIds[link] as number, state)
+    return deadline === null ? match : store.withDeadline(match, deadline)
   }
   const heap = open.map(matchOf)
-  const completedMatches = completed.map(matchOf)
-  for (const id of ids) store.letGoOfEvent(id)
-  return kind === 'one' ? (heap[0] as number) : { heap, completedMatches }
+  const waiting = completed.map(matchOf)
+  for (const id of ids) if (id !== undefined) store.letGoOfEvent(id)
+  return kind === 'one' ? (heap[0] as number) : listState(heap, waiting, store)
 }
 
 /** The form with the fields of its events as another operator carries them. */
@@ -100,7 +105,7 @@ class FormWriter {
     const deadline = store.deadlineOf(match)
     return [
       store.stateOf(match),
-      this.#linkIndex(store.linkOf(match)),
+      this.#linkIndex(match),
       store.startOf(match),
       store.firstTimestampOf(match),
       deadline === Infinity ? null : deadline,

@@ -1,10 +1,12 @@
-import { TocsinError } from '../errors.ts'
-import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
 import type { ArrivedEvent, TakenEvent } from '../stream/event.ts'
-import { type MatchStore, none, notStarted } from './match-store.ts'
+import { droppedBy } from './dropped-by.ts'
+import { passes } from './guard.ts'
+import type { MatchStore } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
-import type { NFAState, OpenMatches, PartialMatch } from './partial-match.ts'
-import { noPartialMatches, PartialMatchQueue } from './partial-match-queue.ts'
+import { isList, listOf, type NFAState, none, notStarted, stateOfList } from './nfa-state.ts'
+import { openMatchesOf, type PartialMatch, waitingMatchesOf } from './partial-match.ts'
+import { PartialMatchQueue } from './partial-match-queue.ts'
+import { TakenView } from './taken-view.ts'
 
 /** When a match comes out under a skip strategy: see D7. */
 export type EmitOrder = 'at_once' | 'start'
@@ -32,6 +34,11 @@ export class NFAOutput {
   /** Matches dropped because of `maxMatches`. */
   dropped = 0
 
+  get isEmpty(): boolean {
+    const found = this.matches.length + this.timeouts.length
+    return found + this.refused + this.dropped === 0
+  }
+
   clear(): void {
     if (this.matches.length > 0) this.matches.length = 0
     if (this.timeouts.length > 0) this.timeouts.length = 0
@@ -51,29 +58,51 @@ export class NFA {
   readonly options: NFAOptions
   readonly store: MatchStore
   /** Places to work in, so that an event that changes little allocates little. */
+  readonly #current: PartialMatchQueue
   readonly #remaining: PartialMatchQueue
   readonly #completed: PartialMatchQueue
   readonly #emitting: PartialMatchQueue
+  readonly #view: TakenView
+  /** Edges that the event may use: those of the partial match at hand, and those that open one. */
+  readonly #fired: CompiledEdge[] = []
+  readonly #opening: CompiledEdge[] = []
+  readonly #start: CompiledState
 
   /** @param store shared by the patterns of an operator */
   constructor(compiled: CompiledPattern, options: NFAOptions, store: MatchStore) {
     this.compiled = compiled
     this.options = options
     this.store = store
+    this.#start = compiled.states[compiled.start] as CompiledState
+    this.#current = new PartialMatchQueue(store)
     this.#remaining = new PartialMatchQueue(store)
     this.#completed = new PartialMatchQueue(store)
     this.#emitting = new PartialMatchQueue(store)
+    this.#view = new TakenView(store, none)
   }
 
   /** Lets go of all that a key has open. */
   release(state: NFAState): void {
-    for (const match of this.#openOf(state)) this.store.freeMatch(match)
-    for (const match of completedOf(state)) this.store.freeMatch(match)
+    for (const match of openMatchesOf(state, this.store)) this.store.freeMatch(match)
+    for (const match of waitingMatchesOf(state, this.store)) this.store.freeMatch(match)
+    if (isList(state)) this.store.lists.free(listOf(state))
+  }
+
+  /** Whether a finished match waits for one that began earlier. */
+  isWaiting(state: NFAState): boolean {
+    return isList(state) && this.store.lists.waitingCount(listOf(state)) > 0
   }
 
   /** Whether an event that fits no unary predicate can have an effect on this key. */
   needsEveryEvent(state: NFAState): boolean {
-    if (typeof state !== 'number') return state.heap.some((match) => !this.#stateOf(match).inert)
+    if (isList(state)) {
+      const { lists } = this.store
+      const list = listOf(state)
+      for (let index = lists.openCount(list) - 1; index >= 0; index--) {
+        if (!this.#stateOf(lists.matchAt(list, index)).inert) return true
+      }
+      return false
+    }
     return !this.#stateOf(notStarted).inert || (state !== none && !this.#stateOf(state).inert)
   }
 
@@ -82,16 +111,13 @@ export class NFA {
     if (this.nextDeadline(state) > timestamp) return state
     const { store } = this
     this.#clearWorkplace()
-    for (const match of this.#openOf(state)) {
+    for (const match of openMatchesOf(state, store)) {
       const at = this.#timeoutOf(match, timestamp)
       if (at === undefined) this.#remaining.offer(match)
       else if (this.#stateOf(match).kind === 'pending') {
-        store.setDeadline(match, at)
-        this.#completed.offer(match)
+        this.#completed.offer(store.withDeadline(match, at))
       } else {
-        if (output.keepsTimeouts) {
-          output.timeouts.push({ taken: store.takenBy(store.linkOf(match)), at })
-        }
+        if (output.keepsTimeouts) output.timeouts.push({ taken: store.takenBy(match), at })
         store.freeMatch(match)
       }
     }
@@ -99,41 +125,160 @@ export class NFA {
   }
 
   /**
-   * Offers an event to every partial match. Time must have been advanced to its timestamp.
+   * Moves time where nothing can come of that: no match waits, none is completed by time, and
+   * nobody wants what ran out.
+   */
+  dropExpired(state: NFAState, timestamp: number): NFAState {
+    if (this.nextDeadline(state) > timestamp) return state
+    if (!isList(state)) {
+      this.store.freeMatch(state)
+      return none
+    }
+    this.#remaining.resetToOpen(listOf(state))
+    this.#dropFrom(this.#remaining, timestamp)
+    return this.#stateOfRemaining(state, 0)
+  }
+
+  /**
+   * Offers an event to every partial match. What has run out by its timestamp is dropped; where
+   * something can come of that, time must have been advanced.
    * @returns the state that the key has now; the one before must not be used again
    */
   process(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
-    const ordinal = this.store.nextOrdinal()
+    this.store.offer(event)
+    if (!isList(state)) return this.#processOne(state, event, output)
     this.#clearWorkplace()
-    if (typeof state === 'number') {
-      if (state !== none) this.#continue(state, event, ordinal)
-      this.#begin(state, event, ordinal, output)
-    } else {
-      const { heap } = state
-      for (let index = 0; index < heap.length; index++) {
-        const match = heap[index] as number
-        if (match === notStarted) this.#begin(state, event, ordinal, output)
-        else this.#continue(match, event, ordinal)
+    this.#processList(state, event, output)
+    return this.#conclude(state, output)
+  }
+
+  /** Most keys have one partial match that has started, or none, and most events only lead it on. */
+  #processOne(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
+    let known = state
+    if (known !== none && this.#hasRunOut(known, event.timestamp)) {
+      this.store.freeMatch(known)
+      known = none
+    }
+    const fired = known === none ? 0 : this.#fire(known, event)
+    const opening = this.#fireOpening(event, output)
+    const limit = known === none ? 1 : 2
+    if (isPlain(this.#fired, fired) && isPlain(this.#opening, opening)) {
+      if (opening === 0) return known === none ? none : this.#goPlainly(known, fired)
+      if (limit <= this.options.limit) return this.#openPlainly(known, fired)
+    }
+    this.#clearWorkplace()
+    if (known !== none) this.#continue(known, fired, event)
+    this.#begin(known, opening, event, output)
+    return this.#conclude(known, output)
+  }
+
+  /** Where a partial match gets to by at most one edge, which is plain; `none`: it ends. */
+  #goPlainly(match: number, fired: number): number {
+    const { store } = this
+    let next = none
+    if (fired === 1) {
+      const edge = this.#fired[0] as CompiledEdge
+      next = this.#follow(edge, match, store.stateOf(match), false)
+      if (next === match) return match
+    }
+    store.freeMatch(match)
+    return next
+  }
+
+  /** The state with a partial match that is opened by one edge, which is plain. */
+  #openPlainly(known: NFAState, fired: number): NFAState {
+    const edge = this.#opening[0] as CompiledEdge
+    const next = known === none ? none : this.#goPlainly(known, fired)
+    const begun = this.store.take(none, edge.step, edge.target)
+    if (next === none) return begun
+    // The later one began later, and the one that has not started comes last.
+    const { lists } = this.store
+    const list = lists.write(none, 3, 0)
+    lists.set(list, 0, next)
+    lists.set(list, 1, begun)
+    lists.set(list, 2, notStarted)
+    return stateOfList(list)
+  }
+
+  /** Puts the edges that the event may use into `#fired`; gives their number. */
+  #fire(match: number, event: ArrivedEvent): number {
+    const { edges, readsTaken } = this.#stateOf(match)
+    const before = readsTaken ? this.#view.moveTo(match) : null
+    return fire(edges, event, before, this.#fired)
+  }
+
+  /** Likewise those that open a partial match, into `#opening`. */
+  #fireOpening(event: ArrivedEvent, output: NFAOutput): number {
+    return output.opensMatches ? fire(this.#start.edges, event, null, this.#opening) : 0
+  }
+
+  #processList(state: NFAState, event: ArrivedEvent, output: NFAOutput): void {
+    const current = this.#current
+    current.resetToOpen(listOf(state))
+    if (!this.isWaiting(state)) this.#dropFrom(current, event.timestamp)
+    const { items, size } = current
+    for (let index = 0; index < size; index++) {
+      const match = items[index] as number
+      if (match === notStarted) {
+        this.#begin(state, this.#fireOpening(event, output), event, output)
+        continue
+      }
+      const fired = this.#fire(match, event)
+      if (isPlain(this.#fired, fired)) {
+        const next = this.#goPlainly(match, fired)
+        if (next !== none) this.#remaining.offer(next)
+      } else this.#continue(match, fired, event)
+    }
+  }
+
+  /**
+   * Drops what has run out, one time limit after the other: so the order of what is left does not
+   * depend on when somebody looked.
+   */
+  #dropFrom(queue: PartialMatchQueue, timestamp: number): void {
+    while (this.compiled.hasStepLimits || this.#hasRunOut(queue.items[0] as number, timestamp)) {
+      const at = this.#earliestDeadline(queue)
+      if (at > timestamp || at === Infinity) return
+      const { items, size } = queue
+      queue.size = 0
+      for (let index = 0; index < size; index++) {
+        const match = items[index] as number
+        if (this.#deadlineOf(match) <= at) this.store.freeMatch(match)
+        else queue.offer(match)
       }
     }
-    return this.#conclude(state, output)
+  }
+
+  #earliestDeadline({ items, size }: PartialMatchQueue): number {
+    if (!this.compiled.hasStepLimits) return this.#deadlineOf(items[0] as number)
+    let earliest = Infinity
+    for (let index = 0; index < size; index++) {
+      earliest = Math.min(earliest, this.#deadlineOf(items[index] as number))
+    }
+    return earliest
   }
 
   /** The earliest moment at which a time limit runs out for this key, epoch ms; infinity: never. */
   nextDeadline(state: NFAState): number {
-    if (typeof state === 'number') return state === none ? Infinity : this.#deadlineOf(state)
-    const { heap } = state
-    if (!this.compiled.hasStepLimits) return this.#deadlineOf(heap[0] as number)
+    if (!isList(state)) return state === none ? Infinity : this.#deadlineOf(state)
+    const { lists } = this.store
+    const list = listOf(state)
+    if (!this.compiled.hasStepLimits) return this.#deadlineOf(lists.matchAt(list, 0))
     let earliest = Infinity
-    for (const match of heap) earliest = Math.min(earliest, this.#deadlineOf(match))
+    for (let index = lists.openCount(list) - 1; index >= 0; index--) {
+      earliest = Math.min(earliest, this.#deadlineOf(lists.matchAt(list, index)))
+    }
     return earliest
   }
 
   /** The last moment at which a time limit runs out, epoch ms: nothing is open then, if none waits. */
   lastDeadline(state: NFAState): number {
-    if (typeof state === 'number' && state !== none) return this.#deadlineOf(state)
+    if (!isList(state)) return state === none ? -Infinity : this.#deadlineOf(state)
+    const { lists } = this.store
+    const list = listOf(state)
     let last = -Infinity
-    for (const match of this.#openOf(state)) {
+    for (let index = lists.openCount(list) - 1; index >= 0; index--) {
+      const match = lists.matchAt(list, index)
       if (match !== notStarted) last = Math.max(last, this.#deadlineOf(match))
     }
     return last
@@ -141,94 +286,83 @@ export class NFA {
 
   /** All partial matches in the order of the heap, the one that has not started among them. */
   partialMatchesOf(state: NFAState): PartialMatch[] {
-    return this.#viewsOf(this.#openOf(state))
+    return this.#viewsOf(openMatchesOf(state, this.store))
   }
 
   /** Matches that wait while a partial match that began earlier is open. */
   heldMatchesOf(state: NFAState): PartialMatch[] {
-    return this.#viewsOf(completedOf(state))
+    return this.#viewsOf(waitingMatchesOf(state, this.store))
   }
 
   #viewsOf(matches: readonly number[]): PartialMatch[] {
-    const { store } = this
     return matches.map((match) => ({
       state: this.#stateOf(match).index,
-      taken: match === notStarted ? null : store.takenBy(store.linkOf(match)),
+      taken: match === notStarted ? null : this.store.takenBy(match),
     }))
   }
 
-  #openOf(state: NFAState): readonly number[] {
-    if (typeof state !== 'number') return state.heap
-    return state === none ? [notStarted] : [state, notStarted]
-  }
-
   /** The partial match that has not started: it stays, and each event that fits opens another. */
-  #begin(state: NFAState, event: ArrivedEvent, ordinal: number, output: NFAOutput): void {
+  #begin(state: NFAState, opening: number, event: ArrivedEvent, output: NFAOutput): void {
     const { store } = this
-    const { edges } = this.compiled.states[this.compiled.start] as CompiledState
     let refused: boolean | undefined
-    for (let index = 0; index < edges.length && output.opensMatches; index++) {
-      const edge = edges[index] as CompiledEdge
-      if (edge.targetKind === 'stop' || !edge.test(event, null)) continue
+    for (let index = 0; index < opening; index++) {
+      const edge = this.#opening[index] as CompiledEdge
+      if (edge.targetKind === 'stop') continue
       refused ??= this.#isFull(state)
       if (refused) {
         output.refused++
         break
       }
-      const link = store.addLink(event, edge.step, none, ordinal)
-      const begun = store.addMatch(edge.target, link, ordinal, event.timestamp)
+      const begun = store.take(none, edge.step, edge.target)
       if (edge.targetKind === 'final') this.#completed.offer(begun)
       else this.#remaining.offer(begun)
-      if (edge.completes?.(event, null)) {
-        this.#completed.offer(store.addMatch(edge.target, link, ordinal, event.timestamp))
-      }
+      if (edge.completes?.(event, null)) this.#completed.offer(store.addMatch(begun, edge.target))
     }
     this.#remaining.offer(notStarted)
   }
 
-  #continue(match: number, event: ArrivedEvent, ordinal: number): void {
+  /** Follows the edges in `#fired`. */
+  #continue(match: number, fired: number, event: ArrivedEvent): void {
     const { store } = this
-    const state = this.#stateOf(match)
-    const { edges } = state
-    const link = store.linkOf(match)
-    const start = store.startOf(match)
-    const firstTimestamp = store.firstTimestampOf(match)
-    const before = state.readsTaken ? store.viewOf(link) : null
+    const state = store.stateOf(match)
+    // The view is at the partial match since its edges were tried.
+    const before = this.#stateOf(match).readsTaken ? this.#view : null
     let stopped = false
     let stays = false
     // Held back until it is known that no negation ends the path.
     let one = none
     let more: number[] | null = null
-    for (let index = 0; index < edges.length; index++) {
-      const edge = edges[index] as CompiledEdge
-      if (!edge.test(event, before)) continue
+    for (let index = 0; index < fired; index++) {
+      const edge = this.#fired[index] as CompiledEdge
       if (edge.targetKind === 'stop') {
         stopped = true
         continue
       }
-      const takes = edge.action === 'take'
-      const nextLink = takes ? store.addLink(event, edge.step, link, ordinal) : link
-      const isSame = !takes && edge.target === state.index && !stays
-      if (isSame) stays = true
-      const next = isSame ? match : store.addMatch(edge.target, nextLink, start, firstTimestamp)
+      const next = this.#follow(edge, match, state, stays)
+      stays ||= next === match
       if (edge.targetKind === 'final') this.#completed.offer(next)
       else if (one === none) one = next
       else {
         more ??= []
         more.push(next)
       }
-      if (edge.completes?.(event, before)) {
-        this.#completed.offer(store.addMatch(edge.target, nextLink, start, firstTimestamp))
-      }
+      if (edge.completes?.(event, before)) this.#completed.offer(store.addMatch(next, edge.target))
     }
-    if (one !== none) this.#goOn(one, match, stopped)
-    if (more !== null) for (const next of more) this.#goOn(next, match, stopped)
-    if (!stays || stopped) store.freeMatch(match)
+    if (one !== none) this.#goOn(one, stopped)
+    if (more !== null) for (const next of more) this.#goOn(next, stopped)
+    if (!stays) store.freeMatch(match)
   }
 
-  #goOn(next: number, before: number, stopped: boolean): void {
-    if (!stopped) this.#remaining.offer(next)
-    else if (next !== before) this.store.freeMatch(next)
+  /** Where an edge leads: the first one that changes nothing keeps the partial match as it is. */
+  #follow(edge: CompiledEdge, match: number, state: number, stays: boolean): number {
+    if (edge.action === 'take') return this.store.take(match, edge.step, edge.target)
+    if (edge.target === state && !stays) return match
+    return this.store.addMatch(match, edge.target)
+  }
+
+  #goOn(next: number, stopped: boolean): void {
+    if (stopped) this.store.freeMatch(next)
+    else this.#remaining.offer(next)
   }
 
   #clearWorkplace(): void {
@@ -238,37 +372,54 @@ export class NFA {
 
   /** What the partial matches have become; emits what is complete. */
   #conclude(state: NFAState, output: NFAOutput): NFAState {
-    const waiting = completedOf(state)
-    const held =
-      this.#completed.size > 0 || waiting.length > 0 ? this.#emit(waiting, output) : waiting
-    const { items, size } = this.#remaining
-    if (held.length === 0) {
-      if (size < 2) return none
-      if (size === 2 && items[1] === notStarted) return items[0] as number
+    if (this.#completed.size === 0 && !this.isWaiting(state)) {
+      return this.#stateOfRemaining(state, 0)
     }
-    if (typeof state === 'number') return { heap: items.slice(0, size), completedMatches: held }
-    state.heap = this.#remaining.intoArray(state.heap)
-    state.completedMatches = held
-    return state
+    this.#emit(state, output)
+    return this.#stateOfRemaining(state, this.#emitting.size)
   }
 
+  /** The state for what remains, and for so many matches that wait. */
+  #stateOfRemaining(state: NFAState, waiting: number): NFAState {
+    const { lists } = this.store
+    const { items, size } = this.#remaining
+    if (waiting === 0 && size <= 2) {
+      if (isList(state)) lists.free(listOf(state))
+      return size < 2 ? none : (items[0] as number)
+    }
+    const list = lists.write(isList(state) ? listOf(state) : none, size, waiting)
+    for (let index = 0; index < size; index++) lists.set(list, index, items[index] as number)
+    for (let index = 0; index < waiting; index++) {
+      lists.set(list, size + index, this.#emitting.items[index] as number)
+    }
+    return stateOfList(list)
+  }
+
+  /** Of several partial matches those count that are in `#current`: the others have run out. */
   #isFull(state: NFAState): boolean {
     const { limit } = this.options
-    const matches = typeof state === 'number' ? 2 : state.heap.length
-    if (matches <= limit) return false
+    if (!isList(state)) return (state === none ? 1 : 2) > limit
+    const { items, size } = this.#current
+    if (size <= limit) return false
     const starts = new Set<number>()
-    for (const match of this.#openOf(state)) starts.add(this.store.startOf(match))
+    for (let index = 0; index < size; index++) {
+      starts.add(this.store.startOf(items[index] as number))
+    }
     return starts.size > limit
   }
 
-  /** Emits complete matches in order of their starts and drops what the skip strategy drops. */
-  #emit(waiting: number[], output: NFAOutput): number[] {
+  /**
+   * Emits complete matches in order of their starts and drops what the skip strategy drops; what
+   * has to wait is left in `#emitting`.
+   */
+  #emit(state: NFAState, output: NFAOutput): void {
     const { store } = this
     const { afterMatch } = this.compiled.pattern
     const waits = this.options.emitOrder === 'start' && afterMatch.kind !== 'no_skip'
     const open = this.#remaining
     const completed = this.#emitting
-    completed.reset(waiting)
+    if (isList(state)) completed.resetToWaiting(listOf(state))
+    else completed.size = 0
     for (let index = 0; index < this.#completed.size; index++) {
       completed.offer(this.#completed.items[index] as number)
     }
@@ -278,8 +429,7 @@ export class NFA {
       const first = open.size > 0 ? (open.items[0] as number) : notStarted
       if (waits && store.startOf(first) < store.startOf(match)) break
       completed.poll()
-      const link = store.linkOf(match)
-      const dropped = droppedBy(afterMatch, link, this.compiled, store)
+      const dropped = droppedBy(match, this.compiled, store)
       if (dropped !== null) {
         open.removeWhere(dropped)
         completed.removeWhere(dropped)
@@ -287,12 +437,18 @@ export class NFA {
       if (emitted < this.options.maxMatches) {
         emitted++
         const deadline = store.deadlineOf(match)
-        const at = deadline === Infinity ? store.timestampOf(link) : deadline
-        output.matches.push({ taken: store.takenBy(link), at })
+        const at = deadline === Infinity ? store.timestampOf(match) : deadline
+        output.matches.push({ taken: store.takenBy(match), at })
       } else output.dropped++
       store.freeMatch(match)
     }
-    return completed.intoArray(waiting)
+  }
+
+  /** The same as comparing its deadline, but makes no double of its own. */
+  #hasRunOut(match: number, timestamp: number): boolean {
+    const { withinMs, hasStepLimits } = this.compiled
+    if (hasStepLimits) return this.#deadlineOf(match) <= timestamp
+    return withinMs !== 0 && this.store.firstTimestampOf(match) + withinMs <= timestamp
   }
 
   /** When the partial match runs out, if nothing happens; infinity: never. */
@@ -313,7 +469,7 @@ export class NFA {
   #stepDeadlineOf(match: number): number {
     const { withinMs } = this.#stateOf(match)
     if (withinMs === 0 || match === notStarted) return Infinity
-    return this.store.timestampOf(this.store.linkOf(match)) + withinMs
+    return this.store.timestampOf(match) + withinMs
   }
 
   #wholeDeadlineOf(match: number): number {
@@ -327,62 +483,21 @@ export class NFA {
   }
 }
 
-function completedOf(state: NFAState): OpenMatches['completedMatches'] {
-  return typeof state === 'number' ? noPartialMatches : state.completedMatches
+function fire(
+  edges: readonly CompiledEdge[],
+  event: ArrivedEvent,
+  before: TakenView | null,
+  fired: CompiledEdge[],
+): number {
+  let count = 0
+  for (let index = 0; index < edges.length; index++) {
+    const edge = edges[index] as CompiledEdge
+    if (passes(edge.guard, event, before)) fired[count++] = edge
+  }
+  return count
 }
 
-/** Which partial matches a match drops, by their start; `null`: none. */
-function droppedBy(
-  strategy: AfterMatchSkipStrategy,
-  link: number,
-  compiled: CompiledPattern,
-  store: MatchStore,
-): ((start: number) => boolean) | null {
-  switch (strategy.kind) {
-    case 'no_skip':
-      return null
-    case 'skip_to_next': {
-      const first = firstOrdinalOf(link, store)
-      return (start) => start <= first
-    }
-    case 'skip_past_last': {
-      const last = store.ordinalOf(link)
-      return (start) => start <= last
-    }
-    case 'skip_to_first':
-    case 'skip_to_last': {
-      const target = targetOf(strategy, link, compiled, store)
-      return target === undefined ? null : (start) => start < target
-    }
-  }
-}
-
-function targetOf(
-  strategy: Extract<AfterMatchSkipStrategy, { step: number }>,
-  last: number,
-  compiled: CompiledPattern,
-  store: MatchStore,
-): number | undefined {
-  let target: number | undefined
-  for (let link = last; link !== none; link = store.previousOf(link)) {
-    if (store.stepOf(link) !== strategy.step) continue
-    target = store.ordinalOf(link)
-    if (strategy.kind === 'skip_to_last') break
-  }
-  if (strategy.throwOnMiss) {
-    const name = compiled.steps[strategy.step]?.name
-    if (target === undefined) {
-      throw new TocsinError('MATCH_SKIP_TARGET', `the match took no event in step '${name}'`)
-    }
-    if (target === firstOrdinalOf(last, store)) {
-      throw new TocsinError('MATCH_SKIP_TARGET', `step '${name}' took the match's first event`)
-    }
-  }
-  return target
-}
-
-function firstOrdinalOf(last: number, store: MatchStore): number {
-  let link = last
-  for (let at = last; at !== none; at = store.previousOf(at)) link = at
-  return store.ordinalOf(link)
+/** Whether what happens is at most one edge that only leads on. */
+function isPlain(fired: readonly CompiledEdge[], count: number): boolean {
+  return count === 0 || (count === 1 && (fired[0] as CompiledEdge).isPlain)
 }

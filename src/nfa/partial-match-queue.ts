@@ -1,8 +1,5 @@
 import type { MatchStore } from './match-store.ts'
 
-/** Most keys have no completed match waiting: they share one empty array, which is never written. */
-export const noPartialMatches: number[] = []
-
 /**
  * A binary heap by `start`, operation for operation as `java.util.PriorityQueue` does it. The
  * order of matches with the same first event follows from the order in which Flink's NFA walks its
@@ -19,10 +16,21 @@ export class PartialMatchQueue {
     this.#store = store
   }
 
-  /** Starts anew with a copy of a heap. */
-  reset(heap: readonly number[]): void {
-    for (let index = 0; index < heap.length; index++) this.items[index] = heap[index] as number
-    this.size = heap.length
+  /** Starts anew with those of a list that are open, which are a heap. */
+  resetToOpen(list: number): void {
+    const { lists } = this.#store
+    this.size = lists.openCount(list)
+    for (let index = 0; index < this.size; index++) this.items[index] = lists.matchAt(list, index)
+  }
+
+  /** Starts anew with those of a list that wait, likewise. */
+  resetToWaiting(list: number): void {
+    const { lists } = this.#store
+    const open = lists.openCount(list)
+    this.size = lists.waitingCount(list)
+    for (let index = 0; index < this.size; index++) {
+      this.items[index] = lists.matchAt(list, open + index)
+    }
   }
 
   offer(match: number): void {
@@ -59,14 +67,6 @@ export class PartialMatchQueue {
     for (let index = (kept >>> 1) - 1; index >= 0; index--) {
       this.#siftDown(index, items[index] as number)
     }
-  }
-
-  /** The heap as an array: `previous` itself, overwritten, where it has the size. */
-  intoArray(previous: number[]): number[] {
-    const { items, size } = this
-    if (previous.length !== size) return size === 0 ? noPartialMatches : items.slice(0, size)
-    for (let index = 0; index < size; index++) previous[index] = items[index] as number
-    return previous
   }
 
   #siftDown(from: number, match: number): void {

@@ -3,36 +3,32 @@ import { twiceAsLong } from '../stream/growing-array.ts'
 
 const pageBytes = 64 * 1024
 
-/** Texts of a page for which there is room at first. */
-const textsFirst = 512
+/** Texts that a page has room for; of such as are shorter than 64 bytes it cannot be filled. */
+const pageTexts = 2 ** 10
+/** Bits for them in the integers of a page. */
+const pageWords = pageTexts / 32
+const pageTextsBits = 10
 
 /** A longer text has a buffer of its own. */
 const sharedBytesMax = 4096
 
-/** A page of which less than this part is in use is emptied. */
+/** A page is emptied when less than this part of what was written there is in use. */
 const usedPartMin = 1 / 4
+/** The same where room may be spent to spare moves, as long as pages are few. */
+const usedPartMinOfFew = 1 / 8
+const fewPagesMax = 512
 
-/** Texts that lie so close together in their batch are copied as one, with what is between them. */
-const gapBytesMax = 16
+/**
+ * Texts that lie so close together in their batch are copied as one, with what is between them: to
+ * copy a text of another event costs less than to copy twice.
+ */
+const gapBytesMax = 128
 
 /** What a text store asks of the one who keeps the addresses of its texts. */
 export interface TextOwner {
-  /** Address of the owner's text; -1: it has none. */
-  addressOf(id: number): number
   lengthOf(id: number): number
   /** The owner's text has been moved. */
   moved(id: number, address: number): void
-}
-
-interface Page {
-  readonly bytes: Buffer
-  /** Bytes of texts that have not been freed. */
-  used: number
-  /** Number of texts that have been written here. */
-  count: number
-  /** Who had text i here, and from which byte on. Typed, so that they cost nothing when used again. */
-  ids: Int32Array
-  starts: Uint16Array
 }
 
 /**
@@ -42,11 +38,25 @@ interface Page {
  */
 export class TextStore {
   readonly #owner: TextOwner
-  readonly #pages: Page[] = []
+  readonly #pages: Buffer[] = []
+  /** The same bytes by four: so texts are moved without a call for each. */
+  readonly #words: Int32Array[] = []
+  /** By page: bytes of texts that have not been freed, and the number of texts written there. */
+  #used = new Int32Array(16)
+  #counts = new Int32Array(16)
+  /** By page but the current one: bytes that were written there. */
+  #written = new Int32Array(16)
+  /** Bit i of a page: its text i has not been freed. */
+  #live = new Int32Array(16 * pageWords)
+  /** By address, which is the number of the page and that of the text in it: whose text it is. */
+  #ids = new Int32Array(16 * pageTexts)
+  /** By address: the text's first byte in its page. */
+  #starts = new Uint16Array(16 * pageTexts)
   readonly #freePages: number[] = []
   /** Texts that are too long for a page, by address: those count down from -2. */
   readonly #long = new Map<number, Buffer>()
   #nextLong = -2
+  #fewPagesMax = 0
   #current = -1
   #end = pageBytes
   /** A stretch of a batch that has a place, and will be copied there at once. */
@@ -69,74 +79,101 @@ export class TextStore {
     return (this.#pages.length - this.#freePages.length) * pageBytes
   }
 
+  /** Spends room to spare moves while pages are few: for who counts no bytes. */
+  spendRoom(): void {
+    this.#fewPagesMax = fewPagesMax
+  }
+
   /**
    * Gives a place to `bytes[start .. end)`, the text of an owner that had none; gives its address.
    * The bytes must stay as they are until `flush`.
    */
   add(id: number, bytes: Buffer, start: number, end: number): number {
     const length = end - start
-    if (length > sharedBytesMax) return this.#addLong(Buffer.from(bytes.subarray(start, end)))
+    if (length > sharedBytesMax || length === 0)
+      return this.#addLong(Buffer.from(bytes.subarray(start, end)))
     const gap = start - this.#pendingEnd
     const isNext = this.#pending === bytes && gap >= 0 && gap <= gapBytesMax
-    if (isNext && this.#end + gap + length < pageBytes) {
+    if (isNext && this.#hasRoom(gap + length)) {
       this.#end += gap
       this.#pendingEnd = end
     } else {
       this.flush()
-      while (this.#end + length >= pageBytes) this.#turnPage()
+      while (!this.#hasRoom(length)) this.#turnPage()
       this.#pending = bytes
       this.#pendingStart = start
       this.#pendingEnd = end
       this.#pendingAt = this.#end
     }
-    const page = this.#pages[this.#current] as Page
-    const at = this.#end
+    return this.#note(id, length)
+  }
+
+  /** Gives the next place of the current page to a text, which fits there. */
+  #note(id: number, length: number): number {
+    const page = this.#current
+    const index = this.#counts[page] as number
+    const address = page * pageTexts + index
+    this.#counts[page] = index + 1
+    this.#used[page] = (this.#used[page] as number) + length
+    this.#live[address >> 5] = (this.#live[address >> 5] as number) | (1 << (index & 31))
+    this.#ids[address] = id
+    this.#starts[address] = this.#end
     this.#end += length
-    page.used += length
-    if (page.count === page.ids.length) growIndex(page)
-    page.ids[page.count] = id
-    page.starts[page.count++] = at
-    return this.#current * pageBytes + at
+    return address
   }
 
   /** Copies what has a place by now: the batch it comes from may be given back. */
   flush(): void {
     if (this.#pending === null) return
-    const { bytes } = this.#pages[this.#current] as Page
-    this.#pending.copy(bytes, this.#pendingAt, this.#pendingStart, this.#pendingEnd)
+    const page = this.#pages[this.#current] as Buffer
+    this.#pending.copy(page, this.#pendingAt, this.#pendingStart, this.#pendingEnd)
     this.#pending = null
   }
 
   /** The text, one char a byte. */
   textAt(address: number, length: number): string {
     if (address < 0) return (this.#long.get(address) as Buffer).toString('latin1')
-    const start = address % pageBytes
+    const start = this.#starts[address] as number
     return this.#pageOf(address).toString('latin1', start, start + length)
   }
 
   /** Writes the text with its length. */
   write(address: number, length: number, out: ByteWriter): void {
-    const start = address < 0 ? 0 : address % pageBytes
-    const bytes = address < 0 ? (this.#long.get(address) as Buffer) : this.#pageOf(address)
-    out.bytes(bytes, start, start + length)
+    if (address < 0) {
+      out.bytes(this.#long.get(address) as Buffer, 0, length)
+      return
+    }
+    const start = this.#starts[address] as number
+    out.bytes(this.#pageOf(address), start, start + length)
   }
 
-  /** The owner no longer needs its text, and says so by its address from now on. */
+  /** The owner no longer needs its text. */
   free(address: number, length: number): void {
     if (address < 0) {
       this.#long.delete(address)
       return
     }
-    const index = Math.floor(address / pageBytes)
-    const page = this.#pages[index] as Page
-    page.used -= length
-    if (index !== this.#current && page.used < pageBytes * usedPartMin) this.#empty(index, page)
+    const page = address >> pageTextsBits
+    this.#used[page] = (this.#used[page] as number) - length
+    this.#live[address >> 5] = (this.#live[address >> 5] as number) & ~(1 << (address & 31))
+    if (page !== this.#current && this.#isMostlyFree(page)) this.#empty(page)
+  }
+
+  /** Of what was written: where texts are short, a page can be full and have much room. */
+  #isMostlyFree(page: number): boolean {
+    const pages = this.#pages.length - this.#freePages.length
+    const part = pages > this.#fewPagesMax ? usedPartMin : usedPartMinOfFew
+    return (this.#used[page] as number) < (this.#written[page] as number) * part
+  }
+
+  #hasRoom(length: number): boolean {
+    return this.#end + length < pageBytes && (this.#counts[this.#current] as number) < pageTexts
   }
 
   #pageOf(address: number): Buffer {
-    const index = Math.floor(address / pageBytes)
-    if (index === this.#current) this.flush()
-    return (this.#pages[index] as Page).bytes
+    const page = address >> pageTextsBits
+    if (page === this.#current) this.flush()
+    return this.#pages[page] as Buffer
   }
 
   #addLong(text: Buffer): number {
@@ -146,37 +183,61 @@ export class TextStore {
 
   #turnPage(): void {
     const left = this.#current
-    this.#current = this.#freePages.pop() ?? this.#pages.length
+    if (left !== -1) this.#written[left] = this.#end
+    this.#current = this.#freePages.pop() ?? this.#addPage()
     this.#end = 0
-    if (this.#current === this.#pages.length) {
-      const bytes = Buffer.allocUnsafeSlow(pageBytes)
-      const ids = new Int32Array(textsFirst)
-      this.#pages.push({ bytes, used: 0, count: 0, ids, starts: new Uint16Array(textsFirst) })
+    if (left !== -1 && this.#isMostlyFree(left)) this.#empty(left)
+  }
+
+  #addPage(): number {
+    const words = new Int32Array(pageBytes / 4)
+    this.#words.push(words)
+    const page = this.#pages.push(Buffer.from(words.buffer)) - 1
+    if (page === this.#used.length) {
+      this.#used = twiceAsLong(this.#used)
+      this.#counts = twiceAsLong(this.#counts)
+      this.#written = twiceAsLong(this.#written)
+      this.#live = twiceAsLong(this.#live)
+      this.#ids = twiceAsLong(this.#ids)
+      this.#starts = twiceAsLong(this.#starts)
     }
-    const page = this.#pages[left]
-    if (page !== undefined && page.used < pageBytes * usedPartMin) this.#empty(left, page)
+    return page
   }
 
   /** Moves what is left in a page to the newest one. */
-  #empty(index: number, page: Page): void {
-    const { ids, starts, bytes, count } = page
-    if (page.used > 0) {
-      for (let at = 0; at < count; at++) {
-        const id = ids[at] as number
-        const start = starts[at] as number
-        if (this.#owner.addressOf(id) !== index * pageBytes + start) continue
-        const end = start + this.#owner.lengthOf(id)
-        this.#owner.moved(id, this.add(id, bytes, start, end))
+  #empty(page: number): void {
+    this.flush()
+    for (let word = page * pageWords; word < (page + 1) * pageWords; word++) {
+      let live = this.#live[word] as number
+      this.#live[word] = 0
+      while (live !== 0) {
+        const bit = 31 - Math.clz32(live)
+        live &= ~(1 << bit)
+        const address = word * 32 + bit
+        const id = this.#ids[address] as number
+        const start = this.#starts[address] as number
+        this.#owner.moved(id, this.#move(id, page, start, this.#owner.lengthOf(id)))
       }
-      this.flush()
     }
-    page.used = 0
-    page.count = 0
-    this.#freePages.push(index)
+    this.#used[page] = 0
+    this.#counts[page] = 0
+    this.#freePages.push(page)
+  }
+
+  /** Copies a text of another page to the newest one: words, with what is beside the text in them. */
+  #move(id: number, page: number, start: number, length: number): number {
+    const aside = start & 3
+    const needed = length + 2 * bytesOfWord
+    while (!this.#hasRoom(needed)) this.#turnPage()
+    const first = (this.#end + bytesOfWord - 1) >> 2
+    const source = this.#words[page] as Int32Array
+    const target = this.#words[this.#current] as Int32Array
+    const from = start >> 2
+    const count = (aside + length + bytesOfWord - 1) >> 2
+    for (let word = 0; word < count; word++) target[first + word] = source[from + word] as number
+    this.#end = bytesOfWord * first + aside
+    return this.#note(id, length)
   }
 }
 
-function growIndex(page: Page): void {
-  page.ids = twiceAsLong(page.ids)
-  page.starts = twiceAsLong(page.starts)
-}
+const bytesOfWord = 4

@@ -2,7 +2,7 @@ import type { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backe
 import type { ReleasedEvents } from '../time/event-time-sorter.ts'
 
 /** Events whose keys are looked up together. */
-export const stretchEvents = 256
+export const stretchEvents = 128
 
 /** Events ahead whose keys are fetched from the disk while others are processed. */
 const fetchedEvents = 4096

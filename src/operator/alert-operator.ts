@@ -83,6 +83,8 @@ export class AlertOperator implements CepOutput {
   /** By plan: dedupe key → end of the suppression, epoch ms. */
   readonly #silencedUntil: Map<string, number>[]
   readonly #healthUntil = new Map<string, number>()
+  /** By plan: the values of names, of the alert that is being made. */
+  readonly #names: Map<string, unknown>[]
 
   constructor(
     plans: readonly AlertPlan[],
@@ -97,6 +99,7 @@ export class AlertOperator implements CepOutput {
     this.#eventText = eventText
     this.#lateFields = lateFields
     this.#silencedUntil = plans.map(() => new Map())
+    this.#names = plans.map(() => new Map())
   }
 
   /**
@@ -105,15 +108,25 @@ export class AlertOperator implements CepOutput {
    */
   setPlan(pattern: number, plan: AlertPlan, keepsSilences: boolean): void {
     this.#plans[pattern] = plan
+    this.#names[pattern] = new Map()
     if (!keepsSilences) this.#silencedUntil[pattern] = new Map()
   }
 
   results(results: readonly CepResult[]): void {
-    for (const result of results) {
+    const raised = results.filter((result) => this.#blockOf(result) !== null)
+    this.#lateFields.complete(
+      raised.map(({ taken }) => taken),
+      this.#eventText,
+    )
+    for (const result of raised) {
       const plan = this.#plans[result.pattern] as AlertPlan
-      const block = result.kind === 'match' ? plan.match : plan.timeout
-      if (block !== null) this.#raise(result, plan, block)
+      this.#raise(result, plan, this.#blockOf(result) as AlertBlockPlan)
     }
+  }
+
+  #blockOf({ pattern, kind }: CepResult): AlertBlockPlan | null {
+    const plan = this.#plans[pattern] as AlertPlan
+    return kind === 'match' ? plan.match : plan.timeout
   }
 
   refused({ pattern, key, event }: RefusedEvent): void {
@@ -125,7 +138,8 @@ export class AlertOperator implements CepOutput {
     this.#healthUntil.set(slot, (hour + 1) * healthIntervalMs)
     const by = shownKey(plan, keyOf(plan, key))
     const which = plan.redactedKeys.size === 0 ? key : `${event.split.partition}:${event.offset}`
-    const id = hashOf([plan.rule, plan.fingerprint, 'limit', which, String(hour)])
+    const parts = [plan.rule, plan.fingerprint, 'limit', which, String(hour)]
+    const id = hashOf(parts.map(measured).join(''))
     const shown = [...by].map(([name, value]) => `${name} ${JSON.stringify(value)}`).join(', ')
     this.#send({
       id,
@@ -153,9 +167,8 @@ export class AlertOperator implements CepOutput {
 
   #raise(result: CepResult, plan: AlertPlan, block: AlertBlockPlan): void {
     const { taken, key, eventTime } = result
-    this.#lateFields.complete(taken, this.#eventText)
     const by = keyOf(plan, key)
-    const names = new Map<string, unknown>(by).set(alertTimeName, new Timestamp(eventTime))
+    const names = this.#namesOf(result, by)
     // A partial match whose time ran out is not complete: nothing excepts it.
     const exception =
       result.kind === 'match'
@@ -164,11 +177,6 @@ export class AlertOperator implements CepOutput {
           )
         : undefined
     const steps = stepsOf(plan, taken)
-    const fields = new Map<string, JsonValue>()
-    for (const [name, expression] of block.fields) {
-      const value = expression(taken, names)
-      if (value !== undefined) fields.set(name, value as JsonValue)
-    }
     const alert: Alert = {
       id: idOf(result, plan, steps),
       rule: plan.rule,
@@ -183,7 +191,7 @@ export class AlertOperator implements CepOutput {
       eventTime,
       detectedAt: this.#clock.now(),
       tags: plan.tags,
-      fields,
+      fields: fieldsOf(block, taken, names),
       steps,
       to: block.to,
     }
@@ -193,6 +201,16 @@ export class AlertOperator implements CepOutput {
     } else if (this.#isDuplicate(result, block, names)) {
       this.#output.suppressed({ alert, by: { kind: 'dedupe', name: plan.rule } })
     } else this.#send(alert)
+  }
+
+  /** The values of names in an alert's expressions; the same map for all alerts of a pattern. */
+  #namesOf(
+    { pattern, eventTime }: CepResult,
+    by: ReadonlyMap<string, JsonValue>,
+  ): ReadonlyMap<string, unknown> {
+    const names = this.#names[pattern] as Map<string, unknown>
+    for (const [name, value] of by) names.set(name, value)
+    return names.set(alertTimeName, new Timestamp(eventTime))
   }
 
   /** What keeps alerts back, as plain data. */
@@ -271,18 +289,36 @@ function shownKey(
   return new Map([...by].map(([name, value]) => [name, redactedKeys.has(name) ? redacted : value]))
 }
 
-function stepsOf(plan: AlertPlan, taken: TakenEvent): Map<string, Event[]> {
-  const links: TakenEvent[] = []
+function fieldsOf(
+  { fields }: AlertBlockPlan,
+  taken: TakenEvent,
+  names: ReadonlyMap<string, unknown>,
+): ReadonlyMap<string, JsonValue> {
+  if (fields.size === 0) return noFields
+  const values = new Map<string, JsonValue>()
+  for (const [name, expression] of fields) {
+    const value = expression(taken, names)
+    if (value !== undefined) values.set(name, value as JsonValue)
+  }
+  return values
+}
+
+const noFields: ReadonlyMap<string, JsonValue> = new Map()
+
+function stepsOf({ stepNames }: AlertPlan, taken: TakenEvent): Map<string, Event[]> {
   for (let link: TakenEvent | null = taken; link !== null; link = link.previous) links.push(link)
   const steps = new Map<string, Event[]>()
-  for (const { step, event } of links.reverse()) {
-    const name = plan.stepNames[step] as string
+  for (let link = links.pop(); link !== undefined; link = links.pop()) {
+    const name = stepNames[link.step] as string
     const events = steps.get(name)
-    if (events === undefined) steps.set(name, [event])
-    else events.push(event)
+    if (events === undefined) steps.set(name, [link.event])
+    else events.push(link.event)
   }
   return steps
 }
+
+/** Links lead from the last event to the first: here they are turned round. Empty but for that. */
+const links: TakenEvent[] = []
 
 function idOf(
   { kind, key, eventTime }: CepResult,
@@ -290,18 +326,25 @@ function idOf(
   steps: ReadonlyMap<string, readonly Event[]>,
 ): string {
   // Whoever tries all card numbers would find the one in a hash; the positions say enough.
-  const parts = [plan.rule, plan.fingerprint, kind, plan.redactedKeys.size === 0 ? key : '']
+  const shownKey = plan.redactedKeys.size === 0 ? key : ''
+  let text = measured(plan.rule) + measured(plan.fingerprint) + measured(kind) + measured(shownKey)
   for (const [name, events] of steps) {
-    parts.push(name)
-    for (const { split, offset } of events) parts.push(split.stream, `${split.partition}:${offset}`)
+    text += measured(name)
+    for (let index = 0; index < events.length; index++) {
+      const { split, offset } = events[index] as Event
+      text += measured(split.stream) + measured(`${split.partition}:${offset}`)
+    }
   }
-  if (kind === 'timeout') parts.push(String(eventTime))
-  return hashOf(parts)
+  if (kind === 'timeout') text += measured(String(eventTime))
+  return hashOf(text)
 }
 
-/** 128 bits of SHA-256 over the parts, each with its length before it. */
-function hashOf(parts: readonly string[]): string {
-  let text = ''
-  for (const part of parts) text += `${part.length}:${part}`
+/** A part of what an id is made of, with its length before it. */
+function measured(part: string): string {
+  return `${part.length}:${part}`
+}
+
+/** 128 bits of SHA-256. */
+function hashOf(text: string): string {
   return hash('sha256', text, 'hex').slice(0, 32)
 }

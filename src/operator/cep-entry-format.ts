@@ -1,13 +1,14 @@
-import { MatchStore, none, notStarted } from '../nfa/match-store.ts'
+import { MatchStore } from '../nfa/match-store.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
 import { readNFAState, writeNFAState } from '../nfa/nfa-state-bytes.ts'
 import { deserializeNFAState, serializeNFAState } from '../nfa/nfa-state-form.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
 import { ByteReader } from '../state/byte-reader.ts'
 import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
-import type { KeyEntry } from '../state/keyed-state-backend.ts'
+import type { KeyEntry, NumberEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { isWaiting, type RunningPattern, timeLimitsMatter } from './running-pattern.ts'
+import { type RunningPattern, stateOf, timeLimitsMatter } from './running-pattern.ts'
 
 /**
  * How a CepOperator's entries are written: the number of patterns with something open, then each
@@ -60,7 +61,7 @@ export class CepEntryFormat implements EntryFormat {
     }
   }
 
-  expiryOf(entry: KeyEntry): number {
+  expiryOf(entry: NumberEntry): number {
     let expiry = -Infinity
     for (let index = 0; index < this.#patterns.length; index++) {
       const state = stateOf(entry, index)
@@ -71,7 +72,7 @@ export class CepEntryFormat implements EntryFormat {
 
   #expiryOf(index: number, state: NFAState): number {
     const pattern = this.#patterns[index] as RunningPattern
-    if (isWaiting(state) || timeLimitsMatter(pattern)) return Infinity
+    if (pattern.nfa.isWaiting(state) || timeLimitsMatter(pattern)) return Infinity
     return pattern.nfa.lastDeadline(state)
   }
 
@@ -91,11 +92,6 @@ export class CepEntryFormat implements EntryFormat {
   heldBytes(): number {
     return this.#store.bytes
   }
-}
-
-/** What a pattern knows of a key. */
-export function stateOf(entry: KeyEntry, index: number): NFAState {
-  return (entry.get(index) ?? none) as NFAState
 }
 
 /** What `write` has written as plain JSON data, by pattern: for savepoints, and for other patterns. */
@@ -131,11 +127,4 @@ function writeOpen(index: number, expiresAt: number, out: ByteWriter): void {
 function readOpen(from: ByteReader): { readonly index: number; readonly expiresAt: number } {
   const first = from.uint()
   return { index: first >> 1, expiresAt: first % 2 === 0 ? Infinity : from.double() }
-}
-
-/** One of the partial matches of a key. */
-export function oneOf(entry: KeyEntry | undefined): number {
-  const state = entry?.get(0) as NFAState | undefined
-  if (typeof state === 'object') return state.heap[0] as number
-  return state === undefined || state === none ? notStarted : state
 }

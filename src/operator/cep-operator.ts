@@ -1,25 +1,33 @@
 import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import { assert } from '../errors.ts'
-import { type MatchStore, none } from '../nfa/match-store.ts'
+import type { MatchStore } from '../nfa/match-store.ts'
 import { NFAOutput } from '../nfa/nfa.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
-import type { KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
+import type { EntryBackend, NumberEntry } from '../state/keyed-state-backend.ts'
+import type { PackedEntry } from '../state/packed-entry.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { ArrivedEvent, Event } from '../stream/event.ts'
 import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-time-sorter.ts'
 import { TimerQueue } from '../time/timer-queue.ts'
 import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
-import { CepEntryFormat, oneOf } from './cep-entry-format.ts'
+import { CepEntryFormat } from './cep-entry-format.ts'
 import type { CepOutput, CepResult } from './cep-output.ts'
+import { ExpirySweep } from './expiry-sweep.ts'
 import {
   type CepPattern,
+  dueOf,
   fits,
   fitsAny,
-  isWaiting,
+  isOpen,
   leastLimitOf,
   type RunningPattern,
   runningPattern,
+  stateOf,
   timeLimitsMatter,
+  unseenDueOf,
 } from './running-pattern.ts'
+import { StretchEntries } from './stretch-entries.ts'
 
 /**
  * When time limits are looked at: at each `deadline`, which makes answers independent of how
@@ -34,41 +42,38 @@ export type TimeLimitMode = 'deadline' | 'watermark'
 export class CepOperator {
   readonly sorter = new EventTimeSorter()
   readonly #released = new ReleasedEvents()
-  /** Entries of the keys of a stretch of released events; `undefined` where a key has none. */
-  readonly #entries: (KeyEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
-  readonly #ids = new Int32Array(stretchEvents)
-  /** Whether a key has got an entry since the entries of the stretch were looked up. */
-  #hasCreated = false
+  readonly #entries: StretchEntries
   /** Whether there are checkpoints: where there are none, no event pays for them. */
   readonly #tracksChanges: boolean
   /** Events that waited when patterns were added, with those that must not see them. */
   #hidden: Map<Event, readonly number[]> | null = null
-  /** Keeps the look-ahead from being optimised away. */
-  lookedAt = 0
   readonly #patterns: RunningPattern[]
   /** Where the partial matches of all patterns lie. */
   readonly #store: MatchStore
-  readonly #backend: KeyedStateBackend
+  readonly #backend: EntryBackend<NumberEntry>
+  /** The backend where all keys are in memory: then what runs out unseen is swept up. */
+  readonly #packed: PackedKeyedStateBackend | null
   /** The backend where cold keys are on disk: then the work waits for them, in steps. */
   readonly #disk: DiskKeyedStateBackend | null
   readonly #format: CepEntryFormat
+  readonly #sweep: ExpirySweep | null
   /** Where cold keys are on disk. */
   readonly #steps: AdvanceSteps | null
   /** Patterns of which cold keys have timers on disk, as their time limits matter. */
   #timed: readonly number[] = []
   readonly #output: CepOutput
   readonly #mode: TimeLimitMode
-  readonly #timers = new TimerQueue<KeyEntry>()
+  readonly #timers = new TimerQueue<NumberEntry>()
   readonly #step = new NFAOutput()
-  /** The shortest time limit of all patterns, ms; infinity: there is none. */
-  #leastLimitMs: number
+  /** How soon after a partial match was opened its key is to be looked at, ms; infinity: never. */
+  #leastDueMs: number
   #results: CepResult[] = []
-  /** Keys that had events since the last watermark; kept in mode `watermark` only. */
-  readonly #touched = new Set<KeyEntry>()
+  /** Records of keys that had events since the last watermark; kept in mode `watermark` only. */
+  readonly #touched = new Set<number>()
 
   constructor(
     patterns: readonly CepPattern[],
-    backend: KeyedStateBackend,
+    backend: EntryBackend<NumberEntry>,
     output: CepOutput,
     mode: TimeLimitMode = 'deadline',
   ) {
@@ -83,9 +88,16 @@ export class CepOperator {
     this.#backend = backend
     this.#tracksChanges = backend.tracksChanges
     this.#disk = backend instanceof DiskKeyedStateBackend ? backend : null
-    assert(this.#disk === null || mode === 'deadline', 'keys on disk are seen to at deadlines')
+    this.#packed = backend instanceof PackedKeyedStateBackend ? backend : null
+    this.#sweep =
+      this.#packed === null
+        ? null
+        : new ExpirySweep(this.#packed, (entry, watermark) => this.#sweepEntry(entry, watermark))
+    if (this.#packed !== null) this.#store.spendRoom()
+    this.#entries = new StretchEntries(backend, this.#store, this.#released)
+    assert(this.#packed !== null || mode === 'deadline', 'keys on disk are seen to at deadlines')
     this.#format = new CepEntryFormat(this.#patterns, this.#store, (entry, timerAt) => {
-      const due = timerAt ?? this.#dueOf(entry)
+      const due = timerAt ?? dueOf(entry, this.#patterns)
       entry.timerAt = due
       this.#timers.register(due, entry)
     })
@@ -93,7 +105,16 @@ export class CepOperator {
     this.#steps = this.#disk === null ? null : this.#stepsOn(this.#disk)
     this.#output = output
     this.#mode = mode
-    this.#leastLimitMs = Math.min(...patterns.map(({ nfa }) => leastLimitOf(nfa)))
+    this.#leastDueMs = Infinity
+    this.#patternsChanged()
+  }
+
+  #patternsChanged(): void {
+    const timed = this.#patterns.filter(({ limitsMatter }) => limitsMatter)
+    this.#leastDueMs = Math.min(...timed.map(({ nfa }) => leastLimitOf(nfa)))
+    if (this.#sweep === null) return
+    const unseen = this.#patterns.filter(({ limitsMatter }) => !limitsMatter)
+    this.#sweep.limitMs = Math.min(...unseen.map(({ unseenLimitMs }) => unseenLimitMs))
   }
 
   /**
@@ -103,8 +124,9 @@ export class CepOperator {
    */
   setPattern(index: number, pattern: CepPattern, startsAfter: number): void {
     assert(pattern.nfa.store === this.#store, 'the patterns of an operator share a store')
+    this.#releaseAll(index)
     this.#patterns[index] = { ...runningPattern(pattern), startsAfter }
-    this.#leastLimitMs = Math.min(this.#leastLimitMs, leastLimitOf(pattern.nfa))
+    this.#patternsChanged()
   }
 
   /** A pattern sees nothing up to this event time, epoch ms; default: all patterns. */
@@ -147,14 +169,30 @@ export class CepOperator {
     const pattern = this.#patterns[index] as RunningPattern
     const { startsAfter } = pattern
     this.#patterns[index] = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
-    // Keys on disk have no timers yet.
-    if (timeouts && !pattern.timeouts) this.#disk?.wantLoad()
+    this.#patternsChanged()
+    if (!timeouts || pattern.timeouts) return
+    // Keys have no timers yet.
+    this.#disk?.wantLoad()
+    for (const entry of this.#backend.entries()) this.#seeToTimer(entry)
+  }
+
+  /** Lets go of what may be left in memory of a pattern that is over. */
+  #releaseAll(index: number): void {
+    const pattern = this.#patterns[index]
+    if (pattern === undefined) return
+    for (const entry of this.#backend.entries()) {
+      this.#drop(entry, index, pattern, stateOf(entry, index))
+    }
   }
 
   /** Number of keys with something open. */
   get openKeys(): number {
     let open = this.#disk?.coldKeys ?? 0
-    for (const entry of this.#backend.entries()) if (!this.#format.isEmpty(entry)) open++
+    for (const entry of this.#backend.entries()) {
+      // On disk nobody lets go of what has run out unseen before its room is needed.
+      const hasRunOut = this.#disk !== null && this.#format.expiryOf(entry) <= this.#disk.watermark
+      if (isOpen(entry, this.#patterns) && !hasRunOut) open++
+    }
     return open
   }
 
@@ -202,6 +240,7 @@ export class CepOperator {
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#advanceDue(watermark)
+    this.#sweep?.advanceTo(watermark, this.#entries)
     this.#finishAdvance()
   }
 
@@ -268,53 +307,38 @@ export class CepOperator {
   }
 
   #processStretch(from: number, to: number): void {
-    this.#lookAhead(from, to)
+    this.#entries.lookAhead(from, to)
     for (let index = from; index < to; index++) {
-      this.#processElement(index, this.#entries[index - from])
+      this.#processElement(index, this.#entries.entryOf(index, index - from))
     }
   }
 
-  /**
-   * Finds the entries of a stretch of events and touches what each holds. One key's state lies
-   * anywhere in memory, and waiting for it is most of what an event costs: loads that do not
-   * depend on each other overlap, where one event after the other would wait for each.
-   */
-  #lookAhead(from: number, to: number): void {
-    this.#backend.findAll(this.#released, from, to, this.#entries)
-    this.#hasCreated = false
-    this.#touch(this.#entries, 0, to - from)
-  }
-
-  /** @see #lookAhead */
-  #touch(entries: readonly (KeyEntry | undefined)[], from: number, to: number): void {
-    const ids = this.#ids
-    for (let index = from; index < to; index++) ids[index - from] = oneOf(entries[index])
-    this.lookedAt = this.#store.touch(ids, to - from)
-  }
-
-  #processElement(index: number, found: KeyEntry | undefined): void {
+  #processElement(index: number, known: NumberEntry | undefined): void {
     const event = this.#released.events[index] as ArrivedEvent
-    let entry = found
-    const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
-    if (mayBeNew) entry = this.#find(index)
+    let entry = known
     const hidden = this.#hidden === null ? undefined : this.#takeHidden(event)
+    let isChanged = false
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
       if (pattern.filter !== null && !fits(event, pattern.filter)) continue
       if (hidden?.includes(slot)) continue
-      const state = (entry?.get(slot) ?? none) as NFAState
+      const state = entry === undefined ? none : stateOf(entry, slot)
       if (pattern.startsAfter >= event.timestamp) {
-        if (pattern.isDropped && entry !== undefined) this.#drop(entry, slot, pattern, state)
+        if (pattern.isDropped && entry !== undefined) {
+          this.#drop(entry, slot, pattern, state)
+          isChanged = true
+        }
         if (pattern.isDropped || state === none) continue
       }
       if (!fitsAny(event, pattern)) {
         const inert = state === none ? pattern.startInert : !pattern.nfa.needsEveryEvent(state)
         if (inert) continue
       }
-      entry ??= this.#create(index)
+      entry ??= this.#entries.create(index)
       this.#offer(entry, slot, pattern, state, event)
+      isChanged = true
     }
-    if (entry !== undefined) this.#settle(entry, event.timestamp)
+    if (entry !== undefined && isChanged) this.#settle(entry, event.timestamp)
   }
 
   #takeHidden(event: Event): readonly number[] | undefined {
@@ -324,29 +348,8 @@ export class CepOperator {
     return hidden
   }
 
-  #find(index: number): KeyEntry | undefined {
-    const { arenas, keyStarts, keyEnds, hashes } = this.#released
-    return this.#backend.find(
-      arenas[index] as Buffer,
-      keyStarts[index] as number,
-      keyEnds[index] as number,
-      hashes[index] as number,
-    )
-  }
-
-  #create(index: number): KeyEntry {
-    const { arenas, keyStarts, keyEnds, hashes } = this.#released
-    this.#hasCreated = true
-    return this.#backend.create(
-      arenas[index] as Buffer,
-      keyStarts[index] as number,
-      keyEnds[index] as number,
-      hashes[index] as number,
-    )
-  }
-
   #offer(
-    entry: KeyEntry,
+    entry: NumberEntry,
     index: number,
     pattern: RunningPattern,
     known: NFAState,
@@ -356,7 +359,10 @@ export class CepOperator {
     if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     let state = known
     if (state !== none) {
-      state = this.#advanceState(entry, index, state, event.timestamp)
+      // What nobody can see run out is dropped by the NFA itself.
+      if (pattern.limitsMatter || this.#mode === 'watermark' || nfa.isWaiting(state)) {
+        state = this.#advanceState(entry, index, state, event.timestamp)
+      }
       if (pattern.cancelledBy !== null && fits(event, pattern.cancelledBy)) {
         nfa.release(state)
         state = none
@@ -369,7 +375,7 @@ export class CepOperator {
     this.#collect(entry, index, event.timestamp, event)
   }
 
-  #drop(entry: KeyEntry, index: number, { nfa }: RunningPattern, state: NFAState): void {
+  #drop(entry: NumberEntry, index: number, { nfa }: RunningPattern, state: NFAState): void {
     if (state === none) return
     if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     nfa.release(state)
@@ -378,67 +384,68 @@ export class CepOperator {
   }
 
   /** After a change at `now`: forgets the key if nothing is open, else sees to its next time limit. */
-  #settle(entry: KeyEntry, now: number): void {
+  #settle(entry: NumberEntry, now: number): void {
     const patterns = this.#patterns
     let open = false
     let waiting = false
     for (let index = 0; index < patterns.length; index++) {
-      const state = (entry.get(index) ?? none) as NFAState
+      const state = stateOf(entry, index)
       if (state === none) continue
       open = true
-      if (isWaiting(state)) waiting = true
+      if ((patterns[index] as RunningPattern).nfa.isWaiting(state)) waiting = true
     }
+    const sweep = this.#sweep?.limitMs === Infinity ? null : this.#sweep
     if (!open) {
-      // A key that has a timer is forgotten then: most come back before.
-      if (entry.timerAt === Infinity) this.#forget(entry)
+      // A key that has a timer is forgotten then, or by the sweep: most come back before.
+      if (entry.timerAt < Infinity) return
+      if (sweep !== null) (entry as PackedEntry).sweepAt = sweep.dueAfter(now)
+      else this.#forget(entry)
       return
     }
-    if (this.#mode === 'watermark') this.#touched.add(entry)
+    if (sweep !== null) this.#sweepLater(entry as PackedEntry, sweep.dueAfter(now))
+    if (this.#mode === 'watermark') this.#touched.add((entry as PackedEntry).record)
     // What was open before has its timer, what is new is due no earlier than this.
-    if (!waiting && entry.hasTimerBy(now + this.#leastLimitMs)) return
-    const due = this.#dueOf(entry)
+    if (waiting || !entry.hasTimerBy(now + this.#leastDueMs)) this.#seeToTimer(entry)
+  }
+
+  /** The NFA drops what has run out of the pattern that is offered an event, but not of others. */
+  #sweepLater(entry: PackedEntry, at: number): void {
+    if (this.#patterns.length === 1 || entry.sweepAt > at) entry.sweepAt = at
+  }
+
+  #seeToTimer(entry: NumberEntry): void {
+    const due = dueOf(entry, this.#patterns)
     if (entry.hasTimerBy(due)) return
     entry.timerAt = due
-    this.#timers.register(due, entry)
+    this.#timers.register(due, entry.kept())
   }
 
-  /** When the key must be looked at next, epoch ms. */
-  #dueOf(entry: KeyEntry): number {
-    let due = Infinity
-    for (let index = 0; index < this.#patterns.length; index++) {
-      const state = (entry.get(index) ?? none) as NFAState
-      if (state === none) continue
-      const { nfa, slackMs } = this.#patterns[index] as RunningPattern
-      // The end of a partial match may set free a match that waits for it.
-      const slack = isWaiting(state) ? 0 : slackMs
-      due = Math.min(due, nfa.nextDeadline(state) + slack)
-    }
-    return due
-  }
-
-  #forget(entry: KeyEntry): void {
-    this.#touched.delete(entry)
+  #forget(entry: NumberEntry): void {
+    if (this.#mode === 'watermark') this.#touched.delete((entry as PackedEntry).record)
     this.#backend.remove(entry)
   }
 
   #advanceTouched(watermark: number): void {
     const touched = [...this.#touched]
-    for (const entry of touched) this.#advanceEntry(entry, watermark)
+    for (const record of touched) {
+      this.#advanceEntry((this.#packed as PackedKeyedStateBackend).entryOf(record), watermark)
+    }
     this.#touched.clear()
   }
 
   /** Looks at the keys whose timers are due. */
   #advanceDue(watermark: number): void {
-    const entries = this.#entries
+    const entries = this.#entries.items
     for (;;) {
       let count = 0
       while (count < stretchEvents && this.#timers.isDue(watermark)) {
         entries[count++] = this.#timers.poll()
       }
       if (count === 0) return
-      this.#touch(entries, 0, count)
+      this.#entries.touch(count)
+      this.#backend.touchPlaces(entries, count)
       for (let index = 0; index < count; index++) {
-        const entry = entries[index] as KeyEntry
+        const entry = entries[index] as NumberEntry
         // Its timer may have been replaced by an earlier one and fired, or the key forgotten.
         if (entry.removed || !entry.hasTimerBy(watermark)) continue
         // A checkpoint takes the entry with its timer.
@@ -449,10 +456,16 @@ export class CepOperator {
     }
   }
 
-  #advanceEntry(entry: KeyEntry, timestamp: number): void {
+  #sweepEntry(entry: PackedEntry, watermark: number): void {
+    this.#advanceEntry(entry, watermark)
+    if (isOpen(entry, this.#patterns)) entry.sweepAt = unseenDueOf(entry, this.#patterns)
+    else if (entry.timerAt === Infinity) this.#forget(entry)
+  }
+
+  #advanceEntry(entry: NumberEntry, timestamp: number): void {
     if (this.#tracksChanges && entry.frozen) this.#backend.beforeChange(entry)
     for (let index = 0; index < this.#patterns.length; index++) {
-      const state = (entry.get(index) ?? none) as NFAState
+      const state = stateOf(entry, index)
       if (state === none) continue
       const next = this.#advanceState(entry, index, state, timestamp)
       if (next !== state) entry.set(index, next)
@@ -462,9 +475,12 @@ export class CepOperator {
   }
 
   /** @returns the state that the key has then */
-  #advanceState(entry: KeyEntry, index: number, known: NFAState, timestamp: number): NFAState {
-    const { nfa, timeouts } = this.#patterns[index] as RunningPattern
+  #advanceState(entry: NumberEntry, index: number, known: NFAState, timestamp: number): NFAState {
+    const { nfa, timeouts, limitsMatter } = this.#patterns[index] as RunningPattern
     this.#step.keepsTimeouts = timeouts
+    if (!limitsMatter && this.#mode === 'deadline' && !nfa.isWaiting(known)) {
+      return nfa.dropExpired(known, timestamp)
+    }
     if (this.#mode === 'watermark') {
       const state = nfa.advanceTime(known, timestamp, this.#step)
       this.#collect(entry, index, timestamp, null)
@@ -479,8 +495,9 @@ export class CepOperator {
     }
   }
 
-  #collect(entry: KeyEntry, pattern: number, moment: number, event: Event | null): void {
+  #collect(entry: NumberEntry, pattern: number, moment: number, event: Event | null): void {
     const step = this.#step
+    if (step.isEmpty) return
     const { key } = entry
     for (const { taken, at } of step.matches) {
       this.#results.push({ kind: 'match', pattern, key, taken, eventTime: at, moment })

@@ -79,10 +79,16 @@ export class KeyedInput implements TimedBatchReceiver {
   readonly #splits: { split: Split; channel: number; sorterSplit: number }[] = []
   #needsEvery = false
   #anyMasks: Int32Array = new Int32Array(0)
+  /** Whether every event exists for some pattern, and the needs of those for which not all do. */
+  #allExist = false
+  #filtered: readonly EventNeed[] = []
   readonly #errorsSeen: number[] = []
   /** The fields of the event that is being made; an event copies them. */
   readonly #fields: unknown[] = []
   #words = new Int32Array(0)
+  #wordsPerRow = 0
+  /** Room for events in the next run: of most rules few events of a batch are needed. */
+  #runCapacity = 16
   /** Whether the batch at hand has brought events to the sorter. */
   #hasNewRun = false
 
@@ -102,6 +108,8 @@ export class KeyedInput implements TimedBatchReceiver {
   readNeeds(): void {
     const { needs, predicates } = this.#options
     const unfiltered = needs.filter((need) => need.filter === null)
+    this.#filtered = needs.filter((need) => need.filter !== null)
+    this.#allExist = unfiltered.length > 0
     this.#needsEvery = unfiltered.some((need) => need.anyOf === null)
     this.#anyMasks = masksOf(
       unfiltered.flatMap((need) => need.anyOf ?? []),
@@ -134,60 +142,69 @@ export class KeyedInput implements TimedBatchReceiver {
     if (known === undefined) return
     const { predicates, keyEncoder } = this.#options
     const { count } = timed.columns.batch
-    const words = this.#clearWords(count * predicates.wordsPerRow)
+    this.#wordsPerRow = predicates.wordsPerRow
+    const words = this.#clearWords(count * this.#wordsPerRow)
     predicates.evaluate(timed.columns, timed.timestamps, timed.selected, words)
     this.#reportErrors(timed, known.split)
     keyEncoder.bind(timed.columns)
     keyEncoder.reset()
-    const run = new EventRun(timed.columns.batch.bytes)
-    for (let row = 0; row < count; row++) {
-      if (timed.selected[row] === 1) this.#selectRow(row, timed, known.split, run)
-    }
+    const run = new EventRun(timed.columns.batch.bytes, this.#runCapacity)
+    this.#selectRows(timed, known.split, run)
+    this.#runCapacity = run.events.length + (run.events.length >> 3) + 16
     run.arena = Buffer.from(keyEncoder.arena.subarray(0, keyEncoder.end))
     this.#exchange.operator.addRun(known.sorterSplit, run)
     this.#hasNewRun = true
   }
 
-  #selectRow(row: number, timed: TimedBatch, split: Split, run: EventRun): void {
+  #selectRows(timed: TimedBatch, split: Split, run: EventRun): void {
     const { keyEncoder } = this.#options
-    const timestamp = timed.timestamps[row] as number
-    if (timestamp <= this.#exchange.operator.sorter.watermark) {
-      // Several operators may have gone on: it is counted and kept once.
-      if (timed.lateRows.has(row)) return
-      timed.lateRows.add(row)
-      const reason = 'its split had been idle and time had gone on without it'
-      this.#sideOutput(rejectedEvent('late_after_idle', timed.columns.batch, row, reason))
-      return
+    const { selected, timestamps } = timed
+    const { count } = timed.columns.batch
+    const { watermark } = this.#exchange.operator.sorter
+    for (let row = 0; row < count; row++) {
+      if (selected[row] !== 1) continue
+      const timestamp = timestamps[row] as number
+      if (timestamp <= watermark) {
+        this.#rejectLate(row, timed)
+        continue
+      }
+      const need = this.#needOf(row)
+      // A key is owed by every event that exists for a rule, also by those that no step asks for.
+      if (need === 'filtered' || (need === 'none' && keyEncoder.hasKey(row))) continue
+      if (!keyEncoder.encode(row)) {
+        this.#rejectKeyless(row, timed)
+        continue
+      }
+      const event = this.#eventOf(row, timestamp, timed, split, run.text)
+      run.add(event, keyEncoder.start, keyEncoder.end, keyEncoder.hash | 0)
     }
-    const need = this.#needOf(row)
-    // A key is owed by every event that exists for a rule, also by those that no step asks for.
-    if (need === 'filtered' || (need === 'none' && keyEncoder.hasKey(row))) return
-    if (!keyEncoder.encode(row)) {
-      this.#rejectKeyless(row, timed)
-      return
-    }
-    const event = this.#eventOf(row, timestamp, timed, split, run.text)
-    run.add(event, keyEncoder.start, keyEncoder.end, keyEncoder.hash | 0)
+  }
+
+  /** Several operators may have gone on: it is counted and kept once. */
+  #rejectLate(row: number, timed: TimedBatch): void {
+    if (timed.lateRows.has(row)) return
+    timed.lateRows.add(row)
+    const reason = 'its split had been idle and time had gone on without it'
+    this.#sideOutput(rejectedEvent('late_after_idle', timed.columns.batch, row, reason))
   }
 
   /** Whether some pattern needs the row; `filtered`: it exists for none. */
   #needOf(row: number): 'some' | 'none' | 'filtered' {
     if (this.#needsEvery) return 'some'
     const words = this.#words
-    const wordsPerRow = this.#options.predicates.wordsPerRow
+    const wordsPerRow = this.#wordsPerRow
     const base = row * wordsPerRow
     const masks = this.#anyMasks
     for (let word = 0; word < wordsPerRow; word++) {
       if (((words[base + word] as number) & (masks[word] as number)) !== 0) return 'some'
     }
-    let exists = false
-    for (const { filter, anyOf } of this.#options.needs) {
-      if (filter === null) exists = true
-      else if (hasBit(words, base, filter)) {
-        exists = true
-        if (anyOf === null || anyOf.some((predicate) => hasBit(words, base, predicate)))
-          return 'some'
-      }
+    let exists = this.#allExist
+    const filtered = this.#filtered
+    for (let index = 0; index < filtered.length; index++) {
+      const { filter, anyOf } = filtered[index] as EventNeed
+      if (!hasBit(words, base, filter as number)) continue
+      exists = true
+      if (anyOf === null || anyOf.some((predicate) => hasBit(words, base, predicate))) return 'some'
     }
     return exists ? 'none' : 'filtered'
   }
@@ -199,22 +216,21 @@ export class KeyedInput implements TimedBatchReceiver {
     split: Split,
     text: EventBytes,
   ): ArrivedEvent {
-    const { fieldColumns, predicates } = this.#options
+    const { fieldColumns } = this.#options
+    const wordsPerRow = this.#wordsPerRow
     const { batch, columns } = timed.columns
     const fields = this.#fields
     for (let slot = 0; slot < fieldColumns.length; slot++) {
       const index = fieldColumns[slot] as number
       fields[slot] = index < 0 ? undefined : (columns[index] as Column).value(row)
     }
-    const base = row * predicates.wordsPerRow
+    const base = row * wordsPerRow
     return new ArrivedEvent(
       timestamp,
       split,
       batch.offsets[row] as number,
       this.#words[base] ?? 0,
-      predicates.wordsPerRow > 1
-        ? Array.from(this.#words.subarray(base + 1, base + predicates.wordsPerRow))
-        : noWords,
+      wordsPerRow > 1 ? Array.from(this.#words.subarray(base + 1, base + wordsPerRow)) : noWords,
       fields,
       text,
       batch.starts[row] as number,

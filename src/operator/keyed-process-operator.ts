@@ -110,7 +110,7 @@ export class KeyedProcessOperator<K, In, Out> implements RecordReceiver<In> {
     } else {
       const { run, keys } = this.#inputs.get(record.split) as SplitInput
       const { timestamp, split, offset, value } = record
-      const start = keys.length === 0 ? 0 : (run.keys[run.keys.length - 2] as number)
+      const start = run.keysEnd
       keys.push(key)
       // The sorter carries the value as the event's one field.
       const event = eventOf(timestamp, split, offset, 0, noWords, [value], '')

@@ -1,5 +1,7 @@
 import type { NFA } from '../nfa/nfa.ts'
-import type { NFAState } from '../nfa/partial-match.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
+import type { NumberEntry } from '../state/keyed-state-backend.ts'
 import type { Event } from '../stream/event.ts'
 
 /** A rule's pattern as a CepOperator runs it. */
@@ -21,11 +23,13 @@ export interface RunningPattern extends CepPattern {
   readonly mask: number
   readonly moreMasks: readonly number[]
   readonly startInert: boolean
+  /** Whether something comes out when a time limit runs out, but for matches that wait. */
+  readonly limitsMatter: boolean
   /**
-   * How much later than its time limit a partial match may be looked at, ms, where nothing comes
-   * of that but room: a key with regular events seldom needs a timer then.
+   * The shortest time limit where nothing comes of it but room, ms; 0: something does. No timer is
+   * set for it: in memory a sweep finds what has run out, on disk it is deleted with its page.
    */
-  readonly slackMs: number
+  readonly unseenLimitMs: number
   /** Event time, epoch ms, up to which it opens nothing; infinity: its rule is gone. */
   startsAfter: number
   /** Whether what keys have open of it is to be let go of when they are met. */
@@ -42,12 +46,14 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     while (words.length <= word) words.push(0)
     words[word] = (words[word] as number) | (1 << (predicate & 31))
   }
+  const limitsMatter = timeLimitsMatter(pattern)
   return {
     ...pattern,
     mask: words[0] ?? 0,
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
-    slackMs: timeLimitsMatter(pattern) ? 0 : leastLimitOf(pattern.nfa),
+    limitsMatter,
+    unseenLimitMs: limitsMatter ? 0 : leastLimitOf(pattern.nfa),
     startsAfter: -Infinity,
     isDropped: false,
   }
@@ -64,6 +70,45 @@ export function leastLimitOf({ compiled }: NFA): number {
   return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
 }
 
+/** What a pattern knows of a key. */
+export function stateOf(entry: NumberEntry, index: number): NFAState {
+  return (entry.get(index) ?? none) as NFAState
+}
+
+/** Whether the key has something open. */
+export function isOpen(entry: NumberEntry, patterns: readonly RunningPattern[]): boolean {
+  for (let index = 0; index < patterns.length; index++) {
+    if (stateOf(entry, index) !== none) return true
+  }
+  return false
+}
+
+/** When the key must be looked at next, epoch ms; infinity: never. */
+export function dueOf(entry: NumberEntry, patterns: readonly RunningPattern[]): number {
+  let due = Infinity
+  for (let index = 0; index < patterns.length; index++) {
+    const state = stateOf(entry, index)
+    if (state === none) continue
+    const { nfa, limitsMatter } = patterns[index] as RunningPattern
+    // The end of a partial match may set free a match that waits for it.
+    if (limitsMatter || nfa.isWaiting(state)) due = Math.min(due, nfa.nextDeadline(state))
+  }
+  return due
+}
+
+/** When something of the key runs out where nothing comes of that but room, epoch ms. */
+export function unseenDueOf(entry: NumberEntry, patterns: readonly RunningPattern[]): number {
+  let due = Infinity
+  for (let index = 0; index < patterns.length; index++) {
+    const state = stateOf(entry, index)
+    const { nfa, limitsMatter } = patterns[index] as RunningPattern
+    if (state === none || limitsMatter) continue
+    const last = nfa.lastDeadline(state)
+    due = Math.min(due, last < Infinity ? last : nfa.nextDeadline(state))
+  }
+  return due
+}
+
 /** Whether the event fits a unary predicate. */
 export function fits(event: Event, predicate: number): boolean {
   const word = predicate < 32 ? event.predicates : (event.morePredicates[(predicate >> 5) - 1] ?? 0)
@@ -78,9 +123,4 @@ export function fitsAny(event: Event, pattern: RunningPattern): boolean {
     if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
   }
   return false
-}
-
-/** Whether a finished match waits for one that began earlier. */
-export function isWaiting(state: NFAState): boolean {
-  return typeof state !== 'number' && state.completedMatches.length > 0
 }

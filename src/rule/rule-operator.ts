@@ -3,7 +3,7 @@ import { AlertOperator, type AlertPlan } from '../operator/alert-operator.ts'
 import { CepOperator } from '../operator/cep-operator.ts'
 import { KeyedExchange, KeyedInput } from '../operator/keyed-input.ts'
 import type { CepPattern } from '../operator/running-pattern.ts'
-import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { EventText } from '../stream/alert.ts'
 import type { FieldPath } from '../stream/column-batch.ts'
 import type { Event } from '../stream/event.ts'
@@ -64,7 +64,7 @@ export class RuleOperator {
       options.createOperator?.(group, this.alerts) ??
       new CepOperator(
         group.patterns,
-        options.createBackend?.() ?? new HeapKeyedStateBackend(),
+        options.createBackend?.() ?? new PackedKeyedStateBackend(),
         this.alerts,
         options.timeLimits,
       )

@@ -3,8 +3,8 @@ import {
   type CheckpointStoreOptions,
   fileFailure,
   openCheckpointStore,
-  type StoredKey,
 } from '../checkpoint/checkpoint-store.ts'
+import type { StoredKey } from '../checkpoint/log-contents.ts'
 import { decodeStagedAlerts } from '../checkpoint/outbox-format.ts'
 import type { FileSystem } from '../connector/file-system.ts'
 import { assert, TocsinError } from '../errors.ts'

@@ -1,10 +1,11 @@
-import { none } from '../nfa/match-store.ts'
 import { type NFA, NFAOutput } from '../nfa/nfa.ts'
-import type { NFAState, PartialMatch } from '../nfa/partial-match.ts'
+import type { NFAState } from '../nfa/nfa-state.ts'
+import { none } from '../nfa/nfa-state.ts'
+import type { PartialMatch } from '../nfa/partial-match.ts'
 import { CepOperator } from '../operator/cep-operator.ts'
 import type { CepOutput, CepResult } from '../operator/cep-output.ts'
 import type { CepPattern } from '../operator/running-pattern.ts'
-import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { ArrivedEvent, Event, TakenEvent } from '../stream/event.ts'
 import { ReleasedEvents } from '../time/event-time-sorter.ts'
 
@@ -67,7 +68,7 @@ export class TracingOperator extends CepOperator {
   readonly #known = new Map<string, TakenEvent>()
 
   constructor(pattern: CepPattern, output: CepOutput) {
-    super([pattern], new HeapKeyedStateBackend(), output)
+    super([pattern], new PackedKeyedStateBackend(), output)
     this.#pattern = pattern
     this.#output = output
   }
@@ -80,7 +81,7 @@ export class TracingOperator extends CepOperator {
   override advanceWatermark(watermark: number): void {
     const released = new ReleasedEvents()
     this.sorter.release(watermark, released)
-    released.events.forEach((event, index) => {
+    released.events.slice(0, released.count).forEach((event, index) => {
       const key = (released.arenas[index] as Buffer).toString(
         'latin1',
         released.keyStarts[index],

@@ -31,6 +31,24 @@ export class ByteReader {
     }
   }
 
+  /** An integer of 32 bits, the lowest byte first. */
+  int32(): number {
+    const { buffer, at } = this
+    this.at += 4
+    return (
+      (buffer[at] as number) |
+      ((buffer[at + 1] as number) << 8) |
+      ((buffer[at + 2] as number) << 16) |
+      ((buffer[at + 3] as number) << 24)
+    )
+  }
+
+  /** What `fixed` has written in so many bytes. */
+  fixed(width: number): number {
+    this.at += width
+    return this.buffer.readUIntBE(this.at - width, width)
+  }
+
   double(): number {
     const value = this.buffer.readDoubleLE(this.at)
     this.at += 8

@@ -1,5 +1,8 @@
 const bytesFirst = 4096
 
+/** A call that copies bytes costs more than so many bytes. */
+const shortText = 32
+
 /**
  * Writes numbers, texts and plain values one behind the other, as compactly as their size allows;
  * `ByteReader` reads them back. The same writer is filled again and again.
@@ -18,11 +21,16 @@ export class ByteWriter {
     this.#end = 0
   }
 
-  /** A copy of what was written. */
-  toBuffer(): Buffer {
-    const copy = Buffer.allocUnsafe(this.#end)
-    this.#bytes.copy(copy, 0, 0, this.#end)
+  /** A copy of what was written, or of a part of it. */
+  toBuffer(start = 0, end = this.#end): Buffer {
+    const copy = Buffer.allocUnsafe(end - start)
+    this.#bytes.copy(copy, 0, start, end)
     return copy
+  }
+
+  /** Copies what was written to `bytes[start ..)`. */
+  copyTo(bytes: Buffer, start: number): void {
+    this.#bytes.copy(bytes, start, 0, this.#end)
   }
 
   byte(value: number): void {
@@ -53,6 +61,16 @@ export class ByteWriter {
     this.#end = this.#bytes.writeUIntBE(value, this.#end, width)
   }
 
+  /** An integer of 32 bits, the lowest byte first. */
+  int32(value: number): void {
+    this.#reserve(4)
+    const bytes = this.#bytes
+    bytes[this.#end++] = value
+    bytes[this.#end++] = value >>> 8
+    bytes[this.#end++] = value >>> 16
+    bytes[this.#end++] = value >>> 24
+  }
+
   /** Any number, in eight bytes. */
   double(value: number): void {
     this.#reserve(8)
@@ -63,7 +81,11 @@ export class ByteWriter {
   latin1(text: string): void {
     this.uint(text.length)
     this.#reserve(text.length)
-    this.#end += this.#bytes.write(text, this.#end, 'latin1')
+    if (text.length > shortText) {
+      this.#end += this.#bytes.write(text, this.#end, 'latin1')
+      return
+    }
+    for (let at = 0; at < text.length; at++) this.#bytes[this.#end++] = text.charCodeAt(at)
   }
 
   /** Bytes as they are: whoever reads them knows how many there are. */
@@ -71,6 +93,13 @@ export class ByteWriter {
     this.#reserve(bytes.length)
     this.#bytes.set(bytes, this.#end)
     this.#end += bytes.length
+  }
+
+  /** What another writer has written. */
+  append(other: ByteWriter): void {
+    const end = other.#end
+    this.#reserve(end)
+    this.#end += other.#bytes.copy(this.#bytes, this.#end, 0, end)
   }
 
   /** `bytes[start .. end)` as `latin1` would write them. */

@@ -1,13 +1,21 @@
 import { assert } from '../errors.ts'
+import {
+  hasBeginning,
+  hasRest,
+  inlineKeyBytes,
+  inlineKeyWords,
+  spread,
+  wordAt,
+} from './inline-key.ts'
 import { type KeyBatch, KeyEntry, type KeyedStateBackend } from './keyed-state-backend.ts'
 
 const initialCapacity = 1024
 const loadFactorMax = 0.6
 
 /** Integers of a slot: hash, length of the key + 1 (0: it is free), and the key's first bytes, four to an integer. */
-const slotWidth = 8
-const wordsMax = slotWidth - 2
-const inlineBytes = 4 * wordsMax
+const slotWidth = 2 + inlineKeyWords
+/** Where the first slot begins: long arrays begin 16 bytes behind a cache line, and a slot is half of one. */
+const slotsAt = 4
 
 /**
  * Keyed state on the heap: open addressing with linear probing over the keys' own hashes. A JS Map
@@ -16,7 +24,7 @@ const inlineBytes = 4 * wordsMax
  */
 export class HeapKeyedStateBackend implements KeyedStateBackend {
   #table: (KeyEntry | undefined)[] = new Array(initialCapacity).fill(undefined)
-  #slots = new Int32Array(initialCapacity * slotWidth)
+  #slots = new Int32Array(initialCapacity * slotWidth + slotsAt)
   #size = 0
   readonly tracksChanges = false
   /** Keeps loads from being optimised away. */
@@ -31,28 +39,28 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     const mask = this.#table.length - 1
     const length = end - start
     for (let slot = spread(hash | 0) & mask; ; slot = (slot + 1) & mask) {
-      const at = slot * slotWidth
+      const at = slot * slotWidth + slotsAt
       const known = slots[at + 1] as number
       if (known === 0) return undefined
       if (known !== length + 1 || slots[at] !== (hash | 0)) continue
       if (!hasBeginning(slots, at + 2, arena, start, length)) continue
       const entry = this.#table[slot] as KeyEntry
-      if (length <= inlineBytes || hasRest(entry.key, arena, start)) return entry
+      if (length <= inlineKeyBytes || hasRest(entry.key, arena, start)) return entry
     }
   }
 
   findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void {
     const { arenas, keyStarts, keyEnds, hashes } = keys
     const slots = this.#slots
-    const mask = this.#table.length - 1
+    const table = this.#table
+    const mask = table.length - 1
     // Loads that wait for nothing and decide nothing overlap: where they are compared, they are near.
     let touched = 0
     for (let index = from; index < to; index++) {
-      touched += slots[(spread(hashes[index] as number) & mask) * slotWidth] as number
+      touched += slots[(spread(hashes[index] as number) & mask) * slotWidth + slotsAt] as number
     }
     for (let index = from; index < to; index++) {
-      const entry = this.#table[spread(hashes[index] as number) & mask]
-      if (entry !== undefined) touched += entry.hash
+      if (table[spread(hashes[index] as number) & mask]?.removed) touched++
     }
     this.touched = touched
     for (let index = from; index < to; index++) {
@@ -61,6 +69,18 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
       const hash = hashes[index] as number
       entries[index - from] = this.find(arenas[index] as Buffer, start, end, hash)
     }
+  }
+
+  /** Reads the places of entries that may be removed soon: @see findAll */
+  touchPlaces(entries: readonly (KeyEntry | undefined)[], count: number): void {
+    const mask = this.#table.length - 1
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const slot = spread((entries[index] as KeyEntry).hash) & mask
+      if (this.#table[slot] !== undefined)
+        touched += this.#slots[slot * slotWidth + slotsAt] as number
+    }
+    this.touched = touched
   }
 
   findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
@@ -81,11 +101,11 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     if (this.#size > this.#table.length * loadFactorMax) this.#grow()
     const slot = this.#freeSlot(entry.hash)
     this.#table[slot] = entry
-    const at = slot * slotWidth
+    const at = slot * slotWidth + slotsAt
     const length = end - start
     this.#slots[at] = entry.hash
     this.#slots[at + 1] = length + 1
-    for (let word = 0; word < wordsMax; word++) {
+    for (let word = 0; word < inlineKeyWords; word++) {
       const from = start + 4 * word
       this.#slots[at + 2 + word] = wordAt(arena, from, Math.min(from + 4, end))
     }
@@ -128,14 +148,17 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     for (let slot = (gap + 1) & mask; ; slot = (slot + 1) & mask) {
       const entry = this.#table[slot]
       if (entry === undefined) break
-      const home = spread(slots[slot * slotWidth] as number) & mask
+      const at = slot * slotWidth + slotsAt
+      const home = spread(slots[at] as number) & mask
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue
       this.#table[gap] = entry
-      slots.copyWithin(gap * slotWidth, slot * slotWidth, (slot + 1) * slotWidth)
+      for (let word = 0; word < slotWidth; word++) {
+        slots[gap * slotWidth + slotsAt + word] = slots[at + word] as number
+      }
       gap = slot
     }
     this.#table[gap] = undefined
-    slots[gap * slotWidth + 1] = 0
+    slots[gap * slotWidth + slotsAt + 1] = 0
   }
 
   #freeSlot(hash: number): number {
@@ -149,57 +172,16 @@ export class HeapKeyedStateBackend implements KeyedStateBackend {
     const table = this.#table
     const slots = this.#slots
     this.#table = new Array(table.length * 2).fill(undefined)
-    this.#slots = new Int32Array(slots.length * 2)
+    this.#slots = new Int32Array(this.#table.length * slotWidth + slotsAt)
     for (let old = 0; old < table.length; old++) {
       const entry = table[old]
       if (entry === undefined) continue
-      const from = old * slotWidth
+      const from = old * slotWidth + slotsAt
       const slot = this.#freeSlot(slots[from] as number)
       this.#table[slot] = entry
       for (let word = 0; word < slotWidth; word++) {
-        this.#slots[slot * slotWidth + word] = slots[from + word] as number
+        this.#slots[slot * slotWidth + slotsAt + word] = slots[from + word] as number
       }
     }
   }
-}
-
-/** Low bits decide the slot and key groups take hashes modulo a power of two: mix once more. */
-function spread(hash: number): number {
-  return hash ^ (hash >>> 15)
-}
-
-/** Up to four bytes of a key as an integer, zero where it has ended. */
-function wordAt(arena: Uint8Array, from: number, end: number): number {
-  let word = 0
-  for (let index = end - 1; index >= from; index--) word = (word << 8) | (arena[index] as number)
-  return word
-}
-
-function hasBeginning(
-  slots: Int32Array,
-  at: number,
-  arena: Uint8Array,
-  start: number,
-  length: number,
-): boolean {
-  const end = start + Math.min(length, inlineBytes)
-  let slot = at
-  let from = start
-  for (; from + 4 <= end; from += 4, slot++) {
-    const word =
-      (arena[from] as number) |
-      ((arena[from + 1] as number) << 8) |
-      ((arena[from + 2] as number) << 16) |
-      ((arena[from + 3] as number) << 24)
-    if (slots[slot] !== word) return false
-  }
-  return from === end || slots[slot] === wordAt(arena, from, end)
-}
-
-/** Compares what a slot has no room for. */
-function hasRest(key: string, arena: Uint8Array, start: number): boolean {
-  for (let index = inlineBytes; index < key.length; index++) {
-    if (key.charCodeAt(index) !== arena[start + index]) return false
-  }
-  return true
 }

@@ -3,22 +3,24 @@
  * undefined where the key has no state of descriptor i.
  */
 export class KeyEntry {
-  /** The canonical key, one char a byte (`src/stream/key.ts`). */
-  readonly key: string
-  /** `hashKey` of the canonical key. */
-  readonly hash: number
+  // Fields lie in memory as they stand here: those that every event reads come first, so that they
+  // share a cache line with the beginning of the object.
+  /** Most operators have one slot: it needs no array, and so a key touches less memory. */
+  #first: unknown = undefined
   // Two small integers: a double that changes would be an object of its own for each key.
   #timerHigh = noTimer
   #timerLow = 0
   /** Bits of what the backend knows of it: one field, as there may be millions of keys. */
   #marks = 0
-  /** Most operators have one slot: it needs no array, and so a key touches less memory. */
-  #first: unknown
   #others: unknown[] | null = null
+  /** `hashKey` of the canonical key. */
+  readonly hash: number
+  /** The canonical key, one char a byte (`src/stream/key.ts`). */
+  readonly key: string
 
   constructor(key: string, hash: number) {
-    this.key = key
     this.hash = hash | 0
+    this.key = key
   }
 
   /** Whether the backend has forgotten the key since. */
@@ -74,12 +76,17 @@ export class KeyEntry {
   set timerAt(timestamp: number) {
     this.#marks &= ~timerStoredMark
     this.#timerHigh = timestamp === Infinity ? noTimer : Math.floor(timestamp / timerLowRange)
-    this.#timerLow = timestamp === Infinity ? 0 : timestamp - this.#timerHigh * timerLowRange
+    // The difference of two doubles is one, whatever its value: only so it is kept as an integer.
+    this.#timerLow = timestamp === Infinity ? 0 : (timestamp - this.#timerHigh * timerLowRange) | 0
   }
 
   /** Whether a timer is registered for `timestamp` or before it; makes no double of its own. */
   hasTimerBy(timestamp: number): boolean {
     return this.#timerHigh * timerLowRange + this.#timerLow <= timestamp
+  }
+
+  kept(): this {
+    return this
   }
 
   get(slot: number): unknown {
@@ -124,28 +131,48 @@ export interface KeyBatch {
   readonly hashes: Int32Array
 }
 
+/** What an operator whose state is numbers sees of an entry: `KeyEntry` says what each means. */
+export interface NumberEntry {
+  readonly removed: boolean
+  readonly frozen: boolean
+  readonly key: string
+  timerAt: number
+  hasTimerBy(timestamp: number): boolean
+  /** The entry, or a view of it that holds on. */
+  kept(): NumberEntry
+  get(slot: number): unknown
+  set(slot: number, value: number): void
+}
+
 /**
  * Keeps an entry for each key that has state. Keys come as canonical bytes with their hash, so
- * that looking one up makes no string.
+ * that looking one up makes no string. Entries may be views that are used again: those that `findAll`
+ * gave hold until it is called again, one that `find` or `create` gave until the next of them.
  */
-export interface KeyedStateBackend {
+export interface EntryBackend<Entry> {
   /** Number of keys that have an entry. */
   readonly size: number
-  find(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined
+  find(arena: Buffer, start: number, end: number, hash: number): Entry | undefined
   /** Puts the entries of the keys of released events `from .. to` into `entries`, from 0 on. */
-  findAll(keys: KeyBatch, from: number, to: number, entries: (KeyEntry | undefined)[]): void
-  /** The entry of the key, made where there is none. */
-  findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
+  findAll(keys: KeyBatch, from: number, to: number, entries: (Entry | undefined)[]): void
+  /** Reads ahead what removing these entries will need. */
+  touchPlaces(entries: readonly (Entry | undefined)[], count: number): void
   /** The entry of a key that has none. */
-  create(arena: Buffer, start: number, end: number, hash: number): KeyEntry
+  create(arena: Buffer, start: number, end: number, hash: number): Entry
   /** Forgets the key, whose slots hold nothing. */
-  remove(entry: KeyEntry): void
+  remove(entry: Entry): void
   /** All entries, in no promised order. */
-  entries(): Iterable<KeyEntry>
+  entries(): Iterable<Entry>
   /** Whether there are checkpoints: only then do the two below do something. */
   readonly tracksChanges: boolean
   /** To be called of an entry that is `frozen` before its slots change, in place or not. */
-  beforeChange(entry: KeyEntry): void
+  beforeChange(entry: Entry): void
   /** Says that slots of the entry have changed, in place or not. */
-  markChanged(entry: KeyEntry): void
+  markChanged(entry: Entry): void
+}
+
+/** One whose entries are objects that stay, and hold anything. */
+export interface KeyedStateBackend extends EntryBackend<KeyEntry> {
+  /** The entry of the key, made where there is none. */
+  findOrCreate(arena: Buffer, start: number, end: number, hash: number): KeyEntry
 }

@@ -1,4 +1,4 @@
-import { type Event, textOf } from './event.ts'
+import { type Event, type Split, textOf } from './event.ts'
 
 export type AlertState = 'firing' | 'resolved'
 
@@ -46,13 +46,24 @@ export type EventText = (event: Event) => string
 export function alertDocument(alert: Alert, eventText: EventText): string {
   const { id, state, tags } = alert
   return (
-    `{"id":"${id}","notification":"${id}:${state}:${alert.sequence}",` +
-    `"rule":${quotedName(alert.rule)},"version":${alert.version},"mode":"${alert.mode}",` +
-    `"severity":"${alert.severity}","title":${JSON.stringify(alert.title)},"state":"${state}",` +
+    `{"id":"${id}","notification":"${id}:${state}:${alert.sequence}",${ruleText(alert)},` +
+    `"title":${JSON.stringify(alert.title)},"state":"${state}",` +
     `"by":${objectText(alert.by)},"event_time":${alert.eventTime},` +
     `"detected_at":${alert.detectedAt},"tags":${tags.length === 0 ? '[]' : JSON.stringify(tags)},` +
     `"fields":${objectText(alert.fields)},"steps":${stepsText(alert.steps, eventText)}}`
   )
+}
+
+/** What the last alert said of its rule: the next one is most often of the same. */
+let lastRule = { rule: '', version: 0, mode: '', severity: '', text: '' }
+
+function ruleText({ rule, version, mode, severity }: Alert): string {
+  const last = lastRule
+  const isSame = last.rule === rule && last.version === version && last.mode === mode
+  if (isSame && last.severity === severity) return last.text
+  const of = `"rule":${quotedName(rule)},"version":${version},"mode":"${mode}"`
+  lastRule = { rule, version, mode, severity, text: `${of},"severity":"${severity}"` }
+  return lastRule.text
 }
 
 /** Names of rules, steps and streams as JSON: they are few, and come again with each alert. */
@@ -92,14 +103,26 @@ function stepsText(steps: Alert['steps'], eventText: EventText): string {
 }
 
 function takenEventText(event: Event, eventText: EventText): string {
-  const { stream, partition } = event.split
-  const position = `"stream":${quotedName(stream)},"partition":${partition}`
-  const time = `"offset":${event.offset},"event_time":${event.timestamp}`
-  return `{${position},${time},"event":${eventText(event)}}`
+  const position = `${splitText(event.split)},"offset":${event.offset}`
+  return `{${position},"event_time":${event.timestamp},"event":${eventText(event)}}`
+}
+
+/** The split of the event that was written last. */
+let lastSplit: { readonly split: Split | null; readonly text: string } = { split: null, text: '' }
+
+function splitText(split: Split): string {
+  if (lastSplit.split === split) return lastSplit.text
+  const text = `"stream":${quotedName(split.stream)},"partition":${split.partition}`
+  lastSplit = { split, text }
+  return text
 }
 
 /** The event's own JSON text, without line breaks. */
 export function plainEventText(event: Event): string {
-  const text = textOf(event.raw)
+  const { raw } = event
+  // Most texts are ASCII in one line; a regular expression would say so in three times the time.
+  const isASCII = Buffer.byteLength(raw) === raw.length
+  if (isASCII && !raw.includes('\n') && !raw.includes('\r')) return raw
+  const text = textOf(raw)
   return /[\r\n]/.test(text) ? JSON.stringify(JSON.parse(text)) : text
 }

@@ -144,6 +144,8 @@ export interface TakenEvent {
   readonly ordinal: number
   /** The last event that a step took, from this link back; there where it spares walking links. */
   lastOf?(step: number): Event | undefined
+  /** The value of a field slot of that event, likewise; `undefined` where either is missing. */
+  lastFieldOf?(step: number, slot: number): unknown
   /** How many events a step took, likewise. */
   countOf?(step: number): number
 }

@@ -1,7 +1,7 @@
 import { assert } from '../errors.ts'
 import { type Column, type ColumnBatch, ValueKind } from './column-batch.ts'
 import { canonicalDecimal, decimalValue } from './decimal.ts'
-import { hashKey } from './key-group.ts'
+import { finishHash, hashByte, hashKey, hashSeed } from './key-group.ts'
 import { decodeWTF8, encodeWTF8 } from './wtf8.ts'
 
 /** A part of a key longer than this is no key, in canonical bytes with its tag. */
@@ -72,16 +72,22 @@ export class KeyEncoder {
 
   /** Whether a row has a key, without writing it; one that is too long shows only when written. */
   hasKey(row: number): boolean {
-    return this.#columns.every((column) => {
-      const kind = column.kinds[row] as ValueKind
-      return kind >= ValueKind.false && kind <= ValueKind.escapedString
-    })
+    const columns = this.#columns
+    for (let part = 0; part < columns.length; part++) {
+      const kind = (columns[part] as Column).kinds[row] as ValueKind
+      if (kind < ValueKind.false || kind > ValueKind.escapedString) return false
+    }
+    return true
   }
 
   /** Appends the key of a row; `false`, with `failure` set, where it has none. */
   encode(row: number): boolean {
-    const start = this.end
     const columns = this.#columns
+    const first = columns[0] as Column
+    if (columns.length === 1 && first.kinds[row] === ValueKind.string) {
+      return this.#encodeText(first.starts[row] as number, first.ends[row] as number)
+    }
+    const start = this.end
     this.start = start
     this.failedPart = 0
     this.failure =
@@ -97,6 +103,28 @@ export class KeyEncoder {
   /** The last key as a string with one char a byte: the form in which keys go into maps. */
   text(): string {
     return this.arena.toString('latin1', this.start, this.end)
+  }
+
+  /** By far the most keys are one plain text: it is hashed as it is copied. */
+  #encodeText(from: number, to: number): boolean {
+    this.start = this.end
+    this.failedPart = 0
+    this.failure = to - from >= keyPartBytesMax ? 'tooLong' : null
+    if (this.failure !== null) return false
+    this.#reserve(to - from + 1)
+    const source = this.#bytes
+    const arena = this.arena
+    let at = this.end
+    arena[at++] = Tag.string
+    let hash = hashByte(hashSeed, Tag.string)
+    for (let i = from; i < to; i++) {
+      const byte = source[i] as number
+      arena[at++] = byte
+      hash = hashByte(hash, byte)
+    }
+    this.end = at
+    this.hash = finishHash(hash)
+    return true
   }
 
   #writeComposite(row: number): KeyFailure | null {
@@ -228,6 +256,8 @@ function taggedPart(tag: number, bytes: Uint8Array): Buffer | KeyFailure {
  * @throws {TocsinError} ASSERTION if these are not the bytes of a key.
  */
 export function decodeKey(key: Uint8Array | string): KeyValue[] {
+  // By far the most keys are one plain text.
+  if (typeof key === 'string' && plainTextKey.test(key)) return [key.slice(1)]
   const bytes = typeof key === 'string' ? Buffer.from(key, 'latin1') : Buffer.from(key)
   if (bytes[0] !== Tag.composite) return [decodePart(bytes)]
   const values: KeyValue[] = []
@@ -268,5 +298,9 @@ function isPlainInteger(bytes: Uint8Array, start: number, end: number): boolean 
   }
   return true
 }
+
+/** The canonical bytes of a text in ASCII: its tag, and itself. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the tag is one.
+const plainTextKey = /^\u0001[\u0000-\u007f]*$/
 
 const noBytes = new Uint8Array(0)

@@ -7,6 +7,7 @@ import { twiceAsLong } from '../stream/growing-array.ts'
  */
 export class ReleasedEvents {
   count = 0
+  /** Up to `count`, as the others. */
   readonly events: ArrivedEvent[] = []
   /** The key of event i is `arenas[i][keyStarts[i] .. keyEnds[i])`. */
   readonly arenas: Buffer[] = []
@@ -14,11 +15,13 @@ export class ReleasedEvents {
   keyEnds = new Int32Array(1024)
   hashes = new Int32Array(1024)
 
-  /** Lets go of the events. */
+  /** Lets go of the events; their places are used again. */
   clear(): void {
+    for (let index = 0; index < this.count; index++) {
+      this.events[index] = nothing
+      this.arenas[index] = noBytes
+    }
     this.count = 0
-    this.events.length = 0
-    this.arenas.length = 0
   }
 
   /** Appends event `index` of a run. */
@@ -26,8 +29,8 @@ export class ReleasedEvents {
     const { events, keys, arena } = run
     const at = this.count++
     if (at === this.hashes.length) this.#grow()
-    this.events.push(events[index] as ArrivedEvent)
-    this.arenas.push(arena)
+    this.events[at] = events[index] as ArrivedEvent
+    this.arenas[at] = arena
     this.keyStarts[at] = keys[3 * index] as number
     this.keyEnds[at] = keys[3 * index + 1] as number
     this.hashes[at] = keys[3 * index + 2] as number
@@ -43,26 +46,48 @@ export class ReleasedEvents {
 /** Events of one batch of one split with their keys, before they are handed to the sorter. */
 export class EventRun {
   readonly events: ArrivedEvent[] = []
-  /** Three numbers an event: start and end of its key in the arena, and the key's hash. */
-  readonly keys: number[] = []
-  arena: Buffer = Buffer.alloc(0)
+  /** Their times, so that putting them in order touches no event. */
+  timestamps: Float64Array
+  /** Three integers an event: start and end of its key in the arena, and the key's hash. */
+  keys: Int32Array
+  arena: Buffer = noBytes
   /** Where the texts of the events lie: bytes of their batch. */
   readonly text: EventBytes
   bytes = 0
 
-  /** @param bytes those of the batch: see `EventTimeSorter.keepText` */
-  constructor(bytes: Buffer = noBytes) {
+  /**
+   * @param bytes those of the batch: see `EventTimeSorter.keepText`
+   * @param capacity how many events there is room for at first
+   */
+  constructor(bytes: Buffer = noBytes, capacity = 16) {
     this.text = { bytes }
+    this.timestamps = new Float64Array(capacity)
+    this.keys = new Int32Array(3 * capacity)
+  }
+
+  /** Where the key of the last event ends in the arena; 0 before the first. */
+  get keysEnd(): number {
+    return this.events.length === 0 ? 0 : (this.keys[3 * this.events.length - 2] as number)
   }
 
   add(event: ArrivedEvent, start: number, end: number, hash: number): void {
-    this.events.push(event)
-    this.keys.push(start, end, hash)
+    const at = this.events.push(event) - 1
+    if (at === this.timestamps.length) {
+      this.timestamps = twiceAsLong(this.timestamps)
+      this.keys = twiceAsLong(this.keys)
+    }
+    this.timestamps[at] = event.timestamp
+    this.keys[3 * at] = start
+    this.keys[3 * at + 1] = end
+    this.keys[3 * at + 2] = hash
     this.bytes += event.textEnd - event.textStart + eventOverheadBytes
   }
 }
 
 const noBytes = Buffer.alloc(0)
+
+/** Stands where an event was. */
+const nothing = undefined as unknown as ArrivedEvent
 
 /** What an event costs beside its text, with three short fields, as measured on a heap. */
 const eventOverheadBytes = 240
@@ -112,7 +137,7 @@ export class EventTimeSorter {
   add(split: number, run: EventRun): void {
     if (run.events.length === 0) return
     this.#bytes += run.bytes
-    this.#runs[split]?.push({ run, order: orderOf(run.events), cursor: 0, isKept: false })
+    this.#runs[split]?.push({ run, order: orderOf(run), cursor: 0, isKept: false })
   }
 
   /**
@@ -199,24 +224,23 @@ interface Due {
   readonly to: number
 }
 
-function orderOf(events: readonly ArrivedEvent[]): Uint32Array | null {
+function orderOf({ events: { length }, timestamps }: EventRun): Uint32Array | null {
   let inOrder = true
-  for (let i = 1; i < events.length && inOrder; i++) {
-    inOrder = (events[i] as ArrivedEvent).timestamp >= (events[i - 1] as ArrivedEvent).timestamp
+  for (let i = 1; i < length && inOrder; i++) {
+    inOrder = (timestamps[i] as number) >= (timestamps[i - 1] as number)
   }
-  if (inOrder) return null
-  return sortedIndexes(events.length, (i) => (events[i] as ArrivedEvent).timestamp)
+  return inOrder ? null : sortedIndexes(length, timestamps)
 }
 
 /** The cursor behind the last event at or below the watermark: a search from the cursor on. */
 function countUpTo({ run, order, cursor }: SortedRun, watermark: number): number {
-  const { events } = run
+  const { events, timestamps } = run
   let low = cursor
   let high = events.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const event = events[order === null ? middle : (order[middle] as number)] as ArrivedEvent
-    if (event.timestamp <= watermark) low = middle + 1
+    const timestamp = timestamps[order === null ? middle : (order[middle] as number)] as number
+    if (timestamp <= watermark) low = middle + 1
     else high = middle
   }
   return low
@@ -233,7 +257,7 @@ function areInOrder(due: readonly Due[]): boolean {
 }
 
 function timeAt({ run, order }: SortedRun, at: number): number {
-  return (run.events[order === null ? at : (order[at] as number)] as ArrivedEvent).timestamp
+  return run.timestamps[order === null ? at : (order[at] as number)] as number
 }
 
 function releaseSlice({ sorted: { run, order }, from, to }: Due, released: ReleasedEvents): void {
@@ -254,10 +278,10 @@ function releaseMerged(due: readonly Due[], released: ReleasedEvents): void {
       const index = sorted.order === null ? i : (sorted.order[i] as number)
       owners[at] = owner
       indexes[at] = index
-      timestamps[at] = (sorted.run.events[index] as ArrivedEvent).timestamp
+      timestamps[at] = sorted.run.timestamps[index] as number
     }
   })
-  for (const position of sortedIndexes(count, (i) => timestamps[i] as number)) {
+  for (const position of sortedIndexes(count, timestamps)) {
     const { run } = (due[owners[position] as number] as Due).sorted
     released.add(run, indexes[position] as number)
   }
@@ -271,22 +295,22 @@ const timeRange = 2 ** 31
  * Indexes 0 .. count-1 by (timestamp, index). Time and index are packed into one double where they
  * fit, since a Float64Array sorts without calling back.
  */
-function sortedIndexes(count: number, timestampOf: (index: number) => number): Uint32Array {
+function sortedIndexes(count: number, timestamps: Float64Array): Uint32Array {
   let least = Infinity
   let greatest = -Infinity
   for (let i = 0; i < count; i++) {
-    const timestamp = timestampOf(i)
+    const timestamp = timestamps[i] as number
     if (timestamp < least) least = timestamp
     if (timestamp > greatest) greatest = timestamp
   }
   const indexes = new Uint32Array(count)
   if (count <= indexRange && greatest - least < timeRange && Number.isInteger(least)) {
     const packed = new Float64Array(count)
-    for (let i = 0; i < count; i++) packed[i] = (timestampOf(i) - least) * indexRange + i
+    for (let i = 0; i < count; i++) packed[i] = ((timestamps[i] as number) - least) * indexRange + i
     packed.sort()
     for (let i = 0; i < count; i++) indexes[i] = (packed[i] as number) % indexRange
     return indexes
   }
   for (let i = 0; i < count; i++) indexes[i] = i
-  return indexes.sort((a, b) => timestampOf(a) - timestampOf(b) || a - b)
+  return indexes.sort((a, b) => (timestamps[a] as number) - (timestamps[b] as number) || a - b)
 }

@@ -17,6 +17,9 @@ export class TimerQueue<T> {
   /** Timers that were registered for the nearest bucket, or one before it, when it was sorted. */
   readonly #late: Timer<T>[] = []
   readonly #far = new Map<number, FarTimers<T>>()
+  /** The far bucket that was registered for last: time limits of events in order are in order. */
+  #lastBucket = Number.NaN
+  #lastTimers: FarTimers<T> = { timestamps: [], items: [] }
   /** Indexes of far buckets: a binary heap of numbers. */
   readonly #farBuckets: number[] = []
   #registered = 0
@@ -35,14 +38,22 @@ export class TimerQueue<T> {
       push(this.#late, { timestamp, order: this.#registered++, item }, before)
       return
     }
+    if (bucket !== this.#lastBucket) {
+      this.#lastTimers = this.#timersOf(bucket)
+      this.#lastBucket = bucket
+    }
+    this.#lastTimers.timestamps.push(timestamp)
+    this.#lastTimers.items.push(item)
+  }
+
+  #timersOf(bucket: number): FarTimers<T> {
     let timers = this.#far.get(bucket)
     if (timers === undefined) {
       timers = { timestamps: [], items: [] }
       this.#far.set(bucket, timers)
       push(this.#farBuckets, bucket, lower)
     }
-    timers.timestamps.push(timestamp)
-    timers.items.push(item)
+    return timers
   }
 
   /** When the next timer is due, epoch ms; infinity: there is none. */
@@ -91,6 +102,7 @@ export class TimerQueue<T> {
       else this.#far.set(bucket, far)
       this.#size += far.items.length
     }
+    this.#lastBucket = Number.NaN
     const buckets = [...this.#far.keys()].sort((a, b) => a - b)
     this.#farBuckets.splice(0, this.#farBuckets.length, ...buckets)
   }
@@ -105,6 +117,7 @@ export class TimerQueue<T> {
     this.#nearBucket = bucket
     const { timestamps, items } = this.#far.get(bucket) as FarTimers<T>
     this.#far.delete(bucket)
+    if (bucket === this.#lastBucket) this.#lastBucket = Number.NaN
     // Time within the bucket and order of registration in one double, which sorts by itself.
     const start = bucket * bucketMs
     const packed = new Float64Array(items.length)

@@ -2,6 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type CheckpointStore, openCheckpointStore } from '../../src/checkpoint/checkpoint-store.ts'
 import { DiskKeyedStateBackend } from '../../src/checkpoint/disk-keyed-state-backend.ts'
+import { keyOf } from '../../src/checkpoint/entry-page.ts'
+import { pagesOf } from '../../src/checkpoint/log-contents.ts'
 import { StateCache } from '../../src/checkpoint/state-cache.ts'
 import { hashKey } from '../../src/stream/key-group.ts'
 import { TextEntries } from '../harness/text-entries.ts'
@@ -45,40 +47,75 @@ describe('the backend with a disk below', () => {
     expect(await entries.get('key 7')).toBe('7')
   })
 
-  it('leaves no rows of keys that were deleted, or whose state has run out', async () => {
-    const machine = await machineWithFolder()
-    const store = await open(machine)
+  it('deletes pages whose keys have all run out, been deleted or been written again', async () => {
+    const store = await open(await machineWithFolder())
     const entries = new TextEntries().open(store)
     const writer = new Writer(store, entries)
-    for (let index = 0; index < 20; index++) {
+    for (let index = 0; index < 500; index++) {
       await entries.set(`deleted ${index}`, 'a')
-      await entries.set(`expired ${index}`, 'until 20000 b')
-      await entries.set(`later ${index}`, 'until 20000 c')
-      await entries.set(`again ${index}`, 'until 1000 e')
-      if (index % 2 === 0) entries.trim()
+      if (index % 50 === 0) entries.trim()
     }
+    for (let index = 0; index < 500; index++) await entries.set(`again ${index}`, 'b')
     await writer.checkpoint()
-    for (let index = 0; index < 20; index++) {
+    for (let index = 0; index < 500; index++) await entries.set(`expired ${index}`, 'until 20000 c')
+    for (const name of oneHash) await entries.set(name, 'until 20000 d')
+    await writer.checkpoint()
+    for (let index = 0; index < 500; index++) {
       await entries.set(`deleted ${index}`, undefined)
-      await entries.set(`later ${index}`, 'until 90000 d')
-      await entries.set(`again ${index}`, `until ${index % 4 === 1 ? 2000 : 30_000} f`)
+      await entries.set(`again ${index}`, 'e')
     }
-    for (const name of oneHash) await entries.set(name, 'until 20000 g')
-    await writer.checkpoint()
-    for (let index = 1; index < 20; index += 8) await entries.set(`again ${index}`, 'until 3000 h')
-    await writer.checkpoint()
     entries.backend.advanceWatermark(50_000)
     entries.trim()
     await writer.checkpoint()
     await entries.backend.close()
-    const keys = new Set<string>()
-    for await (const rows of store.rows.iterate({}, 100)) {
-      for (const { key } of rows) if (key[0] === 0x65) keys.add(key.toString('latin1', 12))
-    }
-    const expected = Array.from({ length: 20 }, (_, index) => `later ${index}`)
-    expect([...keys].sort()).toEqual(expected.sort())
+    const kept = new Set((await recordsIn(store)).map((name) => name.split(' ')[0]))
+    // What stood in a page with the last of those that are gone is there still.
+    expect([...kept].sort()).toEqual(['again', 'deleted'])
+    expect((await recordsIn(store)).length).toBeLessThan(1100)
   })
+
+  it('keeps a log that is not much longer than what counts of it, and forgets nothing', async () => {
+    const machine = await machineWithFolder()
+    const store = await open(machine)
+    const entries = new TextEntries(280 * 100).open(store)
+    const writer = new Writer(store, entries)
+    const often = 1000
+    for (let index = 0; index < 200; index++) {
+      await entries.set(`once ${index}`, 'stays')
+      await entries.set(`expired ${index}`, 'until 20000 x')
+    }
+    entries.backend.advanceWatermark(40_000)
+    let longest = 0
+    for (let round = 0; round < 30; round++) {
+      for (let index = 0; index < often; index++) {
+        await entries.set(`often ${index}`, `${round}`)
+        if (index % 100 === 0) entries.trim()
+      }
+      await writer.checkpoint()
+      longest = Math.max(longest, (await recordsIn(store)).length)
+    }
+    expect(longest).toBeGreaterThan(8000)
+    expect(longest).toBeLessThan(8192 + 6 * often)
+    machine.crash('kill')
+    const again = new TextEntries().open(await open(machine.reopen()))
+    for (let index = 0; index < 200; index++) {
+      expect(await again.get(`once ${index}`)).toBe('stays')
+    }
+    for (let index = 0; index < often; index++) expect(await again.get(`often ${index}`)).toBe('29')
+  }, 60_000)
 })
+
+/** The keys of all records on disk, one for each. */
+async function recordsIn(store: CheckpointStore): Promise<string[]> {
+  const log = { operator: 'op', store: store.rows, directory: store.directory }
+  const names: string[] = []
+  for await (const pages of pagesOf(log, 0)) {
+    for (const { content } of pages) {
+      for (let slot = 0; slot < content.count; slot++) names.push(keyOf(content.recordAt(slot)))
+    }
+  }
+  return names
+}
 
 describe('what is written beside the stream', () => {
   const many = 25_000
@@ -311,7 +348,7 @@ class Run {
         this.#seen.cold += this.#entries.backend.coldKeys
         return
       case 'scan':
-        await this.#entries.backend.scanned()
+        await this.#entries.backend.loaded()
         this.#seen.scanned += this.#entries.backend.coldKeys
         return
       case 'freeze':

@@ -39,6 +39,15 @@ function sinkConformance(make: () => { readonly sink: Sink; written(): string })
     expect(written()).toBe('')
   })
 
+  it('writes texts whose bytes are more than their chars', async () => {
+    const { sink, written } = make()
+    const documents = ['{"a":1}', ...Array.from({ length: 50 }, (_, i) => `"${'€'.repeat(i)}😀"`)]
+    await sink.open()
+    await sink.write(documents)
+    await sink.close()
+    expect(written()).toBe(documents.map((document) => `${document}\n`).join(''))
+  })
+
   it('takes more than fits into a buffer', async () => {
     const { sink, written } = make()
     const document = JSON.stringify({ pad: 'x'.repeat(1000) })

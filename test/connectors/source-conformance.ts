@@ -142,12 +142,12 @@ export function sourceConformance(make: () => Source | Promise<Source>): void {
     expect(seen.map(({ batch }) => recordsOf(batch))).toEqual(seen.map(({ text }) => text))
   })
 
-  it('ends every record with a newline byte, and every batch with eight', async () => {
+  it('ends every record with a newline byte, and has eight bytes behind the last', async () => {
     for (const reader of await (await make()).open('payments')) {
       for (const { bytes, ends, count } of await readBatches(reader)) {
         expect([...ends].filter((end) => bytes[end] !== 0x0a)).toEqual([])
         const last = ends[count - 1]!
-        expect([...bytes.subarray(last, last + 8)]).toEqual(Array(8).fill(0x0a))
+        expect(bytes.length).toBeGreaterThanOrEqual(last + 8)
       }
     }
   })

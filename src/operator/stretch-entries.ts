@@ -1,0 +1,80 @@
+import type { MatchStore } from '../nfa/match-store.ts'
+import { none } from '../nfa/nfa-state.ts'
+import type { EntryBackend, NumberEntry } from '../state/keyed-state-backend.ts'
+import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
+import type { ReleasedEvents } from '../time/event-time-sorter.ts'
+import { stretchEvents } from './advance-steps.ts'
+import { stateOf } from './running-pattern.ts'
+
+/**
+ * The entries of a stretch of released events, or of one of due timers, looked up together. One key's
+ * state lies anywhere in memory, and waiting for it is most of what an event costs: loads that do not
+ * depend on each other overlap, where one event after the other would wait for each.
+ */
+export class StretchEntries {
+  /** `undefined` where a key has none. */
+  readonly items: (NumberEntry | undefined)[] = new Array(stretchEvents).fill(undefined)
+  readonly #backend: EntryBackend<NumberEntry>
+  readonly #packed: PackedKeyedStateBackend | null
+  readonly #store: MatchStore
+  readonly #released: ReleasedEvents
+  readonly #states = new Int32Array(stretchEvents)
+  /** Whether a key has got an entry since those of the stretch were looked up. */
+  #hasCreated = false
+  /** Keeps the look-ahead from being optimised away. */
+  lookedAt = 0
+
+  constructor(backend: EntryBackend<NumberEntry>, store: MatchStore, released: ReleasedEvents) {
+    this.#backend = backend
+    this.#packed = backend instanceof PackedKeyedStateBackend ? backend : null
+    this.#store = store
+    this.#released = released
+  }
+
+  /** Finds the entries of the events `from .. to`, and touches what each holds. */
+  lookAhead(from: number, to: number): void {
+    this.#backend.findAll(this.#released, from, to, this.items)
+    this.#hasCreated = false
+    if (this.#packed === null) this.touch(to - from)
+    else this.lookedAt = this.#store.touch(this.#packed.foundStates, to - from)
+  }
+
+  /** Touches what each of the first `count` entries holds. */
+  touch(count: number): void {
+    const states = this.#states
+    for (let index = 0; index < count; index++) {
+      const entry = this.items[index]
+      states[index] = entry === undefined ? none : stateOf(entry, 0)
+    }
+    this.lookedAt = this.#store.touch(states, count)
+  }
+
+  /** The entry of an event, whose place in the stretch is given too. */
+  entryOf(event: number, place: number): NumberEntry | undefined {
+    const entry = this.items[place]
+    const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
+    return mayBeNew ? this.#find(event) : entry
+  }
+
+  /** The entry of an event whose key has none. */
+  create(event: number): NumberEntry {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    this.#hasCreated = true
+    return this.#backend.create(
+      arenas[event] as Buffer,
+      keyStarts[event] as number,
+      keyEnds[event] as number,
+      hashes[event] as number,
+    )
+  }
+
+  #find(event: number): NumberEntry | undefined {
+    const { arenas, keyStarts, keyEnds, hashes } = this.#released
+    return this.#backend.find(
+      arenas[event] as Buffer,
+      keyStarts[event] as number,
+      keyEnds[event] as number,
+      hashes[event] as number,
+    )
+  }
+}
