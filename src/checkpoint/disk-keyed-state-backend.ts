@@ -228,6 +228,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     const loading = log.load()
     if (loading !== null) return loading
     if (log.isEmpty) return null
+    log.touch(hashes, from, to)
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number

@@ -151,6 +151,11 @@ export class EntryLog {
     return this.#cold.size === 0
   }
 
+  /** Reads ahead what is asked of the keys of these hashes. */
+  touch(hashes: Int32Array, from: number, to: number): void {
+    this.#cold.touch(hashes, from, to)
+  }
+
   /** Whether a key of this hash may have a record, and not be in memory. */
   mayHave(hash: number): boolean {
     return this.#cold.first(hash) !== -1
