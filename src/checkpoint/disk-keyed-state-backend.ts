@@ -314,13 +314,17 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** The entries that have changed since the last call, to be written for a checkpoint. */
   freeze(): FrozenEntries {
     assert(this.#frozen === null || this.#frozen.isWritten, 'one checkpoint is written at a time')
-    const entries = this.#changes.filter(({ changed }) => changed)
-    for (const entry of entries) {
+    const log = this.#log as EntryLog
+    const entries: StoredEntry[] = []
+    for (const entry of this.#changes) {
+      if (!entry.changed) continue
       entry.changed = false
+      // At the end of the input most has run out; nobody waits for a look at each then.
+      if (this.#watermark === Infinity && log.isSilent(entry, Infinity)) continue
       entry.frozen = true
+      entries.push(entry)
     }
     this.#changes = []
-    const log = this.#log as EntryLog
     const thaw = (entry: StoredEntry) => {
       this.#thaw(entry)
       if (this.#format?.isEmpty(entry) && !entry.changed) this.#leave(entry)

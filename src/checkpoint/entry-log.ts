@@ -216,6 +216,15 @@ export class EntryLog {
     return recordPage >= this.#pages.tail && !hasExpired(recordExpiry, watermark)
   }
 
+  /** Whether there is nothing to be written of an entry at `watermark`, epoch ms. */
+  isSilent(entry: StoredEntry, watermark: number): boolean {
+    return this.#saysNothing(entry, watermark) && !this.hasRecord(entry, watermark)
+  }
+
+  #saysNothing(entry: StoredEntry, watermark: number): boolean {
+    return this.#format.isEmpty(entry) || this.#format.expiryOf(entry) <= watermark
+  }
+
   /**
    * Writes what an entry holds, for a checkpoint.
    * @param watermark event time at which what is written holds, at most
