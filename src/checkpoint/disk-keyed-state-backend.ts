@@ -320,7 +320,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       if (!entry.changed) continue
       entry.changed = false
       // At the end of the input most has run out; nobody waits for a look at each then.
-      if (this.#watermark === Infinity && log.isSilent(entry, Infinity)) continue
+      if (this.#watermark === Infinity && log.isSilentAtEnd(entry)) continue
       entry.frozen = true
       entries.push(entry)
     }

@@ -216,13 +216,9 @@ export class EntryLog {
     return recordPage >= this.#pages.tail && !hasExpired(recordExpiry, watermark)
   }
 
-  /** Whether there is nothing to be written of an entry at `watermark`, epoch ms. */
-  isSilent(entry: StoredEntry, watermark: number): boolean {
-    return this.#saysNothing(entry, watermark) && !this.hasRecord(entry, watermark)
-  }
-
-  #saysNothing(entry: StoredEntry, watermark: number): boolean {
-    return this.#format.isEmpty(entry) || this.#format.expiryOf(entry) <= watermark
+  /** Whether there is nothing to be written of an entry when event time has come to its end. */
+  isSilentAtEnd(entry: StoredEntry): boolean {
+    return !this.hasRecord(entry, Infinity) && this.#format.hasRunOut(entry, Infinity)
   }
 
   /**

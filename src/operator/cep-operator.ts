@@ -190,9 +190,9 @@ export class CepOperator {
   get openKeys(): number {
     let open = this.#disk?.coldKeys ?? 0
     for (const entry of this.#backend.entries()) {
-      if (!isOpen(entry, this.#patterns)) continue
       // With a disk below nobody lets go of what has run out unseen before its room is needed.
-      if (this.#disk === null || this.#format.expiryOf(entry) > this.#disk.watermark) open++
+      const hasRunOut = this.#disk !== null && this.#format.hasRunOut(entry, this.#disk.watermark)
+      if (!hasRunOut && isOpen(entry, this.#patterns)) open++
     }
     return open
   }
