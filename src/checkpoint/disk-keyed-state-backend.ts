@@ -46,8 +46,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #committedWatermark = -Infinity
   /** Pages before this one were emptied: what counts of them is written with the next checkpoint. */
   #emptiedTo = 0
-  /** The log's head when that was last done. */
-  #emptiedAt = 0
+  /** The log's head when that was last done, or when the first checkpoint was complete; -1: none was. */
+  #emptiedAt = -1
   #emptying: Promise<void> | null = null
   #wantsLoad = false
   #pause = (): Promise<void> => Promise.resolve()
@@ -340,6 +340,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#committedWatermark = this.#frozen.watermark
     if (Number.isFinite(this.#committedWatermark)) log.timers.forget(this.#committedWatermark)
     log.shorten(this.#committedWatermark)
+    if (this.#emptiedAt === -1) this.#emptiedAt = log.head
     const isMostlyStale = log.staleRecords > log.liveRecords + staleRecordsMin
     if (isMostlyStale && this.#emptying === null) this.#emptying = this.#emptyPages(log)
   }
@@ -367,6 +368,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     try {
       for await (const records of log.coldRecords(from, to)) {
         for (const found of records) this.#moveOn(this.#restore(found), log)
+        while (this.#cache.isOver && this.trim()) await log.writer.share()
         await log.writer.share()
       }
       for (let place = 0; place < this.#heap.places; place++) {
