@@ -363,12 +363,15 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    */
   async #emptyPages(log: EntryLog): Promise<void> {
     const from = Math.max(log.tail, this.#emptiedTo)
-    const to = Math.min(log.head, from + emptiedPagesMin + 2 * (log.head - this.#emptiedAt))
+    const end = Math.min(log.head, from + emptiedPagesMin + 2 * (log.head - this.#emptiedAt))
     this.#emptiedAt = log.head
+    let to = from
     try {
-      for await (const records of log.coldRecords(from, to)) {
+      for await (const records of log.coldRecords(from, end)) {
         for (const found of records) this.#moveOn(this.#restore(found), log)
-        while (this.#cache.isOver && this.trim()) await log.writer.share()
+        to++
+        // The stream lets entries leave, as it knows which are at hand.
+        if (to - from >= emptiedPagesMin && this.#cache.isFarOver) break
         await log.writer.share()
       }
       for (let place = 0; place < this.#heap.places; place++) {
