@@ -17,6 +17,8 @@ export class ColdKeyIndex {
   #places = emptyPlaces(initialCapacity)
   #size = 0
   #swept = 0
+  /** Keeps loads from being optimised away. */
+  touched = 0
   readonly #isGone: (address: number) => boolean
 
   /** @param isGone whether the record of an address is there no more: it is forgotten some time */
@@ -27,6 +29,17 @@ export class ColdKeyIndex {
   /** Number of records that are known, with some that are gone. */
   get size(): number {
     return this.#size
+  }
+
+  /** Reads ahead what looking up these hashes will need: loads that decide nothing overlap. */
+  touch(hashes: Int32Array, from: number, to: number): void {
+    const places = this.#places
+    const mask = this.#mask
+    let touched = 0
+    for (let index = from; index < to; index++) {
+      touched ^= places[placeWidth * (spread(hashes[index] as number) & mask)] as number
+    }
+    this.touched = touched
   }
 
   /** The first place of a hash, for `next` and the like; -1: there is none. */

@@ -46,8 +46,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #committedWatermark = -Infinity
   /** Pages before this one were emptied: what counts of them is written with the next checkpoint. */
   #emptiedTo = 0
-  /** The log's head when that was last done. */
-  #emptiedAt = 0
+  /** The log's head when that was last done, or when the first checkpoint was complete; -1: none was. */
+  #emptiedAt = -1
   #emptying: Promise<void> | null = null
   #wantsLoad = false
   #pause = (): Promise<void> => Promise.resolve()
@@ -228,6 +228,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     const loading = log.load()
     if (loading !== null) return loading
     if (log.isEmpty) return null
+    log.touch(hashes, from, to)
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number
@@ -313,13 +314,17 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** The entries that have changed since the last call, to be written for a checkpoint. */
   freeze(): FrozenEntries {
     assert(this.#frozen === null || this.#frozen.isWritten, 'one checkpoint is written at a time')
-    const entries = this.#changes.filter(({ changed }) => changed)
-    for (const entry of entries) {
+    const log = this.#log as EntryLog
+    const entries: StoredEntry[] = []
+    for (const entry of this.#changes) {
+      if (!entry.changed) continue
       entry.changed = false
+      // At the end of the input most has run out; nobody waits for a look at each then.
+      if (this.#watermark === Infinity && log.isSilentAtEnd(entry)) continue
       entry.frozen = true
+      entries.push(entry)
     }
     this.#changes = []
-    const log = this.#log as EntryLog
     const thaw = (entry: StoredEntry) => {
       this.#thaw(entry)
       if (this.#format?.isEmpty(entry) && !entry.changed) this.#leave(entry)
@@ -335,6 +340,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#committedWatermark = this.#frozen.watermark
     if (Number.isFinite(this.#committedWatermark)) log.timers.forget(this.#committedWatermark)
     log.shorten(this.#committedWatermark)
+    if (this.#emptiedAt === -1) this.#emptiedAt = log.head
     const isMostlyStale = log.staleRecords > log.liveRecords + staleRecordsMin
     if (isMostlyStale && this.#emptying === null) this.#emptying = this.#emptyPages(log)
   }
@@ -357,11 +363,15 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    */
   async #emptyPages(log: EntryLog): Promise<void> {
     const from = Math.max(log.tail, this.#emptiedTo)
-    const to = Math.min(log.head, from + emptiedPagesMin + 2 * (log.head - this.#emptiedAt))
+    const end = Math.min(log.head, from + emptiedPagesMin + 2 * (log.head - this.#emptiedAt))
     this.#emptiedAt = log.head
+    let to = from
     try {
-      for await (const records of log.coldRecords(from, to)) {
+      for await (const records of log.coldRecords(from, end)) {
         for (const found of records) this.#moveOn(this.#restore(found), log)
+        to++
+        // The stream lets entries leave, as it knows which are at hand.
+        if (to - from >= emptiedPagesMin && this.#cache.isFarOver) break
         await log.writer.share()
       }
       for (let place = 0; place < this.#heap.places; place++) {

@@ -151,6 +151,11 @@ export class EntryLog {
     return this.#cold.size === 0
   }
 
+  /** Reads ahead what is asked of the keys of these hashes. */
+  touch(hashes: Int32Array, from: number, to: number): void {
+    this.#cold.touch(hashes, from, to)
+  }
+
   /** Whether a key of this hash may have a record, and not be in memory. */
   mayHave(hash: number): boolean {
     return this.#cold.first(hash) !== -1
@@ -209,6 +214,11 @@ export class EntryLog {
   /** Whether there is a record of the entry on disk that says something at `watermark`, epoch ms. */
   hasRecord({ recordPage, recordExpiry }: StoredEntry, watermark: number): boolean {
     return recordPage >= this.#pages.tail && !hasExpired(recordExpiry, watermark)
+  }
+
+  /** Whether there is nothing to be written of an entry when event time has come to its end. */
+  isSilentAtEnd(entry: StoredEntry): boolean {
+    return !this.hasRecord(entry, Infinity) && this.#format.hasRunOut(entry, Infinity)
   }
 
   /**

@@ -1,6 +1,8 @@
 /** What keyed state may have in memory where nothing else is said, bytes. */
 export const defaultStateCacheBytes = 256 * 1024 * 1024
 
+const farOver = 1.1
+
 /** The room that the keyed state of a job has in memory, over all operators. */
 export class StateCache {
   readonly #budgetBytes: number
@@ -18,8 +20,17 @@ export class StateCache {
 
   /** Whether some entries must leave. */
   get isOver(): boolean {
+    return this.#usedBytes() > this.#budgetBytes
+  }
+
+  /** Whether so many must leave that nothing may be brought in which nobody waits for. */
+  get isFarOver(): boolean {
+    return this.#usedBytes() > this.#budgetBytes * farOver
+  }
+
+  #usedBytes(): number {
     let used = 0
     for (const usedBytes of this.#users) used += usedBytes()
-    return used > this.#budgetBytes
+    return used
   }
 }

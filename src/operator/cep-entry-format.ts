@@ -8,7 +8,7 @@ import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import type { KeyEntry, NumberEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { type RunningPattern, stateOf, timeLimitsMatter } from './running-pattern.ts'
+import { type RunningPattern, stateOf } from './running-pattern.ts'
 
 /**
  * How a CepOperator's entries are written: the number of patterns with something open, then each
@@ -70,10 +70,27 @@ export class CepEntryFormat implements EntryFormat {
     return expiry
   }
 
+  hasRunOut(entry: NumberEntry, watermark: number): boolean {
+    return watermark === Infinity ? this.#runsOutAll(entry) : this.expiryOf(entry) <= watermark
+  }
+
+  #runsOutAll(entry: NumberEntry): boolean {
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const state = stateOf(entry, index)
+      if (state !== none && !this.#runsOut(index, state)) return false
+    }
+    return true
+  }
+
   #expiryOf(index: number, state: NFAState): number {
-    const pattern = this.#patterns[index] as RunningPattern
-    if (pattern.nfa.isWaiting(state) || timeLimitsMatter(pattern)) return Infinity
-    return pattern.nfa.lastDeadline(state)
+    const { nfa } = this.#patterns[index] as RunningPattern
+    return this.#runsOut(index, state) ? nfa.lastDeadline(state) : Infinity
+  }
+
+  #runsOut(index: number, state: NFAState): boolean {
+    const { nfa, limitsMatter } = this.#patterns[index] as RunningPattern
+    if (limitsMatter || nfa.isWaiting(state)) return false
+    return nfa.compiled.withinMs > 0 || nfa.lastDeadline(state) < Infinity
   }
 
   restored(entry: KeyEntry, timerAt: number | undefined): void {

@@ -1,7 +1,7 @@
 import { DiskKeyedStateBackend } from '../checkpoint/disk-keyed-state-backend.ts'
 import { assert } from '../errors.ts'
 import type { MatchStore } from '../nfa/match-store.ts'
-import { NFAOutput } from '../nfa/nfa.ts'
+import { NFAOutput } from '../nfa/nfa-output.ts'
 import type { NFAState } from '../nfa/nfa-state.ts'
 import { none } from '../nfa/nfa-state.ts'
 import type { EntryBackend, NumberEntry } from '../state/keyed-state-backend.ts'
@@ -14,6 +14,7 @@ import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
 import { CepEntryFormat } from './cep-entry-format.ts'
 import type { CepOutput, CepResult } from './cep-output.ts'
 import { ExpirySweep } from './expiry-sweep.ts'
+import { HiddenEvents } from './hidden-events.ts'
 import {
   type CepPattern,
   dueOf,
@@ -46,7 +47,7 @@ export class CepOperator {
   /** Whether there are checkpoints: where there are none, no event pays for them. */
   readonly #tracksChanges: boolean
   /** Events that waited when patterns were added, with those that must not see them. */
-  #hidden: Map<Event, readonly number[]> | null = null
+  readonly hidden = new HiddenEvents()
   readonly #patterns: RunningPattern[]
   /** Where the partial matches of all patterns lie. */
   readonly #store: MatchStore
@@ -189,9 +190,9 @@ export class CepOperator {
   get openKeys(): number {
     let open = this.#disk?.coldKeys ?? 0
     for (const entry of this.#backend.entries()) {
-      // On disk nobody lets go of what has run out unseen before its room is needed.
-      const hasRunOut = this.#disk !== null && this.#format.expiryOf(entry) <= this.#disk.watermark
-      if (isOpen(entry, this.#patterns) && !hasRunOut) open++
+      // With a disk below nobody lets go of what has run out unseen before its room is needed.
+      const hasRunOut = this.#disk !== null && this.#format.hasRunOut(entry, this.#disk.watermark)
+      if (!hasRunOut && isOpen(entry, this.#patterns)) open++
     }
     return open
   }
@@ -208,19 +209,6 @@ export class CepOperator {
 
   continueOrdinals(next: number): void {
     this.#store.continueOrdinals(next)
-  }
-
-  /**
-   * Lets some patterns not see an event that waits: they were added after it had come, and events
-   * that came with it may have been left out since nobody needed them.
-   */
-  hide(event: Event, patterns: readonly number[]): void {
-    this.#hidden ??= new Map()
-    this.#hidden.set(event, patterns)
-  }
-
-  hiddenFrom(event: Event): readonly number[] {
-    return this.#hidden?.get(event) ?? []
   }
 
   addRun(split: number, run: EventRun): void {
@@ -316,7 +304,7 @@ export class CepOperator {
   #processElement(index: number, known: NumberEntry | undefined): void {
     const event = this.#released.events[index] as ArrivedEvent
     let entry = known
-    const hidden = this.#hidden === null ? undefined : this.#takeHidden(event)
+    const hidden = this.hidden.take(event)
     let isChanged = false
     for (let slot = 0; slot < this.#patterns.length; slot++) {
       const pattern = this.#patterns[slot] as RunningPattern
@@ -339,13 +327,6 @@ export class CepOperator {
       isChanged = true
     }
     if (entry !== undefined && isChanged) this.#settle(entry, event.timestamp)
-  }
-
-  #takeHidden(event: Event): readonly number[] | undefined {
-    const hidden = this.#hidden?.get(event)
-    if (hidden !== undefined) this.#hidden?.delete(event)
-    if (this.#hidden?.size === 0) this.#hidden = null
-    return hidden
   }
 
   #offer(

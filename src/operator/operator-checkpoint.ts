@@ -136,7 +136,7 @@ function sorterParts(operator: CepOperator, split: Split, sorterSplit: number): 
     const key = run.arena.toString('latin1', run.keys[3 * index], run.keys[3 * index + 1])
     const { timestamp, offset, predicates, morePredicates, raw } = event
     const fields = serializeFields(event)
-    const hidden = operator.hiddenFrom(event)
+    const hidden = operator.hidden.patternsOf(event)
     const saved = [timestamp, offset, predicates, morePredicates, fields, raw, key] as const
     events.push(hidden.length === 0 ? saved : [...saved, hidden])
   }
@@ -169,7 +169,7 @@ function runOf(operator: CepOperator, split: Split, events: readonly SavedEvent[
       textAt,
       textEnd,
     )
-    if (hidden !== undefined) operator.hide(event, hidden)
+    if (hidden !== undefined) operator.hidden.add(event, hidden)
     const keyEnd = keyAt + key.length
     run.add(event, keyAt, keyEnd, hashKey(run.arena, keyAt, keyEnd) | 0)
     textAt = textEnd

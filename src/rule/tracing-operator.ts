@@ -1,4 +1,5 @@
-import { type NFA, NFAOutput } from '../nfa/nfa.ts'
+import type { NFA } from '../nfa/nfa.ts'
+import { NFAOutput } from '../nfa/nfa-output.ts'
 import type { NFAState } from '../nfa/nfa-state.ts'
 import { none } from '../nfa/nfa-state.ts'
 import type { PartialMatch } from '../nfa/partial-match.ts'

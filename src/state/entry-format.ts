@@ -18,6 +18,8 @@ export interface EntryFormat {
    * ms; infinity: it must be looked at when its timer is due.
    */
   expiryOf(entry: KeyEntry): number
+  /** Whether that is at or before an event time, epoch ms: at the end of time it costs less to know. */
+  hasRunOut(entry: KeyEntry, watermark: number): boolean
   /** An entry was read: its timer is `timerAt`, epoch ms, or follows from its slots if undefined. */
   restored(entry: KeyEntry, timerAt: number | undefined): void
   /** The entry leaves memory: lets go of what its slots refer to. */

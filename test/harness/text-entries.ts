@@ -16,6 +16,8 @@ export const textFormat: EntryFormat = {
     const until = /^until (\d+) /.exec(entry.get(0) as string)
     return until === null ? Infinity : Number(until[1])
   },
+  hasRunOut: (entry, watermark) =>
+    textFormat.isEmpty(entry) || textFormat.expiryOf(entry) <= watermark,
   restored(entry, timerAt) {
     entry.timerAt = timerAt ?? Infinity
   },
