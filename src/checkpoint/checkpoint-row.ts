@@ -80,8 +80,8 @@ export function directoryKey(operator: string, page: number): Buffer {
   return numberedKey('d', operator, page)
 }
 
-/** The page in the key of a page, or of a list of pages. */
-export function pageOfKey(key: Buffer): number {
+/** The page in the key of a page or of a list of pages, the bucket in that of timers. */
+export function numberInKey(key: Buffer): number {
   return key.readUIntBE(9, 6)
 }
 
@@ -95,10 +95,10 @@ export function directoriesPrefix(operator: string): Buffer {
   return prefixOf('d', operator)
 }
 
-function numberedKey(kind: 'e' | 'd', operator: string, page: number): Buffer {
+function numberedKey(kind: 'e' | 'd' | 't', operator: string, number: number): Buffer {
   const bytes = Buffer.allocUnsafe(15)
   prefixOf(kind, operator).copy(bytes)
-  bytes.writeUIntBE(page, 9, 6)
+  bytes.writeUIntBE(number, 9, 6)
   return bytes
 }
 
@@ -113,19 +113,12 @@ export function timeKey(operator: string, bucket: number, life: number, count: n
 
 /** Where the timers of a bucket begin. */
 export function timeBucketKey(operator: string, bucket: number): Buffer {
-  const bytes = Buffer.allocUnsafe(15)
-  prefixOf('t', operator).copy(bytes)
-  bytes.writeUIntBE(bucket, 9, 6)
-  return bytes
+  return numberedKey('t', operator, bucket)
 }
 
 /** Begins the keys of all timers of an operator. */
 export function timePrefix(operator: string): Buffer {
   return prefixOf('t', operator)
-}
-
-export function bucketOfTimeKey(key: Buffer): number {
-  return key.readUIntBE(9, 6)
 }
 
 export function partKey(operator: string, part: number): Buffer {

@@ -249,7 +249,7 @@ export class CheckpointStore {
 
   /**
    * The keys of an operator that the newest checkpoint has something open for, in lists, with what the operator wrote of them
-   * (`EntryFormat`). Of keys whose state has run out some are there. @throws as readRow
+   * (`EntryFormat`). Of keys whose state has run out some are there. @throws as readPage
    */
   async *entriesOf(operator: string): AsyncIterable<readonly StoredKey[]> {
     const log = { operator, store: this.#store, directory: this.directory }

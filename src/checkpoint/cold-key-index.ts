@@ -1,3 +1,5 @@
+import { spread } from '../state/inline-key.ts'
+
 const initialCapacity = 1024
 const loadFactorMax = 0.7
 
@@ -154,9 +156,4 @@ export class ColdKeyIndex {
 
 function emptyPlaces(capacity: number): Int32Array {
   return new Int32Array(placeWidth * capacity).fill(free)
-}
-
-/** Low bits decide the place: see HeapKeyedStateBackend. */
-function spread(hash: number): number {
-  return hash ^ (hash >>> 15)
 }

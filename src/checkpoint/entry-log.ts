@@ -10,10 +10,11 @@ import {
   keyOf,
   PageBuilder,
   type RecordHead,
+  slotsMax,
 } from './entry-page.ts'
 import { expiryBucketOf, hasExpired, noExpiry } from './expiry-bucket.ts'
-import { firstPageOf, pagesOf, type StoredLog, visitLog } from './log-contents.ts'
-import { DirectoryBuilder, tagOf, visitPage } from './page-directory.ts'
+import { firstPageOf, pagesOf, type StoredLog, visitDirectories } from './log-contents.ts'
+import { DirectoryBuilder, type DirectoryVisitor, tagOf, visitPage } from './page-directory.ts'
 import { PageReads } from './page-reads.ts'
 import { PageTable, pagesMax } from './page-table.ts'
 import type { RowValidity } from './row-validity.ts'
@@ -185,7 +186,7 @@ export class EntryLog {
       if (hasExpired(this.#cold.expiryAt(at), watermark)) continue
       const address = this.#cold.addressAt(at)
       const page = this.#pageOf(address)
-      const slot = address % slotRange
+      const slot = address % slotsMax
       const record = this.#recordAt(page, slot)
       if (record !== undefined && isOfKey(record, text, start, end)) return { page, slot, record }
     }
@@ -322,33 +323,31 @@ export class EntryLog {
       },
       record: this.#visit,
     }
-    const { directories, unlisted } = await visitLog(this.#log, tail, visitor, this.#pause)
+    const { directories, unlisted } = await visitDirectories(this.#log, tail, visitor, this.#pause)
     this.#directories.push(...directories)
+    // The pages that no directory has come into the next one.
     this.#directory.begin(unlisted)
-    await this.#relist(unlisted)
+    const record: DirectoryVisitor['record'] = (page, slot, note, life) => {
+      this.#visit(page, slot, note, life)
+      this.#directory.add(note, note.expiry)
+    }
+    for await (const pages of pagesOf(this.#log, unlisted)) {
+      for (const { page, content } of pages) {
+        visitPage(page, content, { ...visitor, record })
+        this.#endPage(content.life)
+      }
+      await this.#pause()
+    }
     this.#isLoaded = true
   }
 
   /** Where the log went on when all its pages were deleted: directories may be there still. */
   async #endOfDirectories(): Promise<number> {
     const nothing = { page: () => undefined, record: () => undefined }
-    return (await visitLog(this.#log, 0, nothing, this.#pause)).unlisted
+    return (await visitDirectories(this.#log, 0, nothing, this.#pause)).unlisted
   }
 
-  /** Puts the pages that no directory has into the next one. */
-  async #relist(from: number): Promise<void> {
-    for await (const pages of pagesOf(this.#log, from)) {
-      for (const { page, content } of pages) {
-        visitPage(page, content, {
-          page: () => undefined,
-          record: (_, __, note) => this.#directory.add(note, note.expiry),
-        })
-        this.#endPage(content.life)
-      }
-    }
-  }
-
-  readonly #visit: Parameters<typeof visitLog>[2]['record'] = (page, slot, note, life) => {
+  readonly #visit: DirectoryVisitor['record'] = (page, slot, note, life) => {
     if (page < this.#pages.tail) return
     const { hash, isTombstone, beforePage, beforeSlot, expiry } = note
     const counts = this.validity.isValid(tagOf(note, life))
@@ -379,7 +378,7 @@ export class EntryLog {
       // Another key's of the same hash says nothing either.
       if (isThere && entry.recordPage !== -1) this.bury(entry, checkpoint)
       entry.recordPage = isThere ? page : entry.recordPage
-      entry.recordSlot = isThere ? address % slotRange : entry.recordSlot
+      entry.recordSlot = isThere ? address % slotsMax : entry.recordSlot
       this.#cold.remove(hash, address)
       at = this.#cold.first(hash)
     }
@@ -438,16 +437,14 @@ export class EntryLog {
   /** The page of an address: one from the head on is gone. */
   #pageOf(address: number): number {
     const { tail } = this.#pages
-    const page = Math.floor(address / slotRange)
+    const page = Math.floor(address / slotsMax)
     return tail + ((page - (tail % pagesMax) + pagesMax) % pagesMax)
   }
 }
 
-const slotRange = 256
-
 /** Page and slot in 31 bits. */
 function addressOf(page: number, slot: number): number {
-  return (page % pagesMax) * slotRange + slot
+  return (page % pagesMax) * slotsMax + slot
 }
 
 /** Begin the keys of all that a log has. */

@@ -2,8 +2,8 @@ import type { StateStore, StoreChange } from '../connector/state-store.ts'
 import { hashKey } from '../stream/key-group.ts'
 import {
   directoriesPrefix,
+  numberInKey,
   pageKey,
-  pageOfKey,
   pagesPrefix,
   put,
   rangeOf,
@@ -63,7 +63,7 @@ export function pagesOfEntries(
 /** The oldest page that is there; undefined: there is none. */
 export async function firstPageOf({ operator, store }: StoredLog): Promise<number | undefined> {
   for await (const rows of store.iterate(rangeOf(pagesPrefix(operator)), 1)) {
-    return rows[0] === undefined ? undefined : pageOfKey(rows[0].key)
+    return rows[0] === undefined ? undefined : numberInKey(rows[0].key)
   }
   return undefined
 }
@@ -78,40 +78,37 @@ export async function* pagesOf(
   const lt = to === Infinity ? end : pageKey(operator, to)
   for await (const rows of store.iterate({ gte: pageKey(operator, from), lt }, rowsOfList)) {
     yield rows.map(({ key, value }) => {
-      return { page: pageOfKey(key), content: readPage(value, directory) }
+      return { page: numberInKey(key), content: readPage(value, directory) }
     })
   }
 }
 
 /** Where the lists of a log begin, and where the pages do that none has. */
-export interface VisitedLog {
+export interface ListedPages {
   readonly directories: readonly number[]
   readonly unlisted: number
 }
 
 /**
- * Tells what stands in a log, from the page `tail` on, in the order in which it was written.
+ * Tells what the directories of a log say, in the order in which it was written; what stands in the pages
+ * behind them is to be told by `visitPage`.
+ * @param tail the oldest page that is there
  * @throws {TocsinError} CHECKPOINT_CORRUPT
  */
-export async function visitLog(
-  log: StoredLog,
+export async function visitDirectories(
+  { operator, store, directory }: StoredLog,
   tail: number,
   visitor: DirectoryVisitor,
   pause: () => Promise<void>,
-): Promise<VisitedLog> {
-  const { operator, store, directory } = log
+): Promise<ListedPages> {
   const directories: number[] = []
   let unlisted = tail
   for await (const rows of store.iterate(rangeOf(directoriesPrefix(operator)), 1)) {
     for (const { key, value } of rows) {
-      const first = pageOfKey(key)
+      const first = numberInKey(key)
       directories.push(first)
       unlisted = Math.max(unlisted, visitDirectory(first, value, directory, visitor))
     }
-    await pause()
-  }
-  for await (const pages of pagesOf(log, unlisted)) {
-    for (const { page, content } of pages) visitPage(page, content, visitor)
     await pause()
   }
   return { directories, unlisted }
@@ -129,7 +126,10 @@ export async function* newestRecords(
   const tail = await firstPageOf(log)
   if (tail === undefined) return
   const newest = new NewestRecords(tail, counts)
-  await visitLog(log, tail, newest, async () => undefined)
+  const { unlisted } = await visitDirectories(log, tail, newest, async () => undefined)
+  for await (const pages of pagesOf(log, unlisted)) {
+    for (const { page, content } of pages) visitPage(page, content, newest)
+  }
   for await (const pages of pagesOf(log, tail)) {
     const records: EntryRecord[] = []
     for (const { page, content } of pages) {

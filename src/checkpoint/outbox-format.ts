@@ -28,11 +28,6 @@ export class StagedEncoder {
   #end = 0
   #count = 0
 
-  /** Number of alerts. */
-  get count(): number {
-    return this.#count
-  }
-
   add({ id, document }: SinkAlert): void {
     const most = 8 + utf8BytesMax * (id.length + document.length)
     if (this.#end + most > this.#chunk.length) {

@@ -69,10 +69,6 @@ export class PageTable {
     if (expiry > (this.#expiry[at] as number)) this.#expiry[at] = expiry
   }
 
-  has(page: number): boolean {
-    return page >= this.tail
-  }
-
   /** A record of the page has lost its place with a checkpoint; 0: before all that may fail. */
   retire(page: number, checkpoint: number): void {
     const at = this.#at(page)

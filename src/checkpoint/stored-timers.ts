@@ -1,5 +1,5 @@
 import { TimerQueue } from '../time/timer-queue.ts'
-import { bucketOfTimeKey, rangeOf, timeBucketKey, timePrefix } from './checkpoint-row.ts'
+import { numberInKey, rangeOf, timeBucketKey, timePrefix } from './checkpoint-row.ts'
 import {
   type StoredTimesOptions,
   TimeRows,
@@ -99,12 +99,12 @@ export class StoredTimers {
     }
     for await (const rows of store.iterate({ gte, lt }, 16)) {
       for (const { key, value } of rows) {
-        if (loaded >= loadedTimers && bucketOfTimeKey(key) !== bucket) {
+        if (loaded >= loadedTimers && numberInKey(key) !== bucket) {
           this.#loadedBefore = bucket + 1
           this.#aheadBuckets = aheadBucketsMin
           return
         }
-        bucket = bucketOfTimeKey(key)
+        bucket = numberInKey(key)
         for (const { at, key: text } of timesOfRowContent(value, directory)) {
           this.#near.register(at, text)
           loaded++

@@ -8,7 +8,7 @@ import { ByteWriter } from '../state/byte-writer.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
 import type { KeyEntry, NumberEntry } from '../state/keyed-state-backend.ts'
 import type { JsonValue } from '../stream/alert.ts'
-import { type RunningPattern, stateOf } from './running-pattern.ts'
+import { isOpen, type RunningPattern, stateOf } from './running-pattern.ts'
 
 /**
  * How a CepOperator's entries are written: the number of patterns with something open, then each
@@ -31,10 +31,7 @@ export class CepEntryFormat implements EntryFormat {
   }
 
   isEmpty(entry: KeyEntry): boolean {
-    for (let index = 0; index < this.#patterns.length; index++) {
-      if (stateOf(entry, index) !== none) return false
-    }
-    return true
+    return !isOpen(entry, this.#patterns)
   }
 
   write(entry: KeyEntry, out: ByteWriter): void {

@@ -115,7 +115,7 @@ export class CepOperator {
     this.#leastDueMs = Math.min(...timed.map(({ nfa }) => leastLimitOf(nfa)))
     if (this.#sweep === null) return
     const unseen = this.#patterns.filter(({ limitsMatter }) => !limitsMatter)
-    this.#sweep.limitMs = Math.min(...unseen.map(({ unseenLimitMs }) => unseenLimitMs))
+    this.#sweep.limitMs = Math.min(...unseen.map(({ nfa }) => leastLimitOf(nfa)))
   }
 
   /**

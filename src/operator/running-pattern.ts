@@ -23,13 +23,11 @@ export interface RunningPattern extends CepPattern {
   readonly mask: number
   readonly moreMasks: readonly number[]
   readonly startInert: boolean
-  /** Whether something comes out when a time limit runs out, but for matches that wait. */
-  readonly limitsMatter: boolean
   /**
-   * The shortest time limit where nothing comes of it but room, ms; 0: something does. No timer is
-   * set for it: in memory a sweep finds what has run out, on disk it is deleted with its page.
+   * Whether something comes out when a time limit runs out, but for matches that wait. Where nothing
+   * does, no timer is set: in memory a sweep finds what has run out, on disk it is deleted with its page.
    */
-  readonly unseenLimitMs: number
+  readonly limitsMatter: boolean
   /** Event time, epoch ms, up to which it opens nothing; infinity: its rule is gone. */
   startsAfter: number
   /** Whether what keys have open of it is to be let go of when they are met. */
@@ -53,7 +51,6 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
     limitsMatter,
-    unseenLimitMs: limitsMatter ? 0 : leastLimitOf(pattern.nfa),
     startsAfter: -Infinity,
     isDropped: false,
   }

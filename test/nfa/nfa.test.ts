@@ -5,31 +5,20 @@ import { NFA } from '../../src/nfa/nfa.ts'
 import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import { NFAOutput } from '../../src/nfa/nfa-output.ts'
 import { type NFAState, none } from '../../src/nfa/nfa-state.ts'
-import type { Condition, Pattern, StepPattern } from '../../src/pattern/pattern.ts'
-import { single } from '../../src/pattern/quantifier.ts'
+import type { Pattern } from '../../src/pattern/pattern.ts'
 import { type ArrivedEvent, eventOf, type TakenEvent } from '../../src/stream/event.ts'
+import { stepPattern } from '../harness/step-pattern.ts'
 
 const withinMs = 100
 
 /** Predicate 0 is "a first event", predicate 1 "a last one". */
 const pattern: Pattern = {
-  items: [step(0, { kind: 'unary', predicate: 0 }), step(1, { kind: 'unary', predicate: 1 })],
+  items: [
+    stepPattern(0, { kind: 'unary', predicate: 0 }),
+    stepPattern(1, { kind: 'unary', predicate: 1 }),
+  ],
   withinMs,
   afterMatch: { kind: 'no_skip' },
-}
-
-function step(index: number, condition: Condition): StepPattern {
-  return {
-    kind: 'step',
-    index,
-    name: `s${index}`,
-    negated: false,
-    contiguity: 'relaxed',
-    condition,
-    quantifier: single,
-    until: null,
-    withinMs: null,
-  }
 }
 
 function eventAt(timestamp: number, predicates: number, fields: readonly unknown[] = []) {

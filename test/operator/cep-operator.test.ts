@@ -5,12 +5,11 @@ import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import { CepOperator } from '../../src/operator/cep-operator.ts'
 import type { CepResult } from '../../src/operator/cep-output.ts'
 import type { CepPattern } from '../../src/operator/running-pattern.ts'
-import type { StepPattern } from '../../src/pattern/pattern.ts'
-import { single } from '../../src/pattern/quantifier.ts'
 import { PackedKeyedStateBackend } from '../../src/state/packed-keyed-state-backend.ts'
 import { eventOf } from '../../src/stream/event.ts'
 import { hashKey } from '../../src/stream/key-group.ts'
 import { EventRun } from '../../src/time/event-time-sorter.ts'
+import { stepPattern } from '../harness/step-pattern.ts'
 
 /** An operator in memory, whose patterns open with one predicate and end with another. */
 class Harness {
@@ -35,7 +34,10 @@ class Harness {
 
   pattern(first: number, last: number, withinMs: number): CepPattern {
     const compiled = compileNFA({
-      items: [step(0, first), step(1, last)],
+      items: [
+        stepPattern(0, { kind: 'unary', predicate: first }),
+        stepPattern(1, { kind: 'unary', predicate: last }),
+      ],
       withinMs,
       afterMatch: { kind: 'no_skip' },
     })
@@ -58,20 +60,6 @@ class Harness {
 
   get found(): (string | number)[][] {
     return this.results.map(({ kind, pattern, key, eventTime }) => [kind, pattern, key, eventTime])
-  }
-}
-
-function step(index: number, predicate: number): StepPattern {
-  return {
-    kind: 'step',
-    index,
-    name: `s${index}`,
-    negated: false,
-    contiguity: 'relaxed',
-    condition: { kind: 'unary', predicate },
-    quantifier: single,
-    until: null,
-    withinMs: null,
   }
 }
 
