@@ -161,9 +161,10 @@ export class KafkaBroker {
 
   #format(): void {
     const { directory } = this.#options
-    const id = randomBytes(16).toString('base64url')
+    // Every 64th such id begins with a hyphen, and would be taken for an option in a word of its own.
+    const id = `--cluster-id=${randomBytes(16).toString('base64url')}`
     const settings = join(directory, 'server.properties')
-    const format = this.#java('kafka.tools.StorageTool', 'format', '-t', id, '-c', settings)
+    const format = this.#java('kafka.tools.StorageTool', 'format', id, '-c', settings)
     const { status, stdout, stderr } = spawnSync('java', format.slice(1), { encoding: 'utf8' })
     if (status !== 0) throw new Error(`${directory} cannot be formatted:\n${stdout}${stderr}`)
   }
