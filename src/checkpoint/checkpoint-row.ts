@@ -97,7 +97,7 @@ export function directoriesPrefix(operator: string): Buffer {
 
 function numberedKey(kind: 'e' | 'd' | 't', operator: string, number: number): Buffer {
   const bytes = Buffer.allocUnsafe(15)
-  prefixOf(kind, operator).copy(bytes)
+  writePrefix(bytes, kind, operator)
   bytes.writeUIntBE(number, 9, 6)
   return bytes
 }
@@ -123,14 +123,14 @@ export function timePrefix(operator: string): Buffer {
 
 export function partKey(operator: string, part: number): Buffer {
   const bytes = Buffer.alloc(13)
-  prefixOf('p', operator).copy(bytes)
+  writePrefix(bytes, 'p', operator)
   bytes.writeUInt32BE(part, 9)
   return bytes
 }
 
 export function stagedKey(sink: string, checkpoint: number): Buffer {
   const bytes = Buffer.alloc(17)
-  prefixOf('o', sink).copy(bytes)
+  writePrefix(bytes, 'o', sink)
   bytes.writeBigUInt64BE(BigInt(checkpoint), 9)
   return bytes
 }
@@ -160,13 +160,27 @@ export function put(key: Buffer, value: Buffer): StoreChange {
   return { kind: 'put', key, value }
 }
 
-const prefixes = new Map<string, Buffer>()
+const digests = new Map<string, Buffer>()
 
-function prefixOf(kind: 'e' | 'd' | 'p' | 'o' | 't', name: string): Buffer {
-  const known = prefixes.get(kind + name)
-  if (known !== undefined) return known
-  const digest = createHash('sha256').update(name).digest().subarray(0, 8)
-  const prefix = Buffer.concat([Buffer.from(kind), digest])
-  prefixes.set(kind + name, prefix)
-  return prefix
+function prefixOf(kind: RowKind, name: string): Buffer {
+  const bytes = Buffer.allocUnsafe(prefixBytes)
+  writePrefix(bytes, kind, name)
+  return bytes
 }
+
+function writePrefix(bytes: Buffer, kind: RowKind, name: string): void {
+  let digest = digests.get(name)
+  if (digest === undefined) {
+    digest = createHash('sha256')
+      .update(name)
+      .digest()
+      .subarray(0, prefixBytes - 1)
+    digests.set(name, digest)
+  }
+  bytes[0] = kind.charCodeAt(0)
+  bytes.set(digest, 1)
+}
+
+type RowKind = 'e' | 'd' | 'p' | 'o' | 't'
+
+const prefixBytes = 9

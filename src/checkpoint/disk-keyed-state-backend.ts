@@ -14,6 +14,10 @@ import type { StoredTimers } from './stored-timers.ts'
 const entryBytes = 280
 /** Places that are looked at for cold entries at once. */
 const placesOfTrim = 4096
+/** Entries that leave memory together. */
+const entriesOfTrim = 32
+/** The same while something is waited for, which takes about as long. */
+const placesOfTrimAhead = 1024
 /** Timers of cold keys that are seen to at once. */
 const dueKeysMax = 512
 /** Records of a log may be stale, as many as keys have one and so many more. */
@@ -40,6 +44,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #checkpoint = 1
   #frozen: FrozenEntries | null = null
   #hand = 0
+  /** A place to work in. */
+  readonly #leaving: StoredEntry[] = []
   #due: DueKey[] = []
   #watermark = -Infinity
   /** That of the newest complete checkpoint. */
@@ -120,6 +126,11 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   restoreWatermark(watermark: number): void {
     this.#watermark = watermark
     this.#committedWatermark = watermark
+  }
+
+  /** Keys that have changed since the last checkpoint, roughly. */
+  get changes(): number {
+    return this.#changes.length
   }
 
   /** Entries in memory. */
@@ -295,20 +306,36 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
    */
   trim(): boolean {
     if (this.#log === null || !this.#cache.isOver) return false
-    const { places, size } = this.#heap
-    for (let looked = 0; looked < placesOfTrim; looked++) {
-      this.#hand = this.#hand + 1 < places ? this.#hand + 1 : 0
-      const entry = this.#heap.entryAt(this.#hand) as StoredEntry | undefined
-      if (entry === undefined) continue
-      if (entry.referenced) entry.referenced = false
-      else {
-        this.#evict(entry, this.#log)
-        // What comes after it moves into its place.
-        this.#hand--
-      }
-      if ((looked & 63) === 63 && !this.#cache.isOver) break
-    }
+    const { size } = this.#heap
+    this.#sweep(this.#log, placesOfTrim, () => this.#cache.isOver)
     return this.#heap.size < size
+  }
+
+  /** The same before it must be, some entries only: for who has to wait for something else. */
+  trimAhead(): void {
+    if (this.#log === null || !this.#cache.isNearlyFull) return
+    this.#sweep(this.#log, placesOfTrimAhead, () => this.#cache.isNearlyFull)
+  }
+
+  /** Moves the clock hand over so many places, while more is to leave. */
+  #sweep(log: EntryLog, places: number, isGoingOn: () => boolean): void {
+    const leaving = this.#leaving
+    let count = 0
+    for (let looked = 1; looked <= places; looked++) {
+      this.#hand = this.#hand + 1 < this.#heap.places ? this.#hand + 1 : 0
+      const entry = this.#heap.entryAt(this.#hand) as StoredEntry | undefined
+      if (entry?.referenced === false) leaving[count++] = entry
+      else if (entry !== undefined) entry.referenced = false
+      // No round may find an entry that has been found in it.
+      const isLast = looked === places || this.#hand + 1 >= this.#heap.places
+      if (count < entriesOfTrim && !isLast) continue
+      // What an entry holds lies anywhere in memory: read together, the waits for it overlap.
+      this.#format?.touch(leaving, count)
+      for (let index = 0; index < count; index++) this.#evict(leaving[index] as StoredEntry, log)
+      leaving.length = 0
+      count = 0
+      if (!isGoingOn()) break
+    }
   }
 
   /** The entries that have changed since the last call, to be written for a checkpoint. */

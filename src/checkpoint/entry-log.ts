@@ -57,6 +57,16 @@ export class EntryLog {
   readonly #cold = new ColdKeyIndex((address) => this.#pageOf(address) >= this.#pages.head)
   readonly #reads: PageReads
   readonly #builder = new PageBuilder()
+  readonly #head: MutableHead = {
+    key: '',
+    hash: 0,
+    checkpoint: 0,
+    isTombstone: false,
+    timerAt: Infinity,
+    expiresAt: Infinity,
+    beforePage: -1,
+    beforeSlot: 0,
+  }
   /** The number of the page that is being made; -1: none is. */
   #open = -1
   readonly #directory = new DirectoryBuilder()
@@ -234,8 +244,10 @@ export class EntryLog {
     if (entry.recordPage < this.#pages.tail) this.#takeExpired(entry, checkpoint, watermark)
     const expiresAt = isTombstone ? Infinity : known
     const timerAt = isTombstone || expiresAt !== Infinity ? Infinity : entry.timerAt
-    const { key, hash, recordPage: beforePage, recordSlot: beforeSlot } = entry
-    const head = { key, hash, checkpoint, isTombstone, timerAt, expiresAt, beforePage, beforeSlot }
+    const { key } = entry
+    const head = this.#headOf(entry, checkpoint, isTombstone)
+    head.timerAt = timerAt
+    head.expiresAt = expiresAt
     const expiry = expiryBucketOf(expiresAt)
     const slot = this.#append(head, expiry)
     if (!isTombstone) this.#format.write(entry, this.#builder.out)
@@ -250,12 +262,23 @@ export class EntryLog {
 
   /** Writes that the record of an entry, which says nothing any more, has lost its place. */
   bury(entry: StoredEntry, checkpoint: number): void {
-    const { key, hash, recordPage: beforePage, recordSlot: beforeSlot } = entry
-    const times = { timerAt: Infinity, expiresAt: Infinity }
-    const head = { key, hash, checkpoint, isTombstone: true, ...times, beforePage, beforeSlot }
-    this.#append(head, noExpiry)
+    this.#append(this.#headOf(entry, checkpoint, true), noExpiry)
     this.#sealLong()
     entry.recordPage = -1
+  }
+
+  /** Without times. The same object is filled again and again. */
+  #headOf(entry: StoredEntry, checkpoint: number, isTombstone: boolean): MutableHead {
+    const head = this.#head
+    head.key = entry.key
+    head.hash = entry.hash
+    head.checkpoint = checkpoint
+    head.isTombstone = isTombstone
+    head.timerAt = Infinity
+    head.expiresAt = Infinity
+    head.beforePage = entry.recordPage
+    head.beforeSlot = entry.recordSlot
+    return head
   }
 
   /** Hands over what has been written so far. */
@@ -441,6 +464,8 @@ export class EntryLog {
     return tail + ((page - (tail % pagesMax) + pagesMax) % pagesMax)
   }
 }
+
+type MutableHead = { -readonly [Field in keyof RecordHead]: RecordHead[Field] }
 
 /** Page and slot in 31 bits. */
 function addressOf(page: number, slot: number): number {

@@ -2,6 +2,8 @@
 export const defaultStateCacheBytes = 256 * 1024 * 1024
 
 const farOver = 1.1
+/** From this part of the budget on it is worth while to let entries leave before they must. */
+const nearlyFull = 0.95
 
 /** The room that the keyed state of a job has in memory, over all operators. */
 export class StateCache {
@@ -21,6 +23,11 @@ export class StateCache {
   /** Whether some entries must leave. */
   get isOver(): boolean {
     return this.#usedBytes() > this.#budgetBytes
+  }
+
+  /** Whether some will have to leave soon. */
+  get isNearlyFull(): boolean {
+    return this.#usedBytes() > this.#budgetBytes * nearlyFull
   }
 
   /** Whether so many must leave that nothing may be brought in which nobody waits for. */

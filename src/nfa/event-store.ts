@@ -117,7 +117,7 @@ export class EventStore implements TextOwner {
   }
 
   /** Writes the event as `nfa-state-bytes.ts` has it. */
-  write(id: number, { timestamp, f0, f1 }: EventValues, out: ByteWriter): void {
+  write(id: number, timestamp: number, f0: unknown, f1: unknown, out: ByteWriter): void {
     const at = id * eventWidth
     out.raw(this.#splitForms[this.#integers[2 * at + splitAt] as number] as Buffer)
     out.uint(this.offsetOf(id))
@@ -138,6 +138,14 @@ export class EventStore implements TextOwner {
       touched += integers[2 * (ids[index] as number) * eventWidth + referencesAt] as number
     }
     return touched
+  }
+
+  /** Reads ahead texts, likewise; the numbers of the events are lost. */
+  touchTexts(ids: Int32Array, count: number): number {
+    for (let index = 0; index < count; index++) {
+      ids[index] = this.#addressOf(ids[index] as number)
+    }
+    return this.#texts.touch(ids, count)
   }
 
   #addressOf(id: number): number {

@@ -267,7 +267,14 @@ export class MatchStore {
 
   /** Writes the event as `nfa-state-bytes.ts` has it. */
   writeEvent(link: number, out: ByteWriter): void {
-    this.#events.write(this.eventIdOf(link), this.#valuesOf(link), out)
+    const id = this.eventIdOf(link)
+    this.#events.write(
+      id,
+      this.timestampOf(link),
+      this.fieldOf(link, 0),
+      this.fieldOf(link, 1),
+      out,
+    )
   }
 
   /** What a partial match has taken, as objects that outlive it. */
@@ -294,6 +301,18 @@ export class MatchStore {
    * @param states what one rule knows of each key
    */
   touch(states: Int32Array, count: number): number {
+    return this.#events.touch(this.#touched, this.#touchLinks(states, count))
+  }
+
+  /** The same of keys that will be written: also the texts of their events. */
+  touchAll(states: Int32Array, count: number): number {
+    const events = this.#touchLinks(states, count)
+    this.#events.touch(this.#touched, events)
+    return this.#events.touchTexts(this.#touched, events)
+  }
+
+  /** @returns the number of their events, which `#touched` has */
+  #touchLinks(states: Int32Array, count: number): number {
     const ids = this.#touched
     let end = 0
     for (let index = 0; index < count; index++) {
@@ -313,7 +332,7 @@ export class MatchStore {
     for (let index = links; index < end; index++) {
       ids[index] = integers[2 * (ids[index] as number) * linkWidth + eventAt] as number
     }
-    return this.#events.touch(ids, end)
+    return end
   }
 
   #valuesOf(link: number): EventValues {

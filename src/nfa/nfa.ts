@@ -56,9 +56,17 @@ export class NFA {
 
   /** Lets go of all that a key has open. */
   release(state: NFAState): void {
-    for (const match of openMatchesOf(state, this.store)) this.store.freeMatch(match)
-    for (const match of waitingMatchesOf(state, this.store)) this.store.freeMatch(match)
-    if (isList(state)) this.store.lists.free(listOf(state))
+    const { store } = this
+    if (!isList(state)) {
+      if (state !== none) store.freeMatch(state)
+      return
+    }
+    const { lists } = store
+    const list = listOf(state)
+    for (let index = lists.openCount(list) + lists.waitingCount(list) - 1; index >= 0; index--) {
+      store.freeMatch(lists.matchAt(list, index))
+    }
+    lists.free(list)
   }
 
   /** Whether a finished match waits for one that began earlier. */

@@ -147,6 +147,18 @@ export class TextStore {
     out.bytes(this.#pageOf(address), start, start + length)
   }
 
+  /** Reads ahead where texts begin; the result means nothing. @see MatchStore.touch */
+  touch(addresses: Int32Array, count: number): number {
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const address = addresses[index] as number
+      if (address < 0) continue
+      const words = this.#words[address >> pageTextsBits] as Int32Array
+      touched ^= words[(this.#starts[address] as number) >> 2] as number
+    }
+    return touched
+  }
+
   /** The owner no longer needs its text. */
   free(address: number, length: number): void {
     if (address < 0) {

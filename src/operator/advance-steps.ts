@@ -64,7 +64,11 @@ export class AdvanceSteps {
       const to = Math.min(from + stretchEvents, released.count)
       const wait = disk.ask(released, from, to)
       this.#fetchAhead(to)
-      if (wait !== null) return wait
+      if (wait !== null) {
+        // What will have to leave memory may do so while the disk is read.
+        disk.trimAhead()
+        return wait
+      }
       this.#work.processStretch(from, to)
       this.#processed = to
       disk.trim()

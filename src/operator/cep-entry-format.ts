@@ -17,6 +17,9 @@ import { isOpen, type RunningPattern, stateOf } from './running-pattern.ts'
 export class CepEntryFormat implements EntryFormat {
   readonly #patterns: readonly RunningPattern[]
   readonly #store: MatchStore
+  #states = new Int32Array(0)
+  /** Keeps the look-ahead from being optimised away. */
+  lookedAt = 0
   readonly #register: (entry: KeyEntry, timerAt: number | undefined) => void
 
   /** @param register sees to the timer of an entry that was read: see `EntryFormat.restored` */
@@ -32,6 +35,14 @@ export class CepEntryFormat implements EntryFormat {
 
   isEmpty(entry: KeyEntry): boolean {
     return !isOpen(entry, this.#patterns)
+  }
+
+  touch(entries: readonly KeyEntry[], count: number): void {
+    if (this.#states.length < count) this.#states = new Int32Array(count)
+    for (let index = 0; index < count; index++) {
+      this.#states[index] = stateOf(entries[index] as KeyEntry, 0)
+    }
+    this.lookedAt = this.#store.touchAll(this.#states, count)
   }
 
   write(entry: KeyEntry, out: ByteWriter): void {

@@ -3,6 +3,9 @@ const bytesFirst = 4096
 /** A call that copies bytes costs more than so many bytes. */
 const shortText = 32
 
+/** The same where the call also makes an object. */
+const copiedByLoop = 256
+
 /**
  * Writes numbers, texts and plain values one behind the other, as compactly as their size allows;
  * `ByteReader` reads them back. The same writer is filled again and again.
@@ -106,7 +109,14 @@ export class ByteWriter {
   bytes(bytes: Buffer, start: number, end: number): void {
     this.uint(end - start)
     this.#reserve(end - start)
-    this.#end += bytes.copy(this.#bytes, this.#end, start, end)
+    if (end - start > copiedByLoop) {
+      this.#end += bytes.copy(this.#bytes, this.#end, start, end)
+      return
+    }
+    const target = this.#bytes
+    let at = this.#end
+    for (let from = start; from < end; from++) target[at++] = bytes[from] as number
+    this.#end = at
   }
 
   /** Any text; one with chars beyond 0xff takes two bytes a char, so that none is lost. */

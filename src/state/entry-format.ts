@@ -6,6 +6,8 @@ import type { KeyEntry } from './keyed-state-backend.ts'
 export interface EntryFormat {
   /** Whether the slots hold nothing: such an entry is the same as none. */
   isEmpty(entry: KeyEntry): boolean
+  /** Reads ahead what `write` and `free` will need of the first `count` entries. */
+  touch(entries: readonly KeyEntry[], count: number): void
   /** Writes what the slots hold. */
   write(entry: KeyEntry, out: ByteWriter): void
   /**

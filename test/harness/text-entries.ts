@@ -9,6 +9,7 @@ import { hashKey } from '../../src/stream/key-group.ts'
 
 /** Entries whose first slot is a text or nothing; one that begins with `until N ` expires at N. */
 export const textFormat: EntryFormat = {
+  touch: () => undefined,
   isEmpty: (entry) => entry.get(0) === undefined,
   write: (entry: KeyEntry, out: ByteWriter) => out.text(entry.get(0) as string),
   read: (entry: KeyEntry, from: ByteReader) => entry.set(0, from.text()),
