@@ -5,8 +5,8 @@ import type { CheckpointStore, OperatorChanges, PreparedCheckpoint } from './che
 import type { Outbox } from './outbox.ts'
 
 /**
- * The first checkpoint comes sooner, ms: what cannot be written is known soon, and code that runs for
- * the first time, and is slow then, has few keys to write.
+ * Where keys change often the first checkpoint comes sooner, ms: code that runs for the first time, and
+ * is slow then, has few keys to write. Where they do not it would cost more than it spares.
  */
 const firstAfterMs = 100
 
@@ -39,9 +39,11 @@ export interface CheckpointCoordinatorOptions {
   readonly scheduler: Scheduler
   /**
    * From the beginning of a checkpoint to that of the next one, ms; the first one comes after 100 at
-   * most. Default 1,000.
+   * most where keys change often. Default 1,000.
    */
   readonly intervalMs?: number
+  /** Whether a large part of the events so far have changed a key. Default: they have. */
+  readonly keysChangeOften?: () => boolean
   /** From the end of a checkpoint to the beginning of the next one at least, ms. Default 50. */
   readonly minPauseMs?: number
   /** Takes the changes since the last call; `isLast`: the job has ended. */
@@ -71,13 +73,19 @@ export class CheckpointCoordinator {
     Pick<CheckpointCoordinatorOptions, Optional>
   #number: number
   #nextAt: number
+  /** When the first checkpoint is due where keys do not change often; infinity: that is settled. */
+  #firstAt: number
   #writing: Promise<void> | null = null
   #failure: unknown = null
 
   constructor(options: CheckpointCoordinatorOptions) {
-    this.#options = { intervalMs: 1000, minPauseMs: 50, stop: neverStopped, ...options }
+    const keysChangeOften = () => true
+    const defaults = { intervalMs: 1000, minPauseMs: 50, stop: neverStopped, keysChangeOften }
+    this.#options = { ...defaults, ...options }
     this.#number = options.store.head.number
-    this.#nextAt = options.clock.now() + Math.min(firstAfterMs, this.#options.intervalMs)
+    const now = options.clock.now()
+    this.#firstAt = now + this.#options.intervalMs
+    this.#nextAt = Math.min(now + firstAfterMs, this.#firstAt)
   }
 
   /**
@@ -104,11 +112,16 @@ export class CheckpointCoordinator {
       )
       if (!(await doneBefore(asked, written))) return
     }
-    if (this.isDue()) this.#start(false)
+    if (this.#isDue()) this.#start(false)
   }
 
-  isDue(): boolean {
-    return this.#writing === null && this.#options.clock.now() >= this.#nextAt
+  #isDue(): boolean {
+    if (this.#writing !== null || this.#options.clock.now() < this.#nextAt) return false
+    const firstAt = this.#firstAt
+    this.#firstAt = Infinity
+    const mayWait = firstAt < Infinity && this.#nextAt > -Infinity
+    if (mayWait && !this.#options.keysChangeOften()) this.#nextAt = firstAt
+    return this.#options.clock.now() >= this.#nextAt
   }
 
   /** When `betweenBatches` is to be called at the latest, epoch ms. */

@@ -70,6 +70,7 @@ export interface CheckpointCopy {
 
 /** What a job counts, as plain data. */
 export interface JobCounts {
+  readonly events: number
   save(): JsonValue
   restore(saved: JsonValue): void
 }
@@ -213,11 +214,13 @@ export class JobCheckpoints {
     host: { readonly clock: Clock; readonly scheduler: Scheduler; readonly stop: StopSignal },
   ): CheckpointCoordinator {
     const { outboxes, intervalMs, onCompleted, onStarted, sideOutput } = this.#durability
+    const eventsBefore = counts.events
     this.#coordinator = new CheckpointCoordinator({
       ...host,
       store: this.#store,
       outboxes,
       freeze: (isFinished) => this.#freeze(readers, counts, isFinished),
+      keysChangeOften: () => changesOften * this.#changes > counts.events - eventsBefore,
       ...(sideOutput === undefined ? {} : { flush: () => sideOutput.betweenBatches() }),
       ...(intervalMs === undefined ? {} : { intervalMs }),
       ...(onCompleted === undefined ? {} : { onCompleted }),
@@ -274,6 +277,13 @@ export class JobCheckpoints {
       .copyTo(copy.directory)
       .then(() => copy.resolve(this.#store.head.number), copy.reject)
     this.#copies.delete(copy)
+  }
+
+  /** Keys that have changed since the last checkpoint. */
+  get #changes(): number {
+    let changes = 0
+    for (const { operator } of this.#pipeline.operators) changes += operator.disk?.changes ?? 0
+    return changes
   }
 
   #nameOf({ id, layout }: RuleOperator): string {
@@ -333,6 +343,9 @@ export class JobCheckpoints {
     }
   }
 }
+
+/** Keys change often where one in so many events changes one that was unchanged. */
+const changesOften = 10
 
 interface RequestedCopy {
   readonly directory: string
