@@ -61,6 +61,11 @@ export function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
   return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
 }
 
+/** Whether there is an end to everything that the pattern opens. */
+export function isLimited({ nfa }: CepPattern): boolean {
+  return nfa.compiled.withinMs > 0
+}
+
 /** The shortest time limit of an automaton, ms; infinity: it has none. */
 export function leastLimitOf({ compiled }: NFA): number {
   const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
