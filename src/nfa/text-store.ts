@@ -134,7 +134,13 @@ export class TextStore {
   textAt(address: number, length: number): string {
     if (address < 0) return (this.#long.get(address) as Buffer).toString('latin1')
     const start = this.#starts[address] as number
-    return this.#pageOf(address).toString('latin1', start, start + length)
+    const page = address >> pageTextsBits
+    if (this.#pending !== null && page === this.#current && start >= this.#pendingAt) {
+      // It is still where it came from: a copy of all that waits would be one too many.
+      const at = this.#pendingStart + start - this.#pendingAt
+      return this.#pending.toString('latin1', at, at + length)
+    }
+    return (this.#pages[page] as Buffer).toString('latin1', start, start + length)
   }
 
   /** Writes the text with its length. */

@@ -327,17 +327,49 @@ function idOf(
 ): string {
   // Whoever tries all card numbers would find the one in a hash; the positions say enough.
   const shownKey = plan.redactedKeys.size === 0 ? key : ''
-  let text = measured(plan.rule) + measured(plan.fingerprint) + measured(kind) + measured(shownKey)
+  let text = idBeginning(plan, kind) + measured(shownKey)
   for (const [name, events] of steps) {
-    text += measured(name)
+    text += measuredName(name)
     for (let index = 0; index < events.length; index++) {
       const { split, offset } = events[index] as Event
-      text += measured(split.stream) + measured(`${split.partition}:${offset}`)
+      text += measuredName(split.stream) + measured(`${split.partition}:${offset}`)
     }
   }
   if (kind === 'timeout') text += measured(String(eventTime))
   return hashOf(text)
 }
+
+/** What the ids of a plan's alerts begin with: the next alert is most often of the same plan. */
+let lastBeginning: {
+  readonly plan: AlertPlan | null
+  readonly kind: string
+  readonly text: string
+} = {
+  plan: null,
+  kind: '',
+  text: '',
+}
+
+function idBeginning(plan: AlertPlan, kind: CepResult['kind']): string {
+  if (lastBeginning.plan !== plan || lastBeginning.kind !== kind) {
+    const text = measured(plan.rule) + measured(plan.fingerprint) + measured(kind)
+    lastBeginning = { plan, kind, text }
+  }
+  return lastBeginning.text
+}
+
+/** The same as `measured` of a name of a step or a stream: they are few, and come again. */
+function measuredName(name: string): string {
+  const known = measuredNames.get(name)
+  if (known !== undefined) return known
+  if (measuredNames.size === measuredNamesMax) measuredNames.clear()
+  const text = measured(name)
+  measuredNames.set(name, text)
+  return text
+}
+
+const measuredNames = new Map<string, string>()
+const measuredNamesMax = 10_000
 
 /** A part of what an id is made of, with its length before it. */
 function measured(part: string): string {
