@@ -17,10 +17,8 @@ export class ReleasedEvents {
 
   /** Lets go of the events; their places are used again. */
   clear(): void {
-    for (let index = 0; index < this.count; index++) {
-      this.events[index] = nothing
-      this.arenas[index] = noBytes
-    }
+    this.events.fill(nothing, 0, this.count)
+    this.arenas.fill(noBytes, 0, this.count)
     this.count = 0
   }
 
