@@ -12,7 +12,7 @@ import { type EventRun, EventTimeSorter, ReleasedEvents } from '../time/event-ti
 import { TimerQueue } from '../time/timer-queue.ts'
 import { AdvanceSteps, stretchEvents } from './advance-steps.ts'
 import { CepEntryFormat } from './cep-entry-format.ts'
-import type { CepOutput, CepResult } from './cep-output.ts'
+import { byMoment, type CepOutput, type CepResult } from './cep-output.ts'
 import { ExpirySweep } from './expiry-sweep.ts'
 import { HiddenEvents } from './hidden-events.ts'
 import {
@@ -189,13 +189,15 @@ export class CepOperator {
 
   /** Number of keys with something open. */
   get openKeys(): number {
+    const watermark = this.#disk?.watermark ?? this.sorter.watermark
     // At the end of time nothing is open that has a time limit: nobody need look at each key.
-    if (this.#disk?.watermark === Infinity && this.#patterns.every(isLimited)) return 0
+    if (watermark === Infinity && this.#patterns.every(isLimited)) return 0
+    // With a disk below, and at the end, nobody lets go of what has run out unseen.
+    const mayHaveRunOut = this.#disk !== null || watermark === Infinity
     let open = this.#disk?.coldKeys ?? 0
     for (const entry of this.#backend.entries()) {
-      // With a disk below nobody lets go of what has run out unseen before its room is needed.
-      const hasRunOut = this.#disk !== null && this.#format.hasRunOut(entry, this.#disk.watermark)
-      if (!hasRunOut && isOpen(entry, this.#patterns)) open++
+      if (mayHaveRunOut && this.#format.hasRunOut(entry, watermark)) continue
+      if (isOpen(entry, this.#patterns)) open++
     }
     return open
   }
@@ -231,7 +233,8 @@ export class CepOperator {
     this.#processReleased()
     if (this.#mode === 'watermark') this.#advanceTouched(watermark)
     this.#advanceDue(watermark)
-    this.#sweep?.advanceTo(watermark, this.#entries)
+    // Nobody needs the room any more at the end of time.
+    if (watermark < Infinity) this.#sweep?.advanceTo(watermark, this.#entries)
     this.#finishAdvance()
   }
 
@@ -493,9 +496,4 @@ export class CepOperator {
     if (step.dropped > 0) this.#output.droppedMatches(pattern, step.dropped)
     step.clear()
   }
-}
-
-/** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
-function byMoment(a: CepResult, b: CepResult): number {
-  return a.moment - b.moment
 }

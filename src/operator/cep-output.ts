@@ -14,6 +14,11 @@ export interface CepResult {
   readonly moment: number
 }
 
+/** By the moment at which they were known; a time limit at T comes before the events of T (D3). */
+export function byMoment(a: CepResult, b: CepResult): number {
+  return a.moment - b.moment
+}
+
 /** A first event that `limit` refused. */
 export interface RefusedEvent {
   readonly pattern: number

@@ -84,8 +84,19 @@ describe('what runs out where nobody sees it', () => {
   it('is let go of at once where time goes far', () => {
     const harness = new Harness([0, 1, 100])
     for (let key = 0; key < 500; key++) harness.offer(key % 90, `k${key}`, 0)
-    harness.operator.advanceWatermark(Infinity)
+    harness.operator.advanceWatermark(1_000_000)
     expect([harness.backend.size, harness.store.size]).toEqual([0, 0])
+  })
+
+  it('is not open at the end of time', () => {
+    const limited = new Harness([0, 1, 100])
+    const unlimited = new Harness([0, 1, 100], [2, 3, 0])
+    for (const harness of [limited, unlimited]) {
+      for (const [key, predicate] of [0, 0, 2].entries()) harness.offer(key, `k${key}`, predicate)
+    }
+    expect([limited.operator.openKeys, unlimited.operator.openKeys]).toEqual([2, 3])
+    for (const { operator } of [limited, unlimited]) operator.advanceWatermark(Infinity)
+    expect([limited.operator.openKeys, unlimited.operator.openKeys]).toEqual([0, 1])
   })
 
   it('completes nothing after its time, though it is still there', () => {
