@@ -15,7 +15,7 @@ const sharedBytesMax = 4096
 /** A page is emptied when less than this part of what was written there is in use. */
 const usedPartMin = 1 / 4
 /** The same where room may be spent to spare moves, as long as pages are few. */
-const usedPartMinOfFew = 1 / 8
+const usedPartMinOfFew = 1 / 32
 const fewPagesMax = 512
 
 /**

@@ -87,7 +87,7 @@ describe('the texts of taken events', () => {
 
   it.each([
     ['', 5],
-    [', or more where that spares moves', 10],
+    [', or more where that spares moves', 30],
   ])('take little more room than they need, though some stay for ever%s', (more, times) => {
     const owner = new ModelOwner()
     if (more !== '') owner.store.spendRoom()
