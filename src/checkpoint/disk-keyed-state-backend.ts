@@ -312,8 +312,10 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   }
 
   /** The same before it must be, some entries only: for who has to wait for something else. */
-  trimAhead(): void {
+  async trimAhead(): Promise<void> {
     if (this.#log === null || !this.#cache.isNearlyFull) return
+    // What is waited for is begun when nothing else is to be done.
+    await this.#pause()
     this.#sweep(this.#log, placesOfTrimAhead, () => this.#cache.isNearlyFull)
   }
 

@@ -64,11 +64,8 @@ export class AdvanceSteps {
       const to = Math.min(from + stretchEvents, released.count)
       const wait = disk.ask(released, from, to)
       this.#fetchAhead(to)
-      if (wait !== null) {
-        // What will have to leave memory may do so while the disk is read.
-        disk.trimAhead()
-        return wait
-      }
+      // What will have to leave memory may do so while the disk is read.
+      if (wait !== null) return Promise.all([wait, disk.trimAhead()]).then(() => undefined)
       this.#work.processStretch(from, to)
       this.#processed = to
       disk.trim()
