@@ -14,10 +14,10 @@ import type { StoredTimers } from './stored-timers.ts'
 const entryBytes = 280
 /** Places that are looked at for cold entries at once. */
 const placesOfTrim = 4096
-/** Entries that leave memory together. */
-const entriesOfTrim = 32
 /** The same while something is waited for, which takes about as long. */
 const placesOfTrimAhead = 1024
+/** Entries that leave memory together. */
+const entriesOfTrim = 32
 /** Timers of cold keys that are seen to at once. */
 const dueKeysMax = 512
 /** Records of a log may be stale, as many as keys have one and so many more. */

@@ -4,6 +4,7 @@ import type { Counter } from '../metrics.ts'
 import { type Alert, alertDocument, type EventText, type JsonValue } from '../stream/alert.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import { decodeKey } from '../stream/key.ts'
+import { keptByName } from '../stream/name-texts.ts'
 import { redacted } from '../stream/redaction.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CepOutput, CepResult, RefusedEvent } from './cep-output.ts'
@@ -358,18 +359,8 @@ function idBeginning(plan: AlertPlan, kind: CepResult['kind']): string {
   return lastBeginning.text
 }
 
-/** The same as `measured` of a name of a step or a stream: they are few, and come again. */
-function measuredName(name: string): string {
-  const known = measuredNames.get(name)
-  if (known !== undefined) return known
-  if (measuredNames.size === measuredNamesMax) measuredNames.clear()
-  const text = measured(name)
-  measuredNames.set(name, text)
-  return text
-}
-
-const measuredNames = new Map<string, string>()
-const measuredNamesMax = 10_000
+/** The same as `measured`, of a name of a step or a stream. */
+const measuredName = keptByName(measured)
 
 /** A part of what an id is made of, with its length before it. */
 function measured(part: string): string {

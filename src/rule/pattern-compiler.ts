@@ -1,8 +1,8 @@
 import type { Expression } from '../expression/expression.ts'
 import { conjunction, splitUnary } from '../expression/expression-analysis.ts'
 import type { AfterMatchSkipStrategy } from '../pattern/after-match-skip-strategy.ts'
-import type { Condition, Pattern, PatternItem, StepPattern } from '../pattern/pattern.ts'
-import { single } from '../pattern/quantifier.ts'
+import type { Condition, Pattern, PatternItem } from '../pattern/pattern.ts'
+import { singleStep } from '../pattern/single-step.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import type { ConditionPlace, PlaceErrors } from './expression-errors.ts'
 import type { PredicateRegistry } from './predicate-registry.ts'
@@ -43,7 +43,11 @@ export const eventStepName = 'event'
 export function compilePattern(detect: Detect, context: PatternContext): Pattern {
   if (detect.kind === 'event') {
     const condition = compileTest(detect.event, 'step', eventStepName, context)
-    return { items: [eventStep(condition)], withinMs: null, afterMatch: { kind: 'no_skip' } }
+    return {
+      items: [singleStep(0, eventStepName, condition)],
+      withinMs: null,
+      afterMatch: { kind: 'no_skip' },
+    }
   }
   const names = stepItemsOf(detect.items).map((step) => step.name)
   const compiler = new ItemCompiler(context)
@@ -100,20 +104,6 @@ class ItemCompiler {
     const expression = this.#context.expressionOf(text)
     if (expression === null) return null
     return compileCondition([expression], { kind: 'until', name, text }, this.#context)
-  }
-}
-
-function eventStep(condition: Condition | null): StepPattern {
-  return {
-    kind: 'step',
-    index: 0,
-    name: eventStepName,
-    negated: false,
-    contiguity: 'relaxed',
-    condition,
-    quantifier: single,
-    until: null,
-    withinMs: null,
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Event, type Split, textOf } from './event.ts'
+import { keptByName } from './name-texts.ts'
 
 export type AlertState = 'firing' | 'resolved'
 
@@ -66,18 +67,8 @@ function ruleText({ rule, version, mode, severity }: Alert): string {
   return lastRule.text
 }
 
-/** Names of rules, steps and streams as JSON: they are few, and come again with each alert. */
-const quotedNames = new Map<string, string>()
-const quotedNamesMax = 10_000
-
-function quotedName(name: string): string {
-  const known = quotedNames.get(name)
-  if (known !== undefined) return known
-  if (quotedNames.size === quotedNamesMax) quotedNames.clear()
-  const quoted = JSON.stringify(name)
-  quotedNames.set(name, quoted)
-  return quoted
-}
+/** A name as JSON. */
+const quotedName = keptByName((name) => JSON.stringify(name))
 
 function objectText(values: ReadonlyMap<string, JsonValue>): string {
   let text = ''

@@ -6,16 +6,16 @@ import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import { NFAOutput } from '../../src/nfa/nfa-output.ts'
 import { type NFAState, none } from '../../src/nfa/nfa-state.ts'
 import type { Pattern } from '../../src/pattern/pattern.ts'
+import { singleStep } from '../../src/pattern/single-step.ts'
 import { type ArrivedEvent, eventOf, type TakenEvent } from '../../src/stream/event.ts'
-import { stepPattern } from '../harness/step-pattern.ts'
 
 const withinMs = 100
 
 /** Predicate 0 is "a first event", predicate 1 "a last one". */
 const pattern: Pattern = {
   items: [
-    stepPattern(0, { kind: 'unary', predicate: 0 }),
-    stepPattern(1, { kind: 'unary', predicate: 1 }),
+    singleStep(0, 's0', { kind: 'unary', predicate: 0 }),
+    singleStep(1, 's1', { kind: 'unary', predicate: 1 }),
   ],
   withinMs,
   afterMatch: { kind: 'no_skip' },

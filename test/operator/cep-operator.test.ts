@@ -5,11 +5,11 @@ import { compileNFA } from '../../src/nfa/nfa-compiler.ts'
 import { CepOperator } from '../../src/operator/cep-operator.ts'
 import type { CepResult } from '../../src/operator/cep-output.ts'
 import type { CepPattern } from '../../src/operator/running-pattern.ts'
+import { singleStep } from '../../src/pattern/single-step.ts'
 import { PackedKeyedStateBackend } from '../../src/state/packed-keyed-state-backend.ts'
 import { eventOf } from '../../src/stream/event.ts'
 import { hashKey } from '../../src/stream/key-group.ts'
 import { EventRun } from '../../src/time/event-time-sorter.ts'
-import { stepPattern } from '../harness/step-pattern.ts'
 
 /** An operator in memory, whose patterns open with one predicate and end with another. */
 class Harness {
@@ -35,8 +35,8 @@ class Harness {
   pattern(first: number, last: number, withinMs: number): CepPattern {
     const compiled = compileNFA({
       items: [
-        stepPattern(0, { kind: 'unary', predicate: first }),
-        stepPattern(1, { kind: 'unary', predicate: last }),
+        singleStep(0, 's0', { kind: 'unary', predicate: first }),
+        singleStep(1, 's1', { kind: 'unary', predicate: last }),
       ],
       withinMs,
       afterMatch: { kind: 'no_skip' },

@@ -1,12 +1,12 @@
-import type { Condition, StepPattern } from '../../src/pattern/pattern.ts'
-import { single } from '../../src/pattern/quantifier.ts'
+import type { Condition, StepPattern } from './pattern.ts'
+import { single } from './quantifier.ts'
 
 /** A step that takes one event, whatever lies between it and the one before. */
-export function stepPattern(index: number, condition: Condition): StepPattern {
+export function singleStep(index: number, name: string, condition: Condition | null): StepPattern {
   return {
     kind: 'step',
     index,
-    name: `s${index}`,
+    name,
     negated: false,
     contiguity: 'relaxed',
     condition,
