@@ -44,6 +44,18 @@ export class ColdKeyIndex {
     this.touched = touched
   }
 
+  /** The same before the records of some keys are added. */
+  touchPlaces(keys: readonly { readonly hash: number }[], count: number): void {
+    const places = this.#places
+    const mask = this.#mask
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const { hash } = keys[index] as { readonly hash: number }
+      touched ^= places[placeWidth * (spread(hash) & mask)] as number
+    }
+    this.touched = touched
+  }
+
   /** The first place of a hash, for `next` and the like; -1: there is none. */
   first(hash: number): number {
     if (this.#size === 0) return -1

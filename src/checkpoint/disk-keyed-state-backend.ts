@@ -1,23 +1,29 @@
 import { assert } from '../errors.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
+import { HashFilter } from '../state/hash-filter.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryLog, type FoundRecord } from './entry-log.ts'
+import { EvictionQueue } from './eviction-queue.ts'
 import { FrozenEntries } from './frozen-entries.ts'
 import type { StateCache } from './state-cache.ts'
-import { StoredEntry } from './stored-entry.ts'
+import { neverRecorded, StoredEntry } from './stored-entry.ts'
 import type { StoredTimers } from './stored-timers.ts'
 
 /** What an entry costs with its key, its place in the table and its timer, roughly, bytes. */
 const entryBytes = 280
-/** Places that are looked at for cold entries at once. */
-const placesOfTrim = 4096
+/** Entries that are looked at, whether they may leave, at once. */
+const looksOfTrim = 4096
 /** The same while something is waited for, which takes about as long. */
-const placesOfTrimAhead = 1024
+const looksOfTrimAhead = 512
+/** Places of entries that are looked at beside the stream in one turn. */
+const placesOfSlice = 4096
 /** Entries that leave memory together. */
 const entriesOfTrim = 32
+/** Of a few thousand keys that are at hand most have no record. */
+const maybeColdBits = 2 ** 16
 /** Timers of cold keys that are seen to at once. */
 const dueKeysMax = 512
 /** Records of a log may be stale, as many as keys have one and so many more. */
@@ -30,8 +36,7 @@ const emptiedPagesMin = 64
  * when it leaves memory before. Looking up waits for nothing: who is about to look up keys says so
  * (`ask`), and waits for what that gives.
  *
- * Which entries leave is told by a clock hand over the heap's table: one that has been looked up
- * since the hand last passed stays for another round (second chance).
+ * Which entries leave memory is told by `EvictionQueue`.
  */
 export class DiskKeyedStateBackend implements KeyedStateBackend {
   readonly tracksChanges = true
@@ -39,11 +44,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   readonly #cache: StateCache
   #format: EntryFormat | null = null
   #log: EntryLog | null = null
+  /** The keys that are at hand: so many have been asked for, */
+  #asked: KeyBatch | null = null
+  #askedTo = 0
+  /** and these may have a record, or have left memory since. */
+  readonly #maybeCold = new HashFilter(maybeColdBits)
   #changes: StoredEntry[] = []
   /** The checkpoint for which changes are written now. */
   #checkpoint = 1
   #frozen: FrozenEntries | null = null
-  #hand = 0
+  readonly #queue = new EvictionQueue()
   /** A place to work in. */
   readonly #leaving: StoredEntry[] = []
   #due: DueKey[] = []
@@ -120,6 +130,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   advanceWatermark(watermark: number): void {
     this.#watermark = watermark
     this.#log?.forgetReads()
+    this.#begin(null)
   }
 
   /** Goes on at the event time of a checkpoint. */
@@ -157,7 +168,12 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       entry.referenced = true
       return entry
     }
-    return this.#findCold(arena, start, end, hash)
+    return this.#hasNoRecord(hash) ? undefined : this.#findCold(arena, start, end, hash)
+  }
+
+  /** Whether a key that is not in memory has no record either, as far as that is known without a look at the log. */
+  #hasNoRecord(hash: number): boolean {
+    return this.#askedTo > 0 && !this.#maybeCold.mayHave(hash)
   }
 
   #findCold(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
@@ -176,8 +192,9 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       if (entry !== undefined) entry.referenced = true
       else if (hasCold) {
         const start = keyStarts[index] as number
-        const end = keyEnds[index] as number
         const hash = hashes[index] as number
+        if (this.#hasNoRecord(hash)) continue
+        const end = keyEnds[index] as number
         const arena = arenas[index] as Buffer
         entries[index - from] =
           this.#heap.size === sizeBefore
@@ -197,9 +214,14 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new StoredEntry(arena.toString('latin1', start, end), hash)
-    entry.referenced = true
-    this.#heap.insert(entry, arena, start, end)
+    if (this.#hasNoRecord(hash)) entry.recordPage = neverRecorded
+    this.#insert(entry, arena, start, end)
     return entry
+  }
+
+  #insert(entry: StoredEntry, arena: Buffer, start: number, end: number): void {
+    this.#heap.insert(entry, arena, start, end)
+    this.#queue.add(entry, this.#heap.size)
   }
 
   /** An entry of which there is a record stays until that is written. */
@@ -229,7 +251,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   }
 
   /**
-   * Fetches what `find` may be asked for: the keys `from .. to`.
+   * Fetches what `find` and `create` may be asked for: the keys `from .. to`. Keys of a batch are asked for
+   * in their order; with another batch, or `advanceWatermark`, those before are no more looked up.
    * @returns what to wait for before it is called again; `null`: all can be looked up in this turn
    */
   ask(keys: KeyBatch, from: number, to: number): Promise<void> | null {
@@ -239,12 +262,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     const loading = log.load()
     if (loading !== null) return loading
     if (log.isEmpty) return null
-    log.touch(hashes, from, to)
+    if (keys !== this.#asked) this.#begin(keys)
+    const maybeCold = this.#maybeCold
+    const isKnown = to <= this.#askedTo
+    if (!isKnown) log.touch(hashes, from, to)
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number
       // Most keys that are not in memory have nothing at all.
-      if (!log.mayHave(hash)) continue
+      if (!(isKnown ? maybeCold.mayHave(hash) : log.mayHave(hash))) continue
+      maybeCold.add(hash)
       const arena = arenas[index] as Buffer
       const start = keyStarts[index] as number
       const end = keyEnds[index] as number
@@ -254,8 +281,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       waits ??= []
       waits.push(wait)
     }
+    this.#askedTo = Math.max(this.#askedTo, to)
     log.sendReads()
     return waits === null ? null : Promise.all(waits).then(() => undefined)
+  }
+
+  /** Other keys are at hand. */
+  #begin(keys: KeyBatch | null): void {
+    this.#asked = keys
+    this.#askedTo = 0
+    this.#maybeCold.clear()
   }
 
   /**
@@ -283,7 +318,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     this.#due = []
     for (const { key, hash } of due) {
       const bytes = Buffer.from(key, 'latin1')
-      this.find(bytes, 0, bytes.length, hash)
+      if (this.#heap.find(bytes, 0, bytes.length, hash) !== undefined) continue
+      this.#findCold(bytes, 0, bytes.length, hash)
     }
     // Where many are due they would gather.
     if (due.length > 0) this.#log?.forgetReads()
@@ -307,7 +343,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   trim(): boolean {
     if (this.#log === null || !this.#cache.isOver) return false
     const { size } = this.#heap
-    this.#sweep(this.#log, placesOfTrim, () => this.#cache.isOver)
+    this.#sweep(this.#log, looksOfTrim, () => this.#cache.isOver)
     return this.#heap.size < size
   }
 
@@ -316,27 +352,21 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     if (this.#log === null || !this.#cache.isNearlyFull) return
     // What is waited for is begun when nothing else is to be done.
     await this.#pause()
-    this.#sweep(this.#log, placesOfTrimAhead, () => this.#cache.isNearlyFull)
+    this.#sweep(this.#log, looksOfTrimAhead, () => this.#cache.isNearlyFull)
   }
 
-  /** Moves the clock hand over so many places, while more is to leave. */
-  #sweep(log: EntryLog, places: number, isGoingOn: () => boolean): void {
+  /** Looks at so many entries, while more are to leave. */
+  #sweep(log: EntryLog, looks: number, isGoingOn: () => boolean): void {
     const leaving = this.#leaving
-    let count = 0
-    for (let looked = 1; looked <= places; looked++) {
-      this.#hand = this.#hand + 1 < this.#heap.places ? this.#hand + 1 : 0
-      const entry = this.#heap.entryAt(this.#hand) as StoredEntry | undefined
-      if (entry?.referenced === false) leaving[count++] = entry
-      else if (entry !== undefined) entry.referenced = false
-      // No round may find an entry that has been found in it.
-      const isLast = looked === places || this.#hand + 1 >= this.#heap.places
-      if (count < entriesOfTrim && !isLast) continue
+    for (let left = looks; left > 0 && this.#queue.count > 0; ) {
+      const { count, looked } = this.#queue.take(leaving, entriesOfTrim, left)
+      left -= looked
       // What an entry holds lies anywhere in memory: read together, the waits for it overlap.
       this.#format?.touch(leaving, count)
+      this.#heap.touchPlaces(leaving, count)
+      log.touchPlaces(leaving, count)
       for (let index = 0; index < count; index++) this.#evict(leaving[index] as StoredEntry, log)
-      leaving.length = 0
-      count = 0
-      if (!isGoingOn()) break
+      if (!isGoingOn()) return
     }
   }
 
@@ -407,7 +437,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
         const entry = this.#heap.entryAt(place) as StoredEntry | undefined
         const isThere = entry !== undefined && entry.recordPage >= from && entry.recordPage < to
         if (isThere && !entry.frozen) this.#moveOn(entry, log)
-        if (place % placesOfTrim === placesOfTrim - 1) await this.#pause()
+        if (place % placesOfSlice === placesOfSlice - 1) await this.#pause()
       }
       this.#emptiedTo = to
     } catch (failure) {
@@ -439,9 +469,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   #restore(found: FoundRecord): StoredEntry {
     const entry = (this.#log as EntryLog).restore(found, this.#watermark)
-    entry.referenced = true
     const { bytes, keyStart, keyEnd } = found.record
-    this.#heap.insert(entry, bytes, keyStart, keyEnd)
+    this.#insert(entry, bytes, keyStart, keyEnd)
     return entry
   }
 
@@ -463,6 +492,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #leave(entry: StoredEntry): void {
     entry.changed = false
     this.#log?.noteCold(entry)
+    this.#maybeCold.add(entry.hash)
     this.#format?.free(entry)
     this.#heap.remove(entry)
   }

@@ -19,7 +19,7 @@ import { PageReads } from './page-reads.ts'
 import { PageTable, pagesMax } from './page-table.ts'
 import type { RowValidity } from './row-validity.ts'
 import type { RowWriter } from './row-writer.ts'
-import { StoredEntry } from './stored-entry.ts'
+import { neverRecorded, StoredEntry } from './stored-entry.ts'
 import { StoredTimers } from './stored-timers.ts'
 
 /** A page is written when it has so many bytes. */
@@ -167,6 +167,11 @@ export class EntryLog {
     this.#cold.touch(hashes, from, to)
   }
 
+  /** The same of what `noteCold` will need of the first `count` entries. */
+  touchPlaces(entries: readonly StoredEntry[], count: number): void {
+    this.#cold.touchPlaces(entries, count)
+  }
+
   /** Whether a key of this hash may have a record, and not be in memory. */
   mayHave(hash: number): boolean {
     return this.#cold.first(hash) !== -1
@@ -241,7 +246,8 @@ export class EntryLog {
     // What has run out says as much as nothing.
     const isTombstone = known <= watermark
     if (isTombstone && !this.hasRecord(entry, watermark)) return
-    if (entry.recordPage < this.#pages.tail) this.#takeExpired(entry, checkpoint, watermark)
+    const mayHaveExpired = entry.recordPage < this.#pages.tail && entry.recordPage !== neverRecorded
+    if (mayHaveExpired) this.#takeExpired(entry, checkpoint, watermark)
     const expiresAt = isTombstone ? Infinity : known
     const timerAt = isTombstone || expiresAt !== Infinity ? Infinity : entry.timerAt
     const { key } = entry

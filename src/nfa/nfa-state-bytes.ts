@@ -2,9 +2,10 @@ import { assert } from '../errors.ts'
 import type { ByteReader } from '../state/byte-reader.ts'
 import type { ByteWriter } from '../state/byte-writer.ts'
 import { ArrivedEvent, type Split } from '../stream/event.ts'
+import { IdNumbering } from './id-numbering.ts'
 import type { MatchStore } from './match-store.ts'
-import { isList, type NFAState, none, notStarted } from './nfa-state.ts'
-import { listState, openMatchesOf, waitingMatchesOf } from './partial-match.ts'
+import { isList, listOf, type NFAState, none, notStarted } from './nfa-state.ts'
+import { listState } from './partial-match.ts'
 
 /** Layout of the form; a change of it is a new number, and a reader for the old one. */
 const formVersion = 2
@@ -32,28 +33,27 @@ export function writeNFAState(state: NFAState, store: MatchStore, out: ByteWrite
   if (!isList(state)) {
     out.byte(kindOne)
     writeMatch(state, store, out)
-    out.uint(lengthOf(state, store))
     writeChain(state, store, out)
     return
   }
   out.byte(kindMany)
-  const open = openMatchesOf(state, store)
-  const waiting = waitingMatchesOf(state, store)
-  const { events, links } = sharedBy([...open, ...waiting], store)
-  out.uint(events.size)
-  for (const link of events.values()) store.writeEvent(link, out)
-  out.uint(links.size)
-  const eventIndexes = new Map([...events.keys()].map((event, index) => [event, index]))
-  for (const link of links.keys()) {
+  const { lists } = store
+  const list = listOf(state)
+  const open = lists.openCount(list)
+  const all = open + lists.waitingCount(list)
+  numberShared(list, all, store)
+  out.uint(linksOfEvents.length)
+  for (const link of linksOfEvents) store.writeEvent(link, out)
+  out.uint(linkNumbers.count)
+  for (let number = 0; number < linkNumbers.count; number++) {
+    const link = linkNumbers.idAt(number)
     writeLink(link, store, out)
-    out.uint(eventIndexes.get(store.eventIdOf(link)) as number)
+    out.uint(eventNumbers.numberOf(store.eventIdOf(link)))
     const previous = store.previousOf(link)
-    out.uint(previous === none ? 0 : (links.get(previous) as number) + 1)
+    out.uint(previous === none ? 0 : linkNumbers.numberOf(previous) + 1)
   }
-  for (const matches of [open, waiting]) {
-    out.uint(matches.length)
-    for (const match of matches) writeMatch(match, store, out, links)
-  }
+  writeMatches(list, 0, open, store, out)
+  writeMatches(list, open, all, store, out)
 }
 
 /** Puts the state that `writeNFAState` has written into a store. */
@@ -121,18 +121,32 @@ function addMatch({ state, deadline }: DrawnMatch, link: number, store: MatchSto
   return deadline === Infinity ? match : store.withDeadline(match, deadline)
 }
 
+/** Writes the number of some matches of a list, and the matches. */
+function writeMatches(
+  list: number,
+  from: number,
+  to: number,
+  store: MatchStore,
+  out: ByteWriter,
+): void {
+  out.uint(to - from)
+  for (let index = from; index < to; index++) {
+    writeMatch(store.lists.matchAt(list, index), store, out, linkNumbers)
+  }
+}
+
 function writeMatch(
   match: number,
   store: MatchStore,
   out: ByteWriter,
-  links?: ReadonlyMap<number, number>,
+  numbers?: IdNumbering,
 ): void {
   if (match === notStarted) {
     out.uint(0)
     return
   }
   out.uint(store.stateOf(match) + 1)
-  if (links !== undefined) out.uint(links.get(match) as number)
+  if (numbers !== undefined) out.uint(numbers.numberOf(match))
   out.uint(store.startOf(match))
   out.double(store.firstTimestampOf(match))
   const deadline = store.deadlineOf(match)
@@ -145,15 +159,12 @@ function writeLink(link: number, store: MatchStore, out: ByteWriter): void {
   out.uint(store.ordinalOf(link))
 }
 
-/** Writes a link behind those before it, with their events. */
+/** Writes the number of links up to one, and the links with their events. */
 function writeChain(last: number, store: MatchStore, out: ByteWriter): void {
-  const before = store.previousOf(last)
-  // Most have one link: those need no list.
-  const links = before === none ? null : chainOf(before, store)
-  for (let index = (links?.length ?? 0) - 1; index >= 0; index--) {
-    writeTaken((links as readonly number[])[index] as number, store, out)
-  }
-  writeTaken(last, store, out)
+  chain.length = 0
+  for (let link = last; link !== none; link = store.previousOf(link)) chain.push(link)
+  out.uint(chain.length)
+  for (let link = chain.pop(); link !== undefined; link = chain.pop()) writeTaken(link, store, out)
 }
 
 function writeTaken(link: number, store: MatchStore, out: ByteWriter): void {
@@ -161,36 +172,35 @@ function writeTaken(link: number, store: MatchStore, out: ByteWriter): void {
   store.writeEvent(link, out)
 }
 
-function lengthOf(last: number, store: MatchStore): number {
-  let length = 0
-  for (let link = last; link !== none; link = store.previousOf(link)) length++
-  return length
-}
+/** Places to work in: what the partial matches of a list have taken, */
+const linkNumbers = new IdNumbering()
+const eventNumbers = new IdNumbering()
+/** and for each event a link that has it. */
+const linksOfEvents: number[] = []
+/** Links from the last one back. */
+const chain: number[] = []
 
-/** A link and those before it, the last one first. */
-function chainOf(last: number, store: MatchStore): number[] {
-  const links: number[] = []
-  for (let link = last; link !== none; link = store.previousOf(link)) links.push(link)
-  return links
-}
-
-/**
- * What partial matches have taken: each event with one of its links, and each link with its index;
- * a link comes after the one before it.
- */
-function sharedBy(matches: readonly number[], store: MatchStore) {
-  const events = new Map<number, number>()
-  const links = new Map<number, number>()
-  for (const match of matches) {
-    if (match === notStarted) continue
-    for (const link of chainOf(match, store).reverse()) {
-      if (links.has(link)) continue
-      links.set(link, links.size)
-      const event = store.eventIdOf(link)
-      if (!events.has(event)) events.set(event, link)
+/** Numbers links and events of a list: a link comes after the one before it. */
+function numberShared(list: number, matches: number, store: MatchStore): void {
+  linkNumbers.clear()
+  eventNumbers.clear()
+  linksOfEvents.length = 0
+  chain.length = 0
+  for (let index = 0; index < matches; index++) {
+    let link = store.lists.matchAt(list, index)
+    if (link === notStarted) continue
+    // Those before one that is known are known as well.
+    for (; link !== none && linkNumbers.numberOf(link) === -1; link = store.previousOf(link)) {
+      chain.push(link)
+    }
+    for (let added = chain.pop(); added !== undefined; added = chain.pop()) {
+      linkNumbers.add(added)
+      const event = store.eventIdOf(added)
+      if (eventNumbers.numberOf(event) !== -1) continue
+      eventNumbers.add(event)
+      linksOfEvents.push(added)
     }
   }
-  return { events, links }
 }
 
 function readEvent(from: ByteReader): ArrivedEvent {

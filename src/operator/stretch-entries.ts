@@ -1,5 +1,6 @@
 import type { MatchStore } from '../nfa/match-store.ts'
 import { none } from '../nfa/nfa-state.ts'
+import { HashFilter } from '../state/hash-filter.ts'
 import type { EntryBackend, NumberEntry } from '../state/keyed-state-backend.ts'
 import { PackedKeyedStateBackend } from '../state/packed-keyed-state-backend.ts'
 import type { ReleasedEvents } from '../time/event-time-sorter.ts'
@@ -19,8 +20,8 @@ export class StretchEntries {
   readonly #store: MatchStore
   readonly #released: ReleasedEvents
   readonly #states = new Int32Array(stretchEvents)
-  /** Whether a key has got an entry since those of the stretch were looked up. */
-  #hasCreated = false
+  /** Keys that have got an entry since those of the stretch were looked up. */
+  readonly #created = new HashFilter(32 * stretchEvents)
   /** Keeps the look-ahead from being optimised away. */
   lookedAt = 0
 
@@ -34,7 +35,7 @@ export class StretchEntries {
   /** Finds the entries of the events `from .. to`, and touches what each holds. */
   lookAhead(from: number, to: number): void {
     this.#backend.findAll(this.#released, from, to, this.items)
-    this.#hasCreated = false
+    this.#created.clear()
     if (this.#packed === null) this.touch(to - from)
     else this.lookedAt = this.#store.touch(this.#packed.foundStates, to - from)
   }
@@ -52,19 +53,23 @@ export class StretchEntries {
   /** The entry of an event, whose place in the stretch is given too. */
   entryOf(event: number, place: number): NumberEntry | undefined {
     const entry = this.items[place]
-    const mayBeNew = entry === undefined ? this.#hasCreated : entry.removed
+    const mayBeNew =
+      entry === undefined
+        ? this.#created.mayHave(this.#released.hashes[event] as number)
+        : entry.removed
     return mayBeNew ? this.#find(event) : entry
   }
 
   /** The entry of an event whose key has none. */
   create(event: number): NumberEntry {
     const { arenas, keyStarts, keyEnds, hashes } = this.#released
-    this.#hasCreated = true
+    const hash = hashes[event] as number
+    this.#created.add(hash)
     return this.#backend.create(
       arenas[event] as Buffer,
       keyStarts[event] as number,
       keyEnds[event] as number,
-      hashes[event] as number,
+      hash,
     )
   }
 
