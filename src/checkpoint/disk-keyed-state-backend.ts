@@ -1,9 +1,9 @@
 import { assert } from '../errors.ts'
 import type { EntryFormat } from '../state/entry-format.ts'
-import { HashFilter } from '../state/hash-filter.ts'
 import { HeapKeyedStateBackend } from '../state/heap-keyed-state-backend.ts'
 import type { KeyBatch, KeyEntry, KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { hashKey } from '../stream/key-group.ts'
+import { AskedKeys } from './asked-keys.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { EntryLog, type FoundRecord } from './entry-log.ts'
 import { EvictionQueue } from './eviction-queue.ts'
@@ -22,8 +22,6 @@ const looksOfTrimAhead = 512
 const placesOfSlice = 4096
 /** Entries that leave memory together. */
 const entriesOfTrim = 32
-/** Of a few thousand keys that are at hand most have no record. */
-const maybeColdBits = 2 ** 16
 /** Timers of cold keys that are seen to at once. */
 const dueKeysMax = 512
 /** Records of a log may be stale, as many as keys have one and so many more. */
@@ -44,11 +42,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   readonly #cache: StateCache
   #format: EntryFormat | null = null
   #log: EntryLog | null = null
-  /** The keys that are at hand: so many have been asked for, */
-  #asked: KeyBatch | null = null
-  #askedTo = 0
-  /** and these may have a record, or have left memory since. */
-  readonly #maybeCold = new HashFilter(maybeColdBits)
+  readonly #asked = new AskedKeys()
   #changes: StoredEntry[] = []
   /** The checkpoint for which changes are written now. */
   #checkpoint = 1
@@ -130,7 +124,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   advanceWatermark(watermark: number): void {
     this.#watermark = watermark
     this.#log?.forgetReads()
-    this.#begin(null)
+    this.#asked.clear()
   }
 
   /** Goes on at the event time of a checkpoint. */
@@ -168,12 +162,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       entry.referenced = true
       return entry
     }
-    return this.#hasNoRecord(hash) ? undefined : this.#findCold(arena, start, end, hash)
-  }
-
-  /** Whether a key that is not in memory has no record either, as far as that is known without a look at the log. */
-  #hasNoRecord(hash: number): boolean {
-    return this.#askedTo > 0 && !this.#maybeCold.mayHave(hash)
+    return this.#asked.hasNoRecord(hash) ? undefined : this.#findCold(arena, start, end, hash)
   }
 
   #findCold(arena: Buffer, start: number, end: number, hash: number): KeyEntry | undefined {
@@ -193,7 +182,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       else if (hasCold) {
         const start = keyStarts[index] as number
         const hash = hashes[index] as number
-        if (this.#hasNoRecord(hash)) continue
+        if (this.#asked.hasNoRecord(hash)) continue
         const end = keyEnds[index] as number
         const arena = arenas[index] as Buffer
         entries[index - from] =
@@ -214,7 +203,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
 
   create(arena: Buffer, start: number, end: number, hash: number): KeyEntry {
     const entry = new StoredEntry(arena.toString('latin1', start, end), hash)
-    if (this.#hasNoRecord(hash)) entry.recordPage = neverRecorded
+    if (this.#asked.hasNoRecord(hash)) entry.recordPage = neverRecorded
     this.#insert(entry, arena, start, end)
     return entry
   }
@@ -262,16 +251,15 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     const loading = log.load()
     if (loading !== null) return loading
     if (log.isEmpty) return null
-    if (keys !== this.#asked) this.#begin(keys)
-    const maybeCold = this.#maybeCold
-    const isKnown = to <= this.#askedTo
+    const asked = this.#asked
+    const isKnown = asked.includes(keys, to)
     if (!isKnown) log.touch(hashes, from, to)
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
       const hash = hashes[index] as number
       // Most keys that are not in memory have nothing at all.
-      if (!(isKnown ? maybeCold.mayHave(hash) : log.mayHave(hash))) continue
-      maybeCold.add(hash)
+      if (!(isKnown ? asked.mayBeCold(hash) : log.mayHave(hash))) continue
+      asked.noteCold(hash)
       const arena = arenas[index] as Buffer
       const start = keyStarts[index] as number
       const end = keyEnds[index] as number
@@ -281,16 +269,9 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       waits ??= []
       waits.push(wait)
     }
-    this.#askedTo = Math.max(this.#askedTo, to)
+    asked.add(to)
     log.sendReads()
     return waits === null ? null : Promise.all(waits).then(() => undefined)
-  }
-
-  /** Other keys are at hand. */
-  #begin(keys: KeyBatch | null): void {
-    this.#asked = keys
-    this.#askedTo = 0
-    this.#maybeCold.clear()
   }
 
   /**
@@ -492,7 +473,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #leave(entry: StoredEntry): void {
     entry.changed = false
     this.#log?.noteCold(entry)
-    this.#maybeCold.add(entry.hash)
+    this.#asked.noteCold(entry.hash)
     this.#format?.free(entry)
     this.#heap.remove(entry)
   }

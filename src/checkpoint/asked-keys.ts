@@ -1,0 +1,52 @@
+import { HashFilter } from '../state/hash-filter.ts'
+import type { KeyBatch } from '../state/keyed-state-backend.ts'
+
+/** Of a few thousand keys that are at hand most have no record. */
+const maybeColdBits = 2 ** 16
+
+/**
+ * Which of the keys that are at hand may have a record on disk. The index over all records is large, and
+ * each look at it a wait for memory: so it is looked at once for each key, when that is asked for first.
+ */
+export class AskedKeys {
+  #batch: KeyBatch | null = null
+  /** The keys of the batch before this one have been asked for, */
+  #end = 0
+  /** and these may have a record, or have left memory since. */
+  readonly #maybeCold = new HashFilter(maybeColdBits)
+
+  /** Whether the keys of a batch up to `to` have been asked for; those of another batch are forgotten. */
+  includes(batch: KeyBatch, to: number): boolean {
+    if (batch !== this.#batch) {
+      this.clear()
+      this.#batch = batch
+    }
+    return to <= this.#end
+  }
+
+  /** The keys of the batch up to `to` have been asked for. */
+  add(to: number): void {
+    this.#end = Math.max(this.#end, to)
+  }
+
+  /** A key of this hash may have a record from now on. */
+  noteCold(hash: number): void {
+    this.#maybeCold.add(hash)
+  }
+
+  mayBeCold(hash: number): boolean {
+    return this.#maybeCold.mayHave(hash)
+  }
+
+  /** Whether a key at hand that is not in memory has no record either; false: that is not known. */
+  hasNoRecord(hash: number): boolean {
+    return this.#end > 0 && !this.#maybeCold.mayHave(hash)
+  }
+
+  /** No key is at hand. */
+  clear(): void {
+    this.#batch = null
+    this.#end = 0
+    this.#maybeCold.clear()
+  }
+}
