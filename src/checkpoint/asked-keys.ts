@@ -24,9 +24,9 @@ export class AskedKeys {
     return to <= this.#end
   }
 
-  /** The keys of the batch up to `to` have been asked for. */
-  add(to: number): void {
-    this.#end = Math.max(this.#end, to)
+  /** The keys `from .. to` of the batch have been asked for; where some before were not, that counts for nothing. */
+  add(from: number, to: number): void {
+    if (from <= this.#end) this.#end = Math.max(this.#end, to)
   }
 
   /** A key of this hash may have a record from now on. */

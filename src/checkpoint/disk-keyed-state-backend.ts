@@ -240,8 +240,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   }
 
   /**
-   * Fetches what `find` and `create` may be asked for: the keys `from .. to`. Keys of a batch are asked for
-   * in their order; with another batch, or `advanceWatermark`, those before are no more looked up.
+   * Fetches what `find` and `create` may be asked for: the keys `from .. to`. With another batch, or
+   * `advanceWatermark`, those before are no more looked up.
    * @returns what to wait for before it is called again; `null`: all can be looked up in this turn
    */
   ask(keys: KeyBatch, from: number, to: number): Promise<void> | null {
@@ -269,7 +269,7 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
       waits ??= []
       waits.push(wait)
     }
-    asked.add(to)
+    asked.add(from, to)
     log.sendReads()
     return waits === null ? null : Promise.all(waits).then(() => undefined)
   }

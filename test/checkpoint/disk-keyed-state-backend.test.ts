@@ -5,8 +5,9 @@ import { DiskKeyedStateBackend } from '../../src/checkpoint/disk-keyed-state-bac
 import { keyOf } from '../../src/checkpoint/entry-page.ts'
 import { pagesOf } from '../../src/checkpoint/log-contents.ts'
 import { StateCache } from '../../src/checkpoint/state-cache.ts'
+import type { KeyEntry } from '../../src/state/keyed-state-backend.ts'
 import { hashKey } from '../../src/stream/key-group.ts'
-import { TextEntries } from '../harness/text-entries.ts'
+import { batchOf, TextEntries } from '../harness/text-entries.ts'
 import { machineWithFolder } from '../simulation/crash-runs.ts'
 import type { SimulatedMachine } from '../simulation/simulated-machine.ts'
 import { backendConformance } from '../state/backend-conformance.ts'
@@ -74,6 +75,48 @@ describe('the backend with a disk below', () => {
     expect((await recordsIn(store)).length).toBeLessThan(1100)
   })
 
+  it('finds the keys of a batch in whatever order they are asked for and leave memory', async () => {
+    const machine = await machineWithFolder()
+    const first = await open(machine)
+    const before = new TextEntries().open(first)
+    for (let index = 0; index < 60; index++) await before.set(`key ${index}`, `text ${index}`)
+    await new Writer(first, before).checkpoint()
+    await before.backend.close()
+    await first.close()
+    const range = fc
+      .tuple(fc.nat(80), fc.nat(80))
+      .map(([one, other]) => ({ from: Math.min(one, other), to: Math.max(one, other) }))
+    const turn = fc.record({ range, isAhead: fc.boolean(), trims: fc.boolean() })
+    await fc.assert(
+      fc.asyncProperty(fc.array(turn, { maxLength: 12 }), async (turns) => {
+        const store = await open(machine)
+        const entries = new TextEntries().open(store)
+        const names = Array.from({ length: 80 }, (_, index) => `key ${(index * 7) % 80}`)
+        const batch = batchOf(...names)
+        try {
+          for (const { range, isAhead, trims } of turns) {
+            const { from, to } = range
+            const asked = entries.backend.ask(batch, from, to)
+            if (!isAhead) {
+              for (let wait = asked; wait !== null; wait = entries.backend.ask(batch, from, to)) {
+                await wait
+              }
+              const found: (KeyEntry | undefined)[] = []
+              entries.backend.findAll(batch, from, to, found)
+              const texts = names.slice(from, to).map((_, index) => found[index]?.get(0))
+              expect(texts).toEqual(names.slice(from, to).map(textOfName))
+            }
+            if (trims) entries.trim()
+          }
+        } finally {
+          await entries.backend.close()
+          await store.close()
+        }
+      }),
+      { numRuns: 200, seed: 20261122 },
+    )
+  })
+
   it('keeps a log that is not much longer than what counts of it, and forgets nothing', async () => {
     const machine = await machineWithFolder()
     const store = await open(machine)
@@ -104,6 +147,12 @@ describe('the backend with a disk below', () => {
     for (let index = 0; index < often; index++) expect(await again.get(`often ${index}`)).toBe('29')
   }, 60_000)
 })
+
+/** What the test of batches has for a key. */
+function textOfName(name: string): string | undefined {
+  const index = Number(name.slice('key '.length))
+  return index < 60 ? `text ${index}` : undefined
+}
 
 /** The keys of all records on disk, one for each. */
 async function recordsIn(store: CheckpointStore): Promise<string[]> {

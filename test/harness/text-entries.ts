@@ -72,12 +72,12 @@ export class TextEntries {
   }
 }
 
-function batchOf(key: string): KeyBatch {
+export function batchOf(...keys: readonly string[]): KeyBatch {
   return {
-    arenas: [Buffer.from(key, 'latin1')],
-    keyStarts: Int32Array.of(0),
-    keyEnds: Int32Array.of(key.length),
-    hashes: Int32Array.of(hashOf(key)),
+    arenas: keys.map((key) => Buffer.from(key, 'latin1')),
+    keyStarts: new Int32Array(keys.length),
+    keyEnds: Int32Array.from(keys, (key) => key.length),
+    hashes: Int32Array.from(keys, hashOf),
   }
 }
 
