@@ -15,12 +15,15 @@ export class AskedKeys {
   /** and these may have a record, or have left memory since. */
   readonly #maybeCold = new HashFilter(maybeColdBits)
 
-  /** Whether the keys of a batch up to `to` have been asked for; those of another batch are forgotten. */
-  includes(batch: KeyBatch, to: number): boolean {
-    if (batch !== this.#batch) {
-      this.clear()
-      this.#batch = batch
-    }
+  /** The keys of this batch are at hand: those of another one are forgotten. */
+  beginBatch(batch: KeyBatch): void {
+    if (batch === this.#batch) return
+    this.clear()
+    this.#batch = batch
+  }
+
+  /** Whether the keys up to `to` have been asked for. */
+  includes(to: number): boolean {
     return to <= this.#end
   }
 

@@ -33,25 +33,13 @@ export class ColdKeyIndex {
     return this.#size
   }
 
-  /** Reads ahead what looking up these hashes will need: loads that decide nothing overlap. */
+  /** Reads ahead what looking up or adding these hashes will need: loads that decide nothing overlap. */
   touch(hashes: Int32Array, from: number, to: number): void {
     const places = this.#places
     const mask = this.#mask
     let touched = 0
     for (let index = from; index < to; index++) {
       touched ^= places[placeWidth * (spread(hashes[index] as number) & mask)] as number
-    }
-    this.touched = touched
-  }
-
-  /** The same before the records of some keys are added. */
-  touchPlaces(keys: readonly { readonly hash: number }[], count: number): void {
-    const places = this.#places
-    const mask = this.#mask
-    let touched = 0
-    for (let index = 0; index < count; index++) {
-      const { hash } = keys[index] as { readonly hash: number }
-      touched ^= places[placeWidth * (spread(hash) & mask)] as number
     }
     this.touched = touched
   }

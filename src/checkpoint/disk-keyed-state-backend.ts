@@ -48,8 +48,9 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   #checkpoint = 1
   #frozen: FrozenEntries | null = null
   readonly #queue = new EvictionQueue()
-  /** A place to work in. */
+  /** Places to work in. */
   readonly #leaving: StoredEntry[] = []
+  readonly #leavingHashes = new Int32Array(entriesOfTrim)
   #due: DueKey[] = []
   #watermark = -Infinity
   /** That of the newest complete checkpoint. */
@@ -252,7 +253,8 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
     if (loading !== null) return loading
     if (log.isEmpty) return null
     const asked = this.#asked
-    const isKnown = asked.includes(keys, to)
+    asked.beginBatch(keys)
+    const isKnown = asked.includes(to)
     if (!isKnown) log.touch(hashes, from, to)
     let waits: Promise<void>[] | null = null
     for (let index = from; index < to; index++) {
@@ -339,13 +341,16 @@ export class DiskKeyedStateBackend implements KeyedStateBackend {
   /** Looks at so many entries, while more are to leave. */
   #sweep(log: EntryLog, looks: number, isGoingOn: () => boolean): void {
     const leaving = this.#leaving
+    const hashes = this.#leavingHashes
     for (let left = looks; left > 0 && this.#queue.count > 0; ) {
       const { count, looked } = this.#queue.take(leaving, entriesOfTrim, left)
       left -= looked
       // What an entry holds lies anywhere in memory: read together, the waits for it overlap.
       this.#format?.touch(leaving, count)
       this.#heap.touchPlaces(leaving, count)
-      log.touchPlaces(leaving, count)
+      for (let index = 0; index < count; index++)
+        hashes[index] = (leaving[index] as StoredEntry).hash
+      log.touch(hashes, 0, count)
       for (let index = 0; index < count; index++) this.#evict(leaving[index] as StoredEntry, log)
       if (!isGoingOn()) return
     }

@@ -162,14 +162,9 @@ export class EntryLog {
     return this.#cold.size === 0
   }
 
-  /** Reads ahead what is asked of the keys of these hashes. */
+  /** Reads ahead what is asked of the keys of these hashes, or noted of them. */
   touch(hashes: Int32Array, from: number, to: number): void {
     this.#cold.touch(hashes, from, to)
-  }
-
-  /** The same of what `noteCold` will need of the first `count` entries. */
-  touchPlaces(entries: readonly StoredEntry[], count: number): void {
-    this.#cold.touchPlaces(entries, count)
   }
 
   /** Whether a key of this hash may have a record, and not be in memory. */
