@@ -1,5 +1,5 @@
 import { twiceAsLong } from '../stream/growing-array.ts'
-import { notStarted } from './nfa-state.ts'
+import { isList, listOf, notStarted } from './nfa-state.ts'
 
 /** Integers of the smallest list: 64 bytes, a cache line. */
 const unit = 16
@@ -39,6 +39,17 @@ export class MatchLists {
   /** Those that are open, then those that wait, each in its order. */
   matchAt(list: number, index: number): number {
     return this.#numbers[listsAt + list * unit + headWidth + index] as number
+  }
+
+  /** Reads ahead the beginnings of those states that are lists. @see MatchStore.touch */
+  touch(states: Int32Array, count: number): number {
+    const numbers = this.#numbers
+    let touched = 0
+    for (let index = 0; index < count; index++) {
+      const state = states[index] as number
+      if (isList(state)) touched ^= numbers[listsAt + listOf(state) * unit + 1] as number
+    }
+    return touched
   }
 
   /**

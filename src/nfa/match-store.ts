@@ -64,6 +64,8 @@ export class MatchStore {
   readonly #events = new EventStore()
   /** A place to work in: links, then events, that are read ahead. */
   readonly #touched = new Int32Array(touchedMax)
+  /** Keeps loads from being optimised away. */
+  #lookedAt = 0
   #ordinals = 0
   /** The event that is offered: kept once it is taken, as others may take it as well. */
   #offered: ArrivedEvent | null = null
@@ -297,11 +299,12 @@ export class MatchStore {
 
   /**
    * Reads what the next events of some keys will need, so that it is near when they come; the
-   * result means nothing. Each loop waits for one kind of memory only, so that the waits overlap.
+   * result means nothing. Each loop waits for one kind of memory only, so that the waits overlap,
+   * and goes no way that depends on what it reads: a way guessed wrongly ends the overlap.
    * @param states what one rule knows of each key
    */
   touch(states: Int32Array, count: number): number {
-    return this.#events.touch(this.#touched, this.#touchLinks(states, count))
+    return this.#lookedAt ^ this.#events.touch(this.#touched, this.#touchLinks(states, count))
   }
 
   /** The same of keys that will be written: also the texts of their events. */
@@ -314,6 +317,7 @@ export class MatchStore {
   /** @returns the number of their events, which `#touched` has */
   #touchLinks(states: Int32Array, count: number): number {
     const ids = this.#touched
+    this.#lookedAt = this.lists.touch(states, count)
     let end = 0
     for (let index = 0; index < count; index++) {
       const state = states[index] as number
@@ -323,6 +327,11 @@ export class MatchStore {
     }
     const integers = this.#integers
     const links = end
+    let touched = 0
+    for (let index = 0; index < links; index++) {
+      touched ^= integers[2 * (ids[index] as number) * linkWidth + eventAt] as number
+    }
+    this.#lookedAt ^= touched
     for (let index = 0; index < links; index++) {
       const at = 2 * (ids[index] as number) * linkWidth
       ids[index] = integers[at + eventAt] as number

@@ -217,6 +217,14 @@ export class NFA {
    * depend on when somebody looked.
    */
   #dropFrom(queue: PartialMatchQueue, timestamp: number): void {
+    if (!this.compiled.hasStepLimits) {
+      if (!this.#hasRunOut(queue.items[0] as number, timestamp)) return
+      // What is in order stays so, whatever its beginning loses.
+      if (queue.isSorted()) {
+        queue.dropFirst(this.#countRunOut(queue, timestamp))
+        return
+      }
+    }
     while (this.compiled.hasStepLimits || this.#hasRunOut(queue.items[0] as number, timestamp)) {
       const at = this.#earliestDeadline(queue)
       if (at > timestamp || at === Infinity) return
@@ -228,6 +236,13 @@ export class NFA {
         else queue.offer(match)
       }
     }
+  }
+
+  /** How many of the first have run out. */
+  #countRunOut({ items, size }: PartialMatchQueue, timestamp: number): number {
+    let count = 0
+    while (count < size && this.#hasRunOut(items[count] as number, timestamp)) count++
+    return count
   }
 
   #earliestDeadline({ items, size }: PartialMatchQueue): number {

@@ -47,6 +47,27 @@ export class PartialMatchQueue {
     items[child] = match
   }
 
+  /** Whether all stand in order: most often they do, and then no heap need be made again. */
+  isSorted(): boolean {
+    const { items, size } = this
+    const store = this.#store
+    let last = -Infinity
+    for (let index = 0; index < size; index++) {
+      const start = store.startOf(items[index] as number)
+      if (start < last) return false
+      last = start
+    }
+    return true
+  }
+
+  /** Removes and frees the first elements of a queue that is sorted. */
+  dropFirst(count: number): void {
+    const { items, size } = this
+    for (let index = 0; index < count; index++) this.#store.freeMatch(items[index] as number)
+    for (let index = count; index < size; index++) items[index - count] = items[index] as number
+    this.size = size - count
+  }
+
   /** Removes the first element; the queue is not empty. */
   poll(): void {
     this.size--
