@@ -14,9 +14,9 @@ const sharedBytesMax = 4096
 
 /** A page is emptied when less than this part of what was written there is in use. */
 const usedPartMin = 1 / 4
-/** The same where room may be spent to spare moves, as long as pages are few. */
+/** The same of pages that are filled while there are few, where room may be spent to spare moves. */
 const usedPartMinOfFew = 1 / 32
-const fewPagesMax = 512
+const fewPagesMax = 1024
 
 /**
  * Texts that lie so close together in their batch are copied as one, with what is between them: to
@@ -44,8 +44,8 @@ export class TextStore {
   /** By page: bytes of texts that have not been freed, and the number of texts written there. */
   #used = new Int32Array(16)
   #counts = new Int32Array(16)
-  /** By page but the current one: bytes that were written there. */
-  #written = new Int32Array(16)
+  /** By page: it is emptied when fewer bytes are in use; 0: it is the current one, or free. */
+  #emptiedBelow = new Int32Array(16)
   /** Bit i of a page: its text i has not been freed. */
   #live = new Int32Array(16 * pageWords)
   /** By address, which is the number of the page and that of the text in it: whose text it is. */
@@ -172,16 +172,10 @@ export class TextStore {
       return
     }
     const page = address >> pageTextsBits
-    this.#used[page] = (this.#used[page] as number) - length
+    const used = (this.#used[page] as number) - length
+    this.#used[page] = used
     this.#live[address >> 5] = (this.#live[address >> 5] as number) & ~(1 << (address & 31))
-    if (page !== this.#current && this.#isMostlyFree(page)) this.#empty(page)
-  }
-
-  /** Of what was written: where texts are short, a page can be full and have much room. */
-  #isMostlyFree(page: number): boolean {
-    const pages = this.#pages.length - this.#freePages.length
-    const part = pages > this.#fewPagesMax ? usedPartMin : usedPartMinOfFew
-    return (this.#used[page] as number) < (this.#written[page] as number) * part
+    if (used < (this.#emptiedBelow[page] as number)) this.#empty(page)
   }
 
   #hasRoom(length: number): boolean {
@@ -201,10 +195,15 @@ export class TextStore {
 
   #turnPage(): void {
     const left = this.#current
-    if (left !== -1) this.#written[left] = this.#end
+    const written = this.#end
     this.#current = this.#freePages.pop() ?? this.#addPage()
     this.#end = 0
-    if (left !== -1 && this.#isMostlyFree(left)) this.#empty(left)
+    if (left === -1) return
+    const pages = this.#pages.length - this.#freePages.length
+    const part = pages > this.#fewPagesMax ? usedPartMin : usedPartMinOfFew
+    // Of what was written: where texts are short, a page can be full and have much room.
+    this.#emptiedBelow[left] = Math.ceil(written * part)
+    if ((this.#used[left] as number) < (this.#emptiedBelow[left] as number)) this.#empty(left)
   }
 
   #addPage(): number {
@@ -214,7 +213,7 @@ export class TextStore {
     if (page === this.#used.length) {
       this.#used = twiceAsLong(this.#used)
       this.#counts = twiceAsLong(this.#counts)
-      this.#written = twiceAsLong(this.#written)
+      this.#emptiedBelow = twiceAsLong(this.#emptiedBelow)
       this.#live = twiceAsLong(this.#live)
       this.#ids = twiceAsLong(this.#ids)
       this.#starts = twiceAsLong(this.#starts)
@@ -225,6 +224,7 @@ export class TextStore {
   /** Moves what is left in a page to the newest one. */
   #empty(page: number): void {
     this.flush()
+    this.#emptiedBelow[page] = 0
     for (let word = page * pageWords; word < (page + 1) * pageWords; word++) {
       let live = this.#live[word] as number
       this.#live[word] = 0
