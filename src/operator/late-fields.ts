@@ -6,6 +6,7 @@ import type { EventText } from '../stream/alert.ts'
 import type { Column, FieldPath } from '../stream/column-batch.ts'
 import type { Event, TakenEvent } from '../stream/event.ts'
 import type { RecordBatch } from '../stream/record-batch.ts'
+import { isFlat, PlainField } from './plain-field.ts'
 
 /** A field that only alerts read. */
 export interface LateField {
@@ -24,6 +25,8 @@ const batchEvents = 1024
  */
 export class LateFields {
   readonly #fields: readonly LateField[]
+  /** By slot; `null` where the field is to be read. As many as there were fields when they were made. */
+  #plainFields: readonly (PlainField | null)[] = []
   /** Reads the fields that are not shown, as far as there were some when it was made. */
   #decoder: Decoder | null = null
   #decodedFields = 0
@@ -45,7 +48,7 @@ export class LateFields {
     for (const taken of matches) {
       for (let link: TakenEvent | null = taken; link !== null; link = link.previous) {
         const { event } = link
-        if ((event.lateFields?.length ?? 0) === count) continue
+        if ((event.lateFields?.length ?? 0) === count || this.#completePlainly(event)) continue
         events.push(event)
         if (events.length < batchEvents) continue
         this.#completeEvents(events, eventText)
@@ -53,6 +56,30 @@ export class LateFields {
       }
     }
     if (events.length > 0) this.#completeEvents(events, eventText)
+  }
+
+  /** Completes an event of which all fields are plain to see in its text. */
+  #completePlainly(event: Event): boolean {
+    const { raw } = event
+    if (!isFlat(raw)) return false
+    const fields = this.#plainFieldsOfNow()
+    const values = new Array<unknown>(fields.length)
+    for (let slot = 0; slot < fields.length; slot++) {
+      const value = fields[slot]?.valueIn(raw)
+      if (value === undefined) return false
+      values[slot] = value
+    }
+    event.lateFields = values
+    return true
+  }
+
+  #plainFieldsOfNow(): readonly (PlainField | null)[] {
+    if (this.#plainFields.length !== this.#fields.length) {
+      this.#plainFields = this.#fields.map(({ path: [name], path, isShown }) =>
+        name === undefined || path.length > 1 || isShown ? null : PlainField.of(name),
+      )
+    }
+    return this.#plainFields
   }
 
   #completeEvents(events: readonly Event[], eventText: EventText): void {

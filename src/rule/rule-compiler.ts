@@ -282,12 +282,13 @@ class RuleCompiler {
     const compiled = template.parts.map((part) =>
       part.kind === 'text' ? part.text : this.#compile(part.expression, this.#shownSlotOf),
     )
-    return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) =>
-      compiled
-        .map((part) =>
-          typeof part === 'string' ? part : formatValue(part.evaluate(null, taken, names)),
-        )
-        .join('')
+    return (taken: TakenEvent | null, names: ReadonlyMap<string, unknown>) => {
+      let title = ''
+      for (const part of compiled) {
+        title += typeof part === 'string' ? part : formatValue(part.evaluate(null, taken, names))
+      }
+      return title
+    }
   }
 }
 
