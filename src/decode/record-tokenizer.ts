@@ -16,9 +16,15 @@ export interface RecordToken {
 
 /** The record is not what JSON, or our limit of depth, allows. */
 export class DecodeError extends Error {
+  readonly what: string
+  /** The byte, counted from the start of the record. */
+  readonly at: number
+
   constructor(what: string, at: number) {
     super(`${what} at byte ${at}`)
     this.name = 'DecodeError'
+    this.what = what
+    this.at = at
   }
 }
 

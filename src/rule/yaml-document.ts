@@ -2,6 +2,7 @@ import type { Document, Node, ParsedNode, Scalar } from 'yaml'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml'
 import type { ErrorCode } from '../errors.ts'
 import { joinPath, parentPath } from './document-path.ts'
+import { jsonFault } from './json-fault.ts'
 import type { Location } from './rule.ts'
 import type { RuleProblem } from './rule-problem.ts'
 import { scalarOffset } from './scalar-offset.ts'
@@ -29,7 +30,8 @@ export interface YAMLDocuments {
 }
 
 /**
- * Reads all documents of a file, JSON too, which is YAML 1.2. Empty documents are left out.
+ * Reads all documents of a file. JSON is YAML 1.2, and is read as that once a file that is named
+ * `.json` has been seen to be no more than that. Empty documents are left out.
  * `syntaxCode` is the code of its problems, default `RULE_SYNTAX`.
  */
 export function parseYAMLDocuments(
@@ -45,7 +47,14 @@ export function parseYAMLDocuments(
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(1, line), column: Math.max(1, col) }
   }
-  for (const parsed of parseAll(text, lines)) {
+  const parsedDocuments = parseAll(text, lines)
+  const fault = file.endsWith('.json') && text.trim() !== '' ? jsonFault(text) : null
+  if (fault !== null) {
+    const { message, offset } = fault
+    const problem = { code: syntaxCode, ...locationOf(offset), path: '', message }
+    return { documents, problems: [problem], warnings }
+  }
+  for (const parsed of parsedDocuments) {
     const mistake = parsed.errors[0] ?? parsed.warnings[0]
     if (mistake !== undefined) {
       const message = mistake.message.replaceAll('\n', ' ')
