@@ -45,7 +45,7 @@ export async function explainCommand(
       throw new TocsinError('USAGE', `--event is told as text or json, not as ${options.format}`)
     }
     for (const checked of rules) {
-      terminal.print(toldEvents(checked, options.event, options, config))
+      terminal.print(toldEvents(checked, options.event, options, config, terminal))
     }
     return exitCodes.fine
   }
@@ -85,13 +85,19 @@ function toldEvents(
   event: string,
   { time, key, format }: ExplainOptions,
   config: ConfigOutline,
+  terminal: Terminal,
 ): string {
   const { rule } = checked
   const { name, text } = givenEvents(event)
   const { events, problems } = readEventLines(text, rule)
-  const [problem] = problems
-  if (problem !== undefined) {
-    throw new TocsinError('USAGE', `${name}:${problem.line}: ${problem.message}`)
+  const malformed = problems.map(({ line, message }) => `${name}:${line}: ${message}`)
+  if (events.length === 0 && malformed[0] !== undefined)
+    throw new TocsinError('USAGE', malformed[0])
+  for (const line of malformed.slice(0, malformedToldMax)) {
+    terminal.say(`warning: ${line}; the line is left out\n`)
+  }
+  if (malformed.length > malformedToldMax) {
+    terminal.say(`warning: ${malformed.length - malformedToldMax} more lines are left out\n`)
   }
   const run = explainEvents(checked, events, {
     streams: new Map(
@@ -108,6 +114,9 @@ function toldEvents(
   if (format === 'json') return `${JSON.stringify(told, null, 2)}\n`
   return explainedRunText(run, (timestamp) => new Date(timestamp).toISOString())
 }
+
+/** So many lines that hold no event are told of one by one. */
+const malformedToldMax = 10
 
 /** One event as JSON, those of a file, or with `-` those of stdin. */
 function givenEvents(event: string): { readonly name: string; readonly text: string } {

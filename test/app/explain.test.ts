@@ -171,8 +171,21 @@ describe('--event', () => {
     )
   })
 
-  it('says which line is no event', async () => {
-    const at = folderWith({ 'r.yaml': rule, 'e.ndjson': '{}\n[1]\n' })
+  it('says which lines are no events, and goes on with the others', async () => {
+    const event = JSON.stringify({ ts: 0, k: 7, n: 2 })
+    const lines = ['[1]', event, '{"ts": 1,', ...Array.from({ length: 10 }, () => 'x'), event]
+    const at = folderWith({ 'r.yaml': rule, 'e.ndjson': lines.join('\n') })
+    const path = join(at, 'e.ndjson')
+    const { code, out, err } = await tocsin('explain', join(at, 'r.yaml'), '--event', `@${path}`)
+    expect([code, out]).toEqual([0, expect.stringContaining('k 7: 2 events\n')])
+    const told = [1, 3, 4, 5, 6, 7, 8, 9, 10, 11].map(
+      (line) => `warning: ${path}:${line}: expected a JSON object; the line is left out\n`,
+    )
+    expect(err).toBe(`${told.join('')}warning: 2 more lines are left out\n`)
+  })
+
+  it('refuses a file without any event', async () => {
+    const at = folderWith({ 'r.yaml': rule, 'e.ndjson': '\n[1]\n' })
     const path = join(at, 'e.ndjson')
     expect(await tocsin('explain', join(at, 'r.yaml'), '--event', `@${path}`)).toMatchObject({
       code: 2,
