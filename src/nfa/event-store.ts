@@ -1,5 +1,11 @@
 import { ByteWriter } from '../state/byte-writer.ts'
-import { type ArrivedEvent, type Event, inlineFields, type Split } from '../stream/event.ts'
+import {
+  ArrivedEvent,
+  type Event,
+  type EventBytes,
+  inlineFields,
+  type Split,
+} from '../stream/event.ts'
 import { twiceAsLong } from '../stream/growing-array.ts'
 import { type TextOwner, TextStore } from './text-store.ts'
 
@@ -116,6 +122,15 @@ export class EventStore implements TextOwner {
     return new EventCopy(timestamp, this.splitOf(id), this.offsetOf(id), f0, f1, more, raw)
   }
 
+  /** The event as it arrived, for as long as it is stored. @param predicates all that it had */
+  arrivedEventOf(id: number, { timestamp, f0, f1 }: EventValues, predicates: number): ArrivedEvent {
+    const fields = [f0, f1, ...this.moreOf(id)]
+    const length = this.lengthOf(id)
+    const text = new StoredText(this, id)
+    const [split, offset] = [this.splitOf(id), this.offsetOf(id)]
+    return new ArrivedEvent(timestamp, split, offset, predicates, noWords, fields, text, 0, length)
+  }
+
   /** Writes the event as `nfa-state-bytes.ts` has it. */
   write(id: number, timestamp: number, f0: unknown, f1: unknown, out: ByteWriter): void {
     const at = id * eventWidth
@@ -197,6 +212,21 @@ function formOf({ stream, partition }: Split): Buffer {
   out.text(stream)
   out.uint(partition)
   return out.toBuffer()
+}
+
+/** The text of a stored event, read when somebody asks for it: hardly anybody does. */
+class StoredText implements EventBytes {
+  readonly #store: EventStore
+  readonly #id: number
+
+  constructor(store: EventStore, id: number) {
+    this.#store = store
+    this.#id = id
+  }
+
+  get bytes(): Buffer {
+    return Buffer.from(this.#store.textOf(this.#id), 'latin1')
+  }
 }
 
 /** An event of a match. */

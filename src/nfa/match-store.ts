@@ -10,29 +10,24 @@ import {
 import { twiceAsLong } from '../stream/growing-array.ts'
 import { EventStore, type EventValues } from './event-store.ts'
 import { FieldTags, keptTag, numberTag } from './field-tags.ts'
+import {
+  eventAt,
+  fieldsAt,
+  firstTimestampAt,
+  linkWidth,
+  previousAt,
+  referencesAt,
+  startAt,
+  startOfNotStarted,
+  stateAt,
+  stepAt,
+  tagBits,
+  tagMask,
+  tagsAt,
+  timestampAt,
+} from './link-layout.ts'
 import { listMatchesTouched, MatchLists } from './match-lists.ts'
-import { isList, listOf, none, notStarted } from './nfa-state.ts'
-
-/** Start of the partial match that has taken nothing: after all others. */
-const startOfNotStarted = Number.MAX_SAFE_INTEGER
-
-/**
- * Doubles of a link: time of its event, time and ordinal of the first event, the first two field
- * slots where they hold numbers; then six integers in three. A cache line in all, and that is where
- * a link begins: long arrays begin 16 bytes behind one.
- */
-const linkWidth = 8
-const timestampAt = 6
-const firstTimestampAt = 7
-const startAt = 8
-const fieldsAt = 9
-/** The integers, by their place in the same bytes; the tags of both fields share one. */
-const eventAt = 22
-const previousAt = 23
-const referencesAt = 24
-const stateAt = 25
-const stepAt = 26
-const tagsAt = 27
+import { deferred, isList, listOf, none, notStarted } from './nfa-state.ts'
 
 /** So many links are read ahead at once. */
 const touchedMax = 2048
@@ -161,6 +156,71 @@ export class MatchStore {
     this.#integers[2 * link * linkWidth + stateAt] = state
     this.#integers[2 * link * linkWidth + referencesAt] = 1
     return link
+  }
+
+  /**
+   * Leaves the event that is offered for later, behind those left before; the chain's last link has
+   * their number in place of the first ordinal. @see LazyNFA
+   */
+  defer(previous: number, predicates: number): number {
+    const link = this.take(previous, predicates, deferred)
+    const before = previous === none ? 0 : this.deferredCount(previous)
+    this.#doubles[link * linkWidth + startAt] = before + 1
+    if (previous !== none) this.freeMatch(previous)
+    return link
+  }
+
+  /** How many events were left for later, up to this one. */
+  deferredCount(link: number): number {
+    return this.#doubles[link * linkWidth + startAt] as number
+  }
+
+  /** Lets go of those left for later whose time is up to `timestamp`, epoch ms; not of the last one. */
+  cutDeferred(last: number, timestamp: number): void {
+    let link = last
+    let count = 1
+    for (;;) {
+      const previous = this.previousOf(link)
+      if (previous === none || this.timestampOf(previous) <= timestamp) break
+      link = previous
+      count++
+    }
+    const cut = this.previousOf(link)
+    this.#integers[2 * link * linkWidth + previousAt] = none
+    if (cut !== none) this.freeMatch(cut)
+    this.#doubles[last * linkWidth + firstTimestampAt] = this.timestampOf(link)
+    this.#doubles[last * linkWidth + startAt] = count
+  }
+
+  /** Offers an event that was left for later, with the ordinal that it had. */
+  offerDeferred(link: number): ArrivedEvent {
+    if (this.#offeredId !== none) this.#events.release(this.#offeredId)
+    const id = this.eventIdOf(link)
+    this.#events.retain(id)
+    this.#offered = this.#events.arrivedEventOf(id, this.#valuesOf(link), this.stepOf(link))
+    this.#offeredOrdinal = this.#events.ordinalOf(id)
+    this.#offeredId = id
+    return this.#offered
+  }
+
+  /** Puts aside what is offered, to be offered again. */
+  holdOffered(): OfferedEvent {
+    const held = {
+      event: this.#offered,
+      ordinal: this.#offeredOrdinal,
+      id: this.#offeredId,
+    }
+    this.#offered = null
+    this.#offeredId = none
+    return held
+  }
+
+  /** Offers what was put aside, and nothing else any more. */
+  offerHeld({ event, ordinal, id }: OfferedEvent): void {
+    if (this.#offeredId !== none) this.#events.release(this.#offeredId)
+    this.#offered = event
+    this.#offeredOrdinal = ordinal
+    this.#offeredId = id
   }
 
   /** A link with an event that is held; partial matches that end there are to be added. */
@@ -427,5 +487,9 @@ export class MatchStore {
   }
 }
 
-const tagBits = 16
-const tagMask = 2 ** tagBits - 1
+/** An event that partial matches may take, with its id where one has. */
+export interface OfferedEvent {
+  readonly event: ArrivedEvent | null
+  readonly ordinal: number
+  readonly id: number
+}

@@ -4,6 +4,9 @@ export const none = -1
 /** The partial match that has taken nothing: the same for all keys and patterns, never freed. */
 export const notStarted = 0
 
+/** Stands where the state of a partial match would for events that are left for later: see `LazyNFA`. */
+export const deferred = -2
+
 /**
  * What one rule knows of one key, as a number that means something to the operator's `MatchStore`:
  * `none`, the only partial match that has started, or a list of several and of matches that wait

@@ -1,6 +1,6 @@
 import type { ArrivedEvent } from '../stream/event.ts'
 import { droppedBy } from './dropped-by.ts'
-import { passes } from './guard.ts'
+import { fire, isPlain } from './fired-edges.ts'
 import type { MatchStore } from './match-store.ts'
 import type { CompiledEdge, CompiledPattern, CompiledState } from './nfa-compiler.ts'
 import type { NFAOutput } from './nfa-output.ts'
@@ -118,6 +118,11 @@ export class NFA {
     this.#remaining.resetToOpen(listOf(state))
     this.#dropFrom(this.#remaining, timestamp)
     return this.#stateOfRemaining(state, 0)
+  }
+
+  /** The same with no event left for later: here none ever is. */
+  evaluated(state: NFAState): NFAState {
+    return state
   }
 
   /**
@@ -477,23 +482,4 @@ export class NFA {
     const { states, start } = this.compiled
     return states[match === notStarted ? start : this.store.stateOf(match)] as CompiledState
   }
-}
-
-function fire(
-  edges: readonly CompiledEdge[],
-  event: ArrivedEvent,
-  before: TakenView | null,
-  fired: CompiledEdge[],
-): number {
-  let count = 0
-  for (let index = 0; index < edges.length; index++) {
-    const edge = edges[index] as CompiledEdge
-    if (passes(edge.guard, event, before)) fired[count++] = edge
-  }
-  return count
-}
-
-/** Whether what happens is at most one edge that only leads on. */
-function isPlain(fired: readonly CompiledEdge[], count: number): boolean {
-  return count === 0 || (count === 1 && (fired[0] as CompiledEdge).isPlain)
 }

@@ -18,6 +18,7 @@ import { HiddenEvents } from './hidden-events.ts'
 import {
   type CepPattern,
   dueOf,
+  evaluateAll,
   fits,
   fitsAny,
   isLimited,
@@ -65,6 +66,8 @@ export class CepOperator {
   #timed: readonly number[] = []
   readonly #output: CepOutput
   readonly #mode: TimeLimitMode
+  /** Whether patterns may leave events for later: see `runningPattern`. */
+  readonly #mayDefer: boolean
   readonly #timers = new TimerQueue<NumberEntry>()
   readonly #step = new NFAOutput()
   /** How soon after a partial match was opened its key is to be looked at, ms; infinity: never. */
@@ -86,11 +89,13 @@ export class CepOperator {
       patterns.every(({ nfa }) => nfa.store === this.#store),
       'the patterns of an operator share a store',
     )
-    this.#patterns = patterns.map(runningPattern)
     this.#backend = backend
     this.#tracksChanges = backend.tracksChanges
     this.#disk = backend instanceof DiskKeyedStateBackend ? backend : null
     this.#packed = backend instanceof PackedKeyedStateBackend ? backend : null
+    this.#mode = mode
+    this.#mayDefer = this.#packed !== null && mode === 'deadline'
+    this.#patterns = patterns.map((pattern) => runningPattern(pattern, this.#mayDefer))
     this.#sweep =
       this.#packed === null
         ? null
@@ -106,7 +111,6 @@ export class CepOperator {
     this.#disk?.useFormat(this.#format)
     this.#steps = this.#disk === null ? null : this.#stepsOn(this.#disk)
     this.#output = output
-    this.#mode = mode
     this.#leastDueMs = Infinity
     this.#patternsChanged()
   }
@@ -127,7 +131,7 @@ export class CepOperator {
   setPattern(index: number, pattern: CepPattern, startsAfter: number): void {
     assert(pattern.nfa.store === this.#store, 'the patterns of an operator share a store')
     this.#releaseAll(index)
-    this.#patterns[index] = { ...runningPattern(pattern), startsAfter }
+    this.#patterns[index] = { ...runningPattern(pattern, this.#mayDefer), startsAfter }
     this.#patternsChanged()
   }
 
@@ -170,7 +174,11 @@ export class CepOperator {
   wantTimeouts(index: number, timeouts: boolean): void {
     const pattern = this.#patterns[index] as RunningPattern
     const { startsAfter } = pattern
-    this.#patterns[index] = { ...runningPattern({ ...pattern, timeouts }), startsAfter }
+    if (timeouts) evaluateAll(this.#backend.entries(), index, pattern)
+    this.#patterns[index] = {
+      ...runningPattern({ ...pattern, timeouts }, this.#mayDefer),
+      startsAfter,
+    }
     this.#patternsChanged()
     if (!timeouts || pattern.timeouts) return
     // Keys have no timers yet.

@@ -1,3 +1,4 @@
+import { LazyNFA } from '../nfa/lazy-nfa.ts'
 import type { NFA } from '../nfa/nfa.ts'
 import type { NFAState } from '../nfa/nfa-state.ts'
 import { none } from '../nfa/nfa-state.ts'
@@ -34,7 +35,11 @@ export interface RunningPattern extends CepPattern {
   isDropped: boolean
 }
 
-export function runningPattern(pattern: CepPattern): RunningPattern {
+/**
+ * @param mayDefer whether events may be left for later where nothing comes of that: states that are
+ *   written, and whoever looks at time limits with each watermark, need what is open as it is
+ */
+export function runningPattern(pattern: CepPattern, mayDefer: boolean): RunningPattern {
   const { compiled } = pattern.nfa
   const concerned =
     pattern.cancelledBy === null ? pattern.predicates : [...pattern.predicates, pattern.cancelledBy]
@@ -45,8 +50,10 @@ export function runningPattern(pattern: CepPattern): RunningPattern {
     words[word] = (words[word] as number) | (1 << (predicate & 31))
   }
   const limitsMatter = timeLimitsMatter(pattern)
+  const eager = pattern.nfa instanceof LazyNFA ? pattern.nfa.eager : pattern.nfa
   return {
     ...pattern,
+    nfa: mayDefer && !limitsMatter ? LazyNFA.of(eager) : eager,
     mask: words[0] ?? 0,
     moreMasks: words.slice(1),
     startInert: compiled.states[compiled.start]?.inert ?? false,
@@ -125,4 +132,17 @@ export function fitsAny(event: Event, pattern: RunningPattern): boolean {
     if (((event.morePredicates[word] ?? 0) & (moreMasks[word] as number)) !== 0) return true
   }
   return false
+}
+
+/** Evaluates what a pattern has left for later, of all keys. */
+export function evaluateAll(
+  entries: Iterable<NumberEntry>,
+  index: number,
+  { nfa }: RunningPattern,
+): void {
+  for (const entry of entries) {
+    const state = stateOf(entry, index)
+    const evaluated = nfa.evaluated(state)
+    if (evaluated !== state) entry.set(index, evaluated)
+  }
 }

@@ -24,22 +24,23 @@ const predicates: readonly ((letter: number, value: number) => boolean)[] = [
 ]
 
 /** Short streams of one key in order of time, with ties. */
-export const eventsArbitrary: fc.Arbitrary<ArrivedEvent[]> = fc
-  .array(
-    fc.record({
-      letter: fc.constantFrom(0, 0, 1, 1, 2, 3),
-      value: fc.nat(3),
-      afterMs: fc.constantFrom(0, 0, 1, 1, 2, 3),
-    }),
-    { minLength: 1, maxLength: 8 },
-  )
-  .map((drafts) => {
+export const eventsArbitrary: fc.Arbitrary<ArrivedEvent[]> = streamArbitrary(8)
+
+/** The same of up to so many events. */
+export function streamArbitrary(maxLength: number): fc.Arbitrary<ArrivedEvent[]> {
+  const draft = fc.record({
+    letter: fc.constantFrom(0, 0, 1, 1, 2, 3),
+    value: fc.nat(3),
+    afterMs: fc.constantFrom(0, 0, 1, 1, 2, 3),
+  })
+  return fc.array(draft, { minLength: 1, maxLength, size: 'max' }).map((drafts) => {
     let timestamp = 0
     return drafts.map(({ letter, value, afterMs }, offset) => {
       timestamp += afterMs
       return letterEvent(letter, value, timestamp, offset)
     })
   })
+}
 
 /** A stream written as letters, `a c b`, one event a millisecond. */
 export function eventsOf(text: string): ArrivedEvent[] {
