@@ -91,8 +91,8 @@ function toldEvents(
   const { name, text } = givenEvents(event)
   const { events, problems } = readEventLines(text, rule)
   const malformed = problems.map(({ line, message }) => `${name}:${line}: ${message}`)
-  if (events.length === 0 && malformed[0] !== undefined)
-    throw new TocsinError('USAGE', malformed[0])
+  const [first] = malformed
+  if (events.length === 0 && first !== undefined) throw new TocsinError('USAGE', first)
   for (const line of malformed.slice(0, malformedToldMax)) {
     terminal.say(`warning: ${line}; the line is left out\n`)
   }

@@ -1,5 +1,5 @@
 import type { ArrivedEvent } from '../stream/event.ts'
-import { passes } from './guard.ts'
+import { fire } from './fired-edges.ts'
 import { NFA } from './nfa.ts'
 import type { CompiledEdge, CompiledPattern } from './nfa-compiler.ts'
 import { NFAOutput } from './nfa-output.ts'
@@ -23,9 +23,10 @@ export class LazyNFA extends NFA {
   readonly eager: NFA
   /** The predicates that an event must fit to complete a match, one set of bits for each way. */
   readonly #completing: readonly number[]
-  readonly #withinMs: number
   readonly #needsEvery: boolean
   readonly #openingEdges: readonly CompiledEdge[]
+  /** A place to work in. */
+  readonly #opening: CompiledEdge[] = []
   /** Nothing comes out of events that were deferred. */
   readonly #nothing = new NFAOutput()
 
@@ -42,10 +43,8 @@ export class LazyNFA extends NFA {
     super(compiled, options, store)
     this.eager = nfa
     this.#completing = completing
-    this.#withinMs = compiled.withinMs
     this.#needsEvery = compiled.states.some(({ inert }) => !inert)
     this.#openingEdges = compiled.states[compiled.start]?.edges ?? []
-    this.#nothing.opensMatches = true
   }
 
   override process(state: NFAState, event: ArrivedEvent, output: NFAOutput): NFAState {
@@ -59,7 +58,8 @@ export class LazyNFA extends NFA {
       return super.process(this.evaluated(known), event, output)
     }
     this.store.offer(event)
-    if (known === none && !this.#opens(event)) return none
+    const isNew = known === none
+    if (isNew && fire(this.#openingEdges, event, null, this.#opening) === 0) return none
     return this.store.defer(known, event.predicates)
   }
 
@@ -101,7 +101,7 @@ export class LazyNFA extends NFA {
   }
 
   #lastDeadlineOf(state: NFAState): number {
-    return this.store.timestampOf(state) + this.#withinMs
+    return this.store.timestampOf(state) + this.compiled.withinMs
   }
 
   #mayComplete({ predicates }: ArrivedEvent): boolean {
@@ -113,24 +113,17 @@ export class LazyNFA extends NFA {
     return false
   }
 
-  #opens(event: ArrivedEvent): boolean {
-    const edges = this.#openingEdges
-    for (let index = 0; index < edges.length; index++) {
-      if (passes((edges[index] as CompiledEdge).guard, event, null)) return true
-    }
-    return false
-  }
-
   /** Forgets what is too old: all of it at once, or the oldest when they have been so for long. */
   #forgetOld(state: NFAState, timestamp: number): NFAState {
     const { store } = this
-    const oldest = timestamp - this.#withinMs
+    const { withinMs } = this.compiled
+    const oldest = timestamp - withinMs
     if (store.timestampOf(state) <= oldest) {
       store.freeMatch(state)
       return none
     }
     // It costs a walk over all of them, so it waits until about half of them go.
-    if (store.firstTimestampOf(state) <= oldest - this.#withinMs) store.cutDeferred(state, oldest)
+    if (store.firstTimestampOf(state) <= oldest - withinMs) store.cutDeferred(state, oldest)
     return state
   }
 }

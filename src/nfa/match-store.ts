@@ -110,11 +110,15 @@ export class MatchStore {
 
   /** Says which event partial matches may take from now on. */
   offer(event: ArrivedEvent): void {
-    if (event === this.#offered) return
+    if (event !== this.#offered) this.#offerAs(event, this.#ordinals++, none)
+  }
+
+  /** @param id of the event where it is stored, with a reference for as long as it is offered */
+  #offerAs(event: ArrivedEvent | null, ordinal: number, id: number): void {
     if (this.#offeredId !== none) this.#events.release(this.#offeredId)
     this.#offered = event
-    this.#offeredOrdinal = this.#ordinals++
-    this.#offeredId = none
+    this.#offeredOrdinal = ordinal
+    this.#offeredId = id
   }
 
   /** Index of the state that the partial match waits in. */
@@ -194,13 +198,11 @@ export class MatchStore {
 
   /** Offers an event that was left for later, with the ordinal that it had. */
   offerDeferred(link: number): ArrivedEvent {
-    if (this.#offeredId !== none) this.#events.release(this.#offeredId)
     const id = this.eventIdOf(link)
+    const event = this.#events.arrivedEventOf(id, this.#valuesOf(link), this.stepOf(link))
     this.#events.retain(id)
-    this.#offered = this.#events.arrivedEventOf(id, this.#valuesOf(link), this.stepOf(link))
-    this.#offeredOrdinal = this.#events.ordinalOf(id)
-    this.#offeredId = id
-    return this.#offered
+    this.#offerAs(event, this.#events.ordinalOf(id), id)
+    return event
   }
 
   /** Puts aside what is offered, to be offered again. */
@@ -217,10 +219,7 @@ export class MatchStore {
 
   /** Offers what was put aside, and nothing else any more. */
   offerHeld({ event, ordinal, id }: OfferedEvent): void {
-    if (this.#offeredId !== none) this.#events.release(this.#offeredId)
-    this.#offered = event
-    this.#offeredOrdinal = ordinal
-    this.#offeredId = id
+    this.#offerAs(event, ordinal, id)
   }
 
   /** A link with an event that is held; partial matches that end there are to be added. */
@@ -364,7 +363,8 @@ export class MatchStore {
    * @param states what one rule knows of each key
    */
   touch(states: Int32Array, count: number): number {
-    return this.#lookedAt ^ this.#events.touch(this.#touched, this.#touchLinks(states, count))
+    const events = this.#touchLinks(states, count)
+    return this.#lookedAt ^ this.#events.touch(this.#touched, events)
   }
 
   /** The same of keys that will be written: also the texts of their events. */

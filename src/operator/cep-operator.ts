@@ -23,11 +23,10 @@ import {
   fitsAny,
   isLimited,
   isOpen,
-  leastLimitOf,
+  leastLimitAmong,
   type RunningPattern,
   runningPattern,
   stateOf,
-  timeLimitsMatter,
   unseenDueOf,
 } from './running-pattern.ts'
 import { StretchEntries } from './stretch-entries.ts'
@@ -71,7 +70,7 @@ export class CepOperator {
   readonly #timers = new TimerQueue<NumberEntry>()
   readonly #step = new NFAOutput()
   /** How soon after a partial match was opened its key is to be looked at, ms; infinity: never. */
-  #leastDueMs: number
+  #leastDueMs = Infinity
   #results: CepResult[] = []
   /** Records of keys that had events since the last watermark; kept in mode `watermark` only. */
   readonly #touched = new Set<number>()
@@ -111,16 +110,12 @@ export class CepOperator {
     this.#disk?.useFormat(this.#format)
     this.#steps = this.#disk === null ? null : this.#stepsOn(this.#disk)
     this.#output = output
-    this.#leastDueMs = Infinity
     this.#patternsChanged()
   }
 
   #patternsChanged(): void {
-    const timed = this.#patterns.filter(({ limitsMatter }) => limitsMatter)
-    this.#leastDueMs = Math.min(...timed.map(({ nfa }) => leastLimitOf(nfa)))
-    if (this.#sweep === null) return
-    const unseen = this.#patterns.filter(({ limitsMatter }) => !limitsMatter)
-    this.#sweep.limitMs = Math.min(...unseen.map(({ nfa }) => leastLimitOf(nfa)))
+    this.#leastDueMs = leastLimitAmong(this.#patterns, true)
+    if (this.#sweep !== null) this.#sweep.limitMs = leastLimitAmong(this.#patterns, false)
   }
 
   /**
@@ -286,9 +281,7 @@ export class CepOperator {
   }
 
   #timedPatterns(): number[] {
-    return [...this.#patterns.keys()].filter((index) =>
-      timeLimitsMatter(this.#patterns[index] as RunningPattern),
-    )
+    return [...this.#patterns.keys()].filter((index) => this.#patterns[index]?.limitsMatter)
   }
 
   #finishAdvance(): void {

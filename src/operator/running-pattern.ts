@@ -64,7 +64,7 @@ export function runningPattern(pattern: CepPattern, mayDefer: boolean): RunningP
 }
 
 /** Whether something comes out when a time limit runs out, but for matches that wait. */
-export function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
+function timeLimitsMatter({ nfa, timeouts }: CepPattern): boolean {
   return timeouts || nfa.compiled.states.some((state) => state.kind === 'pending')
 }
 
@@ -74,9 +74,15 @@ export function isLimited({ nfa }: CepPattern): boolean {
 }
 
 /** The shortest time limit of an automaton, ms; infinity: it has none. */
-export function leastLimitOf({ compiled }: NFA): number {
+function leastLimitOf({ compiled }: NFA): number {
   const limits = [compiled.withinMs, ...compiled.states.map((state) => state.withinMs)]
   return Math.min(...limits.map((limitMs) => (limitMs === 0 ? Infinity : limitMs)))
+}
+
+/** The same over the patterns whose time limits matter, or over the others. */
+export function leastLimitAmong(patterns: readonly RunningPattern[], matter: boolean): number {
+  const among = patterns.filter(({ limitsMatter }) => limitsMatter === matter)
+  return Math.min(...among.map(({ nfa }) => leastLimitOf(nfa)))
 }
 
 /** What a pattern knows of a key. */
